@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * blk.h - a block device on the bus, used from this process
+ *
+ * Opening binds the device to the in-process virtio bus (bus driver "virtio"); closing leaves it
+ * bound and idle. Requests go to a queue in batches and come back in batches; data moves between
+ * the device and memory that was registered, with no copy.
+ *
+ *	uvdpa_blk_open(dev, NULL, &blk);
+ *	buf = uvdpa_blk_alloc(blk, 1 << 20);
+ *	q = uvdpa_blk_queue(blk, 0);
+ *	struct uvdpa_blk_req r = { .op = UVDPA_BLK_READ, .sector = 0, .iov = &iov, .niov = 1 };
+ *	uvdpa_blkq_submit(q, &(struct uvdpa_blk_req *){ &r }, 1);
+ *	while (!(n = uvdpa_blkq_poll(q, done, 32)))
+ *		uvdpa_blkq_wait(q, -1);
+ *
+ * Threads: open, close, alloc, free belong to the control thread. A queue belongs to one thread
+ * at a time, any thread, which need not be the control thread; nothing is locked.
+ */
+#ifndef UVDPA_BLK_H
+#define UVDPA_BLK_H
+
+#include <sys/uio.h>
+#include <uvdpa/uvdpa.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uvdpa_blk;
+struct uvdpa_blkq;
+
+#define UVDPA_BLK_SECTOR 512u	/* unit of every sector number (virtio 1.3, 5.2) */
+#define UVDPA_BLK_ID_LEN 20u	/* bytes of GET_ID's answer */
+
+/**
+ * struct uvdpa_blk_opts - How to drive the device
+ * @size: sizeof(struct uvdpa_blk_opts)
+ * @queues: at most so many; 0: all it has
+ * @queue_size: ring size; 0: the largest
+ * @features_off: bits not to negotiate, of 1 << VIRTIO_*_F_*; for tests and measurements
+ * @packed: prefer packed rings when offered (split is the default)
+ */
+struct uvdpa_blk_opts {
+	size_t size;
+	unsigned int queues;
+	unsigned int queue_size;
+	uint64_t features_off;
+	bool packed;
+};
+
+struct uvdpa_blk_info {
+	uint64_t capacity_sectors;
+	uint32_t block_size;		/* bytes */
+	uint32_t size_max;		/* bytes of one segment at most; 0: any */
+	uint32_t seg_max;		/* segments of one request at most */
+	unsigned int queues;
+	unsigned int queue_size;
+	bool readonly;
+	bool flush;			/* it has a volatile cache; without, writes are durable */
+};
+
+enum uvdpa_blk_op {
+	UVDPA_BLK_READ,
+	UVDPA_BLK_WRITE,
+	UVDPA_BLK_FLUSH,
+	UVDPA_BLK_GET_ID,	/* one buffer of UVDPA_BLK_ID_LEN bytes */
+};
+
+/**
+ * struct uvdpa_blk_req - One request; the caller's, untouched by the caller until it came back
+ * @op: what to do
+ * @sector: first sector; 0 for FLUSH and GET_ID
+ * @iov: registered memory, each length and address a multiple of nothing, the sum of 512 bytes;
+ *       the array itself is read at submission only
+ * @niov: 0 for FLUSH
+ * @res: 0, or -EIO, -EOPNOTSUPP, -EROFS, -ENODEV (the device was taken away), set when it is back
+ */
+struct uvdpa_blk_req {
+	enum uvdpa_blk_op op;
+	uint64_t sector;
+	const struct iovec *iov;
+	unsigned int niov;
+	int res;
+};
+
+/**
+ * uvdpa_blk_open() - Use a block device in this process
+ * @dev: a device that is ready; bound to "virtio" if it is bound to nothing
+ * @o: NULL for defaults
+ * @ret_blk: the handle; the caller's
+ *
+ * Return: 0; -EBUSY it is bound to another driver, or is open already; -ENODEV not a block device,
+ * or going; -EAGAIN not ready.
+ */
+int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o, struct uvdpa_blk **ret_blk);
+
+/* Every request must have come back, or its memory stay until it could have. NULL is fine. */
+void uvdpa_blk_close(struct uvdpa_blk *blk);
+
+const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
+struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx);
+
+/**
+ * uvdpa_blk_alloc() - Memory that requests may use
+ * @len: bytes, rounded up to pages
+ *
+ * Return: page-aligned, zeroed; NULL with uvdpa_error(). Freed by uvdpa_blk_free() or close.
+ */
+void *uvdpa_blk_alloc(struct uvdpa_blk *blk, size_t len);
+void uvdpa_blk_free(struct uvdpa_blk *blk, void *p);
+
+/**
+ * uvdpa_blkq_submit() - Queue requests, in order, with at most one notification
+ * @reqs: borrowed until each comes back
+ *
+ * Return: how many were taken, fewer if the ring is full; -ENODEV the device is gone; -EINVAL,
+ * -EFAULT (memory not registered), -EROFS, -EOPNOTSUPP if the first of them is wrong.
+ */
+int uvdpa_blkq_submit(struct uvdpa_blkq *q, struct uvdpa_blk_req *const *reqs, unsigned int n);
+
+/* Requests that came back, at most @max. Never waits. After the device went, all come back. */
+unsigned int uvdpa_blkq_poll(struct uvdpa_blkq *q, struct uvdpa_blk_req **done, unsigned int max);
+
+/**
+ * uvdpa_blkq_fd() - Readable when something may have come back, after uvdpa_blkq_arm()
+ * uvdpa_blkq_arm() - Ask for it. Return: true if something is there already: poll instead
+ * uvdpa_blkq_wait() - arm, wait, disarm. Return: 0; -ETIMEDOUT; -EINTR
+ */
+int uvdpa_blkq_fd(const struct uvdpa_blkq *q);
+bool uvdpa_blkq_arm(struct uvdpa_blkq *q);
+int uvdpa_blkq_wait(struct uvdpa_blkq *q, int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * driver.h - for who writes a bus driver: something that consumes devices
+ *
+ * A bus driver is probed with a device that is reset, and drives it with the calls below. Each
+ * goes through core's gate: it checks, records, and hands on to the parent. The gate's refusals
+ * are those of Linux's vhost-vdpa:
+ *
+ *	-ENOBUFS	queue index >= info.nvqs
+ *	-EINVAL		a status bit cleared; ring size 0, not a power of two (split), or too large;
+ *			a ring changed after DRIVER_OK and not suspended; config offset or length
+ *	-EBUSY		features after FEATURES_OK; address space of a group after DRIVER_OK
+ *	-EOPNOTSUPP	features that are not offered
+ *	-EEXIST		a mapping over another
+ *	-ENODEV		the device is going
+ *
+ * All calls: control thread.
+ */
+#ifndef UVDPA_DRIVER_H
+#define UVDPA_DRIVER_H
+
+#include <uvdpa/parent.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uvdpa_binding;
+
+/**
+ * struct uvdpa_driver - Something that consumes devices; no slot but @match is NULL
+ * @name: as in "driver NAME"
+ * @help: one line
+ * @opts: its options; ends with a NULL key
+ * @conf_size: bytes of the configuration that @opts describes
+ * @match: whether it can serve the device's type; NULL: any
+ * @probe: take the device. On success *ret_b is embedded in the driver's own state. @conf is
+ *         core's and lives until remove. On failure nothing is left behind.
+ * @quiesce: let what your consumers have begun come to an end and take no more from them, then
+ *           call uvdpa_binding_quiesced(). May be called before returning. A peer that does not
+ *           answer must not be waited for. The device still runs.
+ * @remove: the device is quiesced and reset. Tell the peer, free @b. Cannot fail.
+ * @changed: something of the device changed: status (NEEDS_RESET), configuration, lost, ready
+ * @describe: tell how to attach, see uvdpa_dev_describe()
+ */
+struct uvdpa_driver {
+	const char *name;
+	const char *help;
+	const struct uvdpa_opt *opts;
+	size_t conf_size;
+	bool (*match)(const struct uvdpa_dev_info *info);
+	int (*probe)(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b);
+	void (*quiesce)(struct uvdpa_binding *b);
+	void (*remove)(struct uvdpa_binding *b);
+	void (*changed)(struct uvdpa_binding *b, enum uvdpa_event ev);
+	void (*describe)(struct uvdpa_binding *b, struct uvdpa_emit *e);
+};
+
+/* A device in a driver's hands; embedded by the driver, filled in by core after probe. */
+struct uvdpa_binding {
+	struct uvdpa_dev *dev;
+	const struct uvdpa_driver *driver;
+};
+
+/* Return: 0; -EEXIST the name is taken; -EINVAL a table is incomplete. @d is borrowed for life. */
+int uvdpa_driver_register(struct uvdpa *u, const struct uvdpa_driver *d);
+
+/* The answer to driver->quiesce. */
+void uvdpa_binding_quiesced(struct uvdpa_binding *b);
+
+/**
+ * uvdpa_binding_release() - Ask the bus to unbind the device: its consumer is gone for good
+ * @b: the binding; remove follows, from the loop
+ */
+void uvdpa_binding_release(struct uvdpa_binding *b);
+
+/* ---- the gate: status and features ----------------------------------------------------------- */
+
+/**
+ * uvdpa_dev_reset() - Status 0: quiesce every queue, forget all but the mappings
+ * @w: ends when the device touches nothing any more
+ *
+ * Return: 0; -EINPROGRESS; -ETIMEDOUT (in @w) after UVDPA_DRAIN_MS: it still may.
+ */
+int uvdpa_dev_reset(struct uvdpa_dev *dev, struct uvdpa_wait *w);
+
+/**
+ * uvdpa_dev_set_status() - Add bits to the status byte (virtio 1.3, 2.1)
+ * @status: never 0, never without a bit that is set
+ *
+ * With FEATURES_OK the device may refuse: the call fails and the bit stays clear. With DRIVER_OK
+ * the enabled queues begin to run.
+ */
+int uvdpa_dev_set_status(struct uvdpa_dev *dev, uint8_t status);
+/* uvdpa_dev_status() reads it; NEEDS_RESET may have come in between. */
+
+int uvdpa_dev_set_features(struct uvdpa_dev *dev, uint64_t features);
+/* uvdpa_dev_info()->features are offered; this is what the driver set, FEATURES_OK or not. */
+uint64_t uvdpa_dev_driver_features(const struct uvdpa_dev *dev);
+
+int uvdpa_dev_get_config(struct uvdpa_dev *dev, uint32_t off, void *buf, uint32_t len);
+int uvdpa_dev_set_config(struct uvdpa_dev *dev, uint32_t off, const void *buf, uint32_t len);
+/* Counts on with every change and every reset (virtio 1.3, 2.5). */
+uint32_t uvdpa_dev_generation(const struct uvdpa_dev *dev);
+
+/* ---- the gate: queues -------------------------------------------------------------------------- */
+
+/**
+ * uvdpa_dev_set_vq() - Size, addresses and state of a queue; its eventfds
+ * @vq: borrowed; the descriptors are duplicated. kick and call may be -1.
+ *
+ * Refused while the queue runs, except that a change of nothing but kick and call is passed on.
+ */
+int uvdpa_dev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);
+/* What was set, for a driver that sets piece by piece; its descriptors are the gate's. */
+const struct uvdpa_vq *uvdpa_dev_vq(const struct uvdpa_dev *dev, unsigned int idx);
+
+/* One eventfd, at any time, also while the queue runs. -1 takes it away. @fd is borrowed. */
+int uvdpa_dev_set_vq_kick(struct uvdpa_dev *dev, unsigned int idx, int fd);
+int uvdpa_dev_set_vq_call(struct uvdpa_dev *dev, unsigned int idx, int fd);
+/* Written when the queue breaks. */
+int uvdpa_dev_set_vq_err(struct uvdpa_dev *dev, unsigned int idx, int fd);
+
+/* Let the queue run from DRIVER_OK on, or now if that is set (ENABLE_AFTER_DRIVER_OK). */
+int uvdpa_dev_enable_vq(struct uvdpa_dev *dev, unsigned int idx);
+bool uvdpa_dev_vq_enabled(const struct uvdpa_dev *dev, unsigned int idx);
+
+/**
+ * uvdpa_dev_disable_vq() - Stop one queue; returns or ends when its last request is home
+ *
+ * Also the per-queue reset (virtio 1.3, 2.6.1). Return: 0, -EINPROGRESS, -ETIMEDOUT.
+ */
+int uvdpa_dev_disable_vq(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_wait *w);
+
+/* State of a queue that does not run: next to take, as vhost's vring base. Return: 0; -EBUSY. */
+int uvdpa_dev_get_vq_state(struct uvdpa_dev *dev, unsigned int idx,
+			   struct uvdpa_vq_state *ret_state);
+
+/* For who has no eventfd: in-band notifications, NOTIFICATION_DATA. See uvdpa_dev_ops.kick. */
+int uvdpa_dev_kick(struct uvdpa_dev *dev, unsigned int idx, uint32_t data);
+
+/**
+ * uvdpa_dev_suspend() - Stop all queues, keep all state readable
+ *
+ * Before DRIVER_OK it does nothing and succeeds. Kicks in between are looked at on resume.
+ */
+int uvdpa_dev_suspend(struct uvdpa_dev *dev, struct uvdpa_wait *w);
+int uvdpa_dev_resume(struct uvdpa_dev *dev);
+
+/* ---- the gate: memory ---------------------------------------------------------------------------- */
+
+/**
+ * uvdpa_dev_map() - Stage a mapping; it counts from uvdpa_dev_commit()
+ * @asid: address space, below info.nas
+ * @map: borrowed; the descriptor is duplicated, @map->addr must stay until it is unmapped and
+ *       committed. With addr NULL, core maps the file itself if the device needs it.
+ *
+ * Return: 0; -EINVAL length 0, or outside of the device's range, or the file is shorter, or asid;
+ * -EEXIST it overlaps another.
+ */
+int uvdpa_dev_map(struct uvdpa_dev *dev, unsigned int asid, const struct uvdpa_map *map);
+/* Stage the end of all mappings inside the range; of one that is half inside: -EINVAL. Of none: 0. */
+int uvdpa_dev_unmap(struct uvdpa_dev *dev, unsigned int asid, uint64_t iova, uint64_t len);
+/**
+ * uvdpa_dev_commit() - Bring the staged changes of every address space into force
+ * @w: running queues are quiesced for the change, so it may take time
+ *
+ * Return: 0; -EINPROGRESS; else nothing has changed.
+ */
+int uvdpa_dev_commit(struct uvdpa_dev *dev, struct uvdpa_wait *w);
+/* Forget what was staged. */
+void uvdpa_dev_rollback(struct uvdpa_dev *dev);
+
+/* Which address space a group of queues uses. */
+int uvdpa_dev_set_group_asid(struct uvdpa_dev *dev, unsigned int group, unsigned int asid);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

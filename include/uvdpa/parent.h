@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * parent.h - for who writes a parent: something that makes devices
+ *
+ * A parent embeds struct uvdpa_dev in its own device and fills in what the device is (info) and
+ * what it does (ops, and further tables for further capabilities). All calls come from core's
+ * gate, in the control thread, already checked: the index is in range, the status machine is
+ * legal, features are a subset of what is offered. So a parent holds no such checks.
+ *
+ * Life of a device, as its parent sees it ([] can repeat, in any order that the lines allow):
+ *
+ *	add
+ *	 [ set_features  set_status(...FEATURES_OK)
+ *	    [ set_vq  enable_vq ]...  set_status(...DRIVER_OK)
+ *	    [ kick  set_call  get_config  set_config
+ *	      quiesce -> uvdpa_dev_quiesced -> get_vq, set_vq, enable_vq ]...
+ *	   quiesce(all) -> uvdpa_dev_quiesced -> reset ]...
+ *	destroy
+ *
+ * Every operation but quiesce is immediate. quiesce alone may take time, and it alone stands
+ * between a running queue and anything that changes what the queue uses: its addresses, the
+ * memory behind them, its life.
+ */
+#ifndef UVDPA_PARENT_H
+#define UVDPA_PARENT_H
+
+#include <uvdpa/uvdpa.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* quiesce: every queue */
+#define UVDPA_VQ_ALL (~0u)
+
+/**
+ * struct uvdpa_vq_state - Where a queue stands (vhost's vring base)
+ * @avail: split: next available index; packed: index in bits 0-14, wrap counter in bit 15
+ * @used: packed only, the same for the used side; split: the device reads it from the ring
+ */
+struct uvdpa_vq_state {
+	uint16_t avail;
+	uint16_t used;
+};
+
+/**
+ * struct uvdpa_vq - All that a queue needs to run
+ * @num: size; a power of two for split rings
+ * @desc: descriptor area, I/O virtual (virtio 1.3, 2.6)
+ * @driver: driver area (available ring)
+ * @device: device area (used ring)
+ * @state: where to begin
+ * @kick: eventfd the driver writes; -1: the driver calls kick instead
+ * @call: eventfd the device writes; -1 for none. The gate keeps the number the same while the
+ *        driver changes the eventfd behind it, so a software device just writes to it.
+ * @poll: the driver gives no notifications at all: look by yourself (vhost-user: no kick fd)
+ *
+ * The descriptors belong to the gate and stay open until the queue is quiesced and set anew.
+ */
+struct uvdpa_vq {
+	uint16_t num;
+	uint64_t desc, driver, device;
+	struct uvdpa_vq_state state;
+	int kick, call;
+	bool poll;
+};
+
+#define UVDPA_MAP_RO 1u	/* the device may read */
+#define UVDPA_MAP_WO 2u	/* the device may write */
+#define UVDPA_MAP_RW 3u
+
+/**
+ * struct uvdpa_map - A piece of memory that the device may use
+ * @iova: first byte, I/O virtual
+ * @len: bytes
+ * @fd: file it lies in, -1 if it is in none; whoever takes it keeps a duplicate
+ * @offset: into @fd
+ * @addr: where it is in this process; NULL: not mapped here
+ * @prot: UVDPA_MAP_RO, _WO, _RW
+ */
+struct uvdpa_map {
+	uint64_t iova;
+	uint64_t len;
+	int fd;
+	uint64_t offset;
+	void *addr;
+	unsigned int prot;
+};
+
+/**
+ * struct uvdpa_dev_ops - What every device does; no slot is NULL
+ *
+ * Context of all: control thread.
+ */
+struct uvdpa_dev_ops {
+	/* Back to the state after add, mappings kept. Every queue is quiesced. Cannot fail. */
+	void (*reset)(struct uvdpa_dev *dev);
+
+	/* The driver's choice, a subset of what is offered. Return: 0; -EINVAL: not this set
+	 * (FEATURES_OK will read back clear; virtio 1.3, 2.2.2). */
+	int (*set_features)(struct uvdpa_dev *dev, uint64_t features);
+
+	/* The status byte after a legal change, never 0 (that is reset). Return: 0; -errno refuses
+	 * FEATURES_OK or DRIVER_OK. */
+	int (*set_status)(struct uvdpa_dev *dev, uint8_t status);
+
+	/* @off + @len <= info.config_size. Return: 0; -EOPNOTSUPP: not writable. */
+	int (*get_config)(struct uvdpa_dev *dev, uint32_t off, void *buf, uint32_t len);
+	int (*set_config)(struct uvdpa_dev *dev, uint32_t off, const void *buf, uint32_t len);
+
+	/* A queue that is not enabled shall use this. Called after each change, so it replaces. */
+	int (*set_vq)(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);
+
+	/* The eventfd behind vq->call is another one now; @call is the same number, or the first
+	 * or no descriptor. A software device writes it once, a proxy passes it on. */
+	int (*set_call)(struct uvdpa_dev *dev, unsigned int idx, int call);
+
+	/* Run. Only between DRIVER_OK and reset. Return: 0; -EBADMSG: the rings are not in mapped
+	 * memory or not aligned. */
+	int (*enable_vq)(struct uvdpa_dev *dev, unsigned int idx);
+
+	/* Take no new work; call uvdpa_dev_quiesced(dev, idx) when the last request is home and
+	 * nothing will touch the memory or the eventfds again. @idx may be UVDPA_VQ_ALL. May
+	 * call it before returning. Never refuses; a queue that is not enabled is quiet. */
+	void (*quiesce)(struct uvdpa_dev *dev, unsigned int idx);
+
+	/* Where a quiesced queue stands. */
+	int (*get_vq)(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_vq_state *ret_state);
+
+	/* The driver has put something into the queue; @data is the queue's index, and with
+	 * NOTIFICATION_DATA the next offset and wrap counter above it (virtio 1.3, 2.9). */
+	void (*kick)(struct uvdpa_dev *dev, unsigned int idx, uint32_t data);
+
+	/* Free. Not bound, quiesced, reset; nobody will call again. A device that could not be
+	 * quiesced in time is not destroyed until it is. */
+	void (*destroy)(struct uvdpa_dev *dev);
+};
+
+/**
+ * struct uvdpa_mem_ops - For a device whose datapath is elsewhere: it is told of all memory
+ *
+ * Without this table the device lives in this process and core keeps the table for it. All
+ * queues are quiesced when map or unmap is called, or none was enabled yet. Changes count from
+ * commit; one that fails leaves the former table in force.
+ */
+struct uvdpa_mem_ops {
+	int (*map)(struct uvdpa_dev *dev, unsigned int asid, const struct uvdpa_map *map);
+	int (*unmap)(struct uvdpa_dev *dev, unsigned int asid, uint64_t iova, uint64_t len);
+	int (*commit)(struct uvdpa_dev *dev, unsigned int asid);
+};
+
+/* Counters, names as Linux's where it has them. */
+struct uvdpa_stats_ops {
+	int (*get)(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e);
+};
+
+/**
+ * struct uvdpa_dev - A device; embedded by its parent
+ * @info: filled in by the parent before it is ready, constant then
+ * @ops: what it does
+ * @mem: capability: the datapath is elsewhere; NULL if not
+ * @stats: capability: it counts; NULL if not
+ * @core: the bus's part; set between add's return and destroy, not the parent's business
+ */
+struct uvdpa_dev {
+	struct uvdpa_dev_info info;
+	const struct uvdpa_dev_ops *ops;
+	const struct uvdpa_mem_ops *mem;
+	const struct uvdpa_stats_ops *stats;
+	struct vd_dev *core;
+};
+
+/**
+ * struct uvdpa_parent - Something that makes devices
+ * @name: as in "mgmtdev NAME"
+ * @help: one line
+ * @device_ids: virtio ids of what it makes, zero-terminated; empty: known only by looking
+ * @features: all it can offer
+ * @max_vqs: queues of a device at most
+ * @opts: its options; ends with a NULL key
+ * @conf_size: bytes of the configuration that @opts describes
+ * @add: make a device
+ *
+ * @add gets the context and the configuration; core owns the latter and keeps it until destroy.
+ * It returns 0 with *ret_dev set and ready; or -EINPROGRESS with *ret_dev set, and the parent
+ * calls uvdpa_dev_ready_now() later; or another -errno, having freed what it made.
+ * uvdpa_dev_* may be called on the device only after add has returned.
+ */
+struct uvdpa_parent {
+	const char *name;
+	const char *help;
+	const uint32_t *device_ids;
+	uint64_t features;
+	unsigned int max_vqs;
+	const struct uvdpa_opt *opts;
+	size_t conf_size;
+	int (*add)(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev);
+};
+
+/**
+ * uvdpa_parent_register() - Add a parent to a context
+ * @u: the context
+ * @p: borrowed for the context's life
+ *
+ * Return: 0; -EEXIST the name is taken; -EINVAL a table is incomplete.
+ */
+int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p);
+
+/* ---- what a parent tells core; context: control thread ------------------------------------ */
+
+/**
+ * uvdpa_dev_ready_now() - A device that was in progress, or lost, is there
+ * @dev: the device; info is complete if it is the first time
+ * @err: 0; -errno: it will not come, core removes it (first time), or stays lost
+ *
+ * When it was lost before, the gate replays features, mappings and queues into it first.
+ */
+void uvdpa_dev_ready_now(struct uvdpa_dev *dev, int err);
+
+/* The datapath's other side went away; operations still come and must not fail for it. */
+void uvdpa_dev_lost(struct uvdpa_dev *dev);
+
+/* The answer to ops->quiesce. */
+void uvdpa_dev_quiesced(struct uvdpa_dev *dev, unsigned int idx);
+
+/* The configuration space has changed (virtio 1.3, 2.3): generation counts on, driver is told. */
+void uvdpa_dev_config_changed(struct uvdpa_dev *dev);
+
+/* The driver's ring made no sense; the queue has been stopped by the device. NEEDS_RESET is set. */
+void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * uvdpa.h - for applications: a context, its devices, and which bus driver has each
+ *
+ * A context (struct uvdpa) holds everything; two of them live side by side in one process.
+ * One thread, the context's control thread, makes every call here: the one that calls
+ * uvdpa_dispatch(). Waiting is done on one file descriptor, so any event loop will do:
+ *
+ *	uvdpa_create(&u);
+ *	uvdpa_dev_add(u, &(struct uvdpa_dev_opts){ .size = sizeof(struct uvdpa_dev_opts),
+ *		.name = "d0", .mgmtdev = "blk", .attrs = attrs, .nattrs = 1,
+ *		.driver = "vhost-user", .driver_attrs = socket, .ndriver_attrs = 1 }, &dev, NULL);
+ *	for (;;)
+ *		uvdpa_dispatch(u, -1);
+ *
+ * Functions return 0 or a count on success and -errno on failure; the sentence that goes with
+ * a failure is uvdpa_error(). What takes time returns -EINPROGRESS and ends in a struct
+ * uvdpa_wait. One meaning for each errno: see uvdpa(3).
+ */
+#ifndef UVDPA_UVDPA_H
+#define UVDPA_UVDPA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uvdpa;
+struct uvdpa_dev;
+struct uvdpa_driver;
+struct uvdpa_parent;
+
+/* Length of a device's name, without the terminating NUL. */
+#define UVDPA_NAME_MAX 63
+
+/* ---- context --------------------------------------------------------------------------- */
+
+/**
+ * uvdpa_create() - Make a context with the built-in parents and bus drivers
+ * @ret_u: the context, owned by the caller
+ *
+ * Return: 0; -ENOMEM, -EMFILE.
+ * Context: any thread; the caller becomes the control thread.
+ */
+int uvdpa_create(struct uvdpa **ret_u);
+
+/**
+ * uvdpa_destroy() - Take every device away and free the context
+ * @u: the context, or NULL
+ *
+ * Drains what is in flight for a bounded time (see uvdpa_dev_del()). Context: control thread.
+ */
+void uvdpa_destroy(struct uvdpa *u);
+
+/**
+ * uvdpa_fd() - The descriptor to wait on
+ * @u: the context; keeps the descriptor
+ *
+ * Readable whenever uvdpa_dispatch() has something to do. Timers included.
+ */
+int uvdpa_fd(const struct uvdpa *u);
+
+/**
+ * uvdpa_dispatch() - Wait for events and handle them
+ * @u: the context
+ * @timeout_ms: longest wait in milliseconds; 0 does not wait, -1 waits for ever
+ *
+ * Return: number of events handled, 0 at the timeout; -EINTR when a signal came.
+ */
+int uvdpa_dispatch(struct uvdpa *u, int timeout_ms);
+
+/**
+ * uvdpa_error() - The sentence of this thread's last failure
+ *
+ * Return: text valid until the next failing call of this thread; "" if there was none.
+ */
+const char *uvdpa_error(void);
+
+enum uvdpa_log_level { UVDPA_LOG_ERR, UVDPA_LOG_WARN, UVDPA_LOG_INFO, UVDPA_LOG_DEBUG };
+
+/* @line has no newline. Context: any thread of the context, never two at once. */
+typedef void uvdpa_log_fn(enum uvdpa_log_level level, const char *line);
+
+/**
+ * uvdpa_set_log() - Choose where messages go and how many
+ * @u: the context
+ * @fn: receives each message; NULL for standard error
+ * @level: the highest level passed on; UVDPA_LOG_WARN at the start
+ */
+void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level);
+
+/* ---- operations that take time --------------------------------------------------------- */
+
+/**
+ * struct uvdpa_wait - The end of an operation that returned -EINPROGRESS
+ * @done: called once, from uvdpa_dispatch(), @err 0 or -errno with uvdpa_error() set; may be
+ *        NULL, then only @pending and @err are set
+ * @pending: true from the call until the operation has ended
+ * @err: how it ended
+ *
+ * Zero it, embed it in what waits, and keep it until @pending is false. An operation that
+ * returns anything but -EINPROGRESS has ended and never calls @done.
+ */
+struct uvdpa_wait {
+	void (*done)(struct uvdpa_wait *w, int err);
+	bool pending;
+	int err;
+};
+
+/**
+ * uvdpa_await() - Dispatch until an operation has ended
+ * @u: the context
+ * @w: was given to the operation
+ * @r: what the operation returned
+ *
+ * Return: @r unless it is -EINPROGRESS, else the operation's result.
+ */
+int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r);
+
+/* ---- options --------------------------------------------------------------------------- */
+
+/* One option as it was written: "image" "/srv/a.img". Borrowed for the call. */
+struct uvdpa_attr {
+	const char *key;
+	const char *value;
+};
+
+enum uvdpa_opt_type {
+	UVDPA_OPT_STRING,	/* char *, a copy that core owns; NULL if not given */
+	UVDPA_OPT_BOOL,		/* bool; on, off, true, false, yes, no, 1, 0 */
+	UVDPA_OPT_UINT,		/* uint64_t; decimal or 0x */
+	UVDPA_OPT_SIZE,		/* uint64_t bytes; with K, M, G, T for powers of 1024 */
+	UVDPA_OPT_ENUM,		/* unsigned int, the index into @choices */
+};
+
+/**
+ * struct uvdpa_opt - One option that a parent or a bus driver takes
+ * @key: as the user writes it
+ * @type: how the value is read, and the C type at @offset
+ * @required: refuse the device without it
+ * @offset: of the field in the parent's or driver's configuration
+ * @def: the default, as the user would write it; NULL leaves the field zero
+ * @min: smallest value, of UINT and SIZE
+ * @max: largest value; 0 for no limit
+ * @choices: of ENUM, NULL-terminated
+ * @help: one line, no full stop
+ *
+ * A table of them ends with a NULL @key.
+ */
+struct uvdpa_opt {
+	const char *key;
+	enum uvdpa_opt_type type;
+	bool required;
+	size_t offset;
+	const char *def;
+	uint64_t min, max;
+	const char *const *choices;
+	const char *help;
+};
+
+/* Receives pairs of key and value, in the order they shall be shown. */
+struct uvdpa_emit {
+	void (*str)(struct uvdpa_emit *e, const char *key, const char *value);
+	void (*num)(struct uvdpa_emit *e, const char *key, uint64_t value);
+};
+
+/* ---- parents and bus drivers ------------------------------------------------------------ */
+
+/**
+ * uvdpa_parent_next() - Walk the parents (iproute2: mgmtdev)
+ * @u: the context
+ * @prev: NULL for the first
+ */
+const struct uvdpa_parent *uvdpa_parent_next(const struct uvdpa *u,
+					     const struct uvdpa_parent *prev);
+const char *uvdpa_parent_name(const struct uvdpa_parent *p);
+const char *uvdpa_parent_help(const struct uvdpa_parent *p);
+const struct uvdpa_opt *uvdpa_parent_opts(const struct uvdpa_parent *p);
+/* Virtio device ids of what it makes, zero-terminated; features it can offer; queues at most. */
+const uint32_t *uvdpa_parent_device_ids(const struct uvdpa_parent *p);
+uint64_t uvdpa_parent_features(const struct uvdpa_parent *p);
+unsigned int uvdpa_parent_max_vqs(const struct uvdpa_parent *p);
+
+const struct uvdpa_driver *uvdpa_driver_next(const struct uvdpa *u,
+					     const struct uvdpa_driver *prev);
+const char *uvdpa_driver_name(const struct uvdpa_driver *d);
+const char *uvdpa_driver_help(const struct uvdpa_driver *d);
+const struct uvdpa_opt *uvdpa_driver_opts(const struct uvdpa_driver *d);
+
+/* ---- devices ----------------------------------------------------------------------------- */
+
+/**
+ * struct uvdpa_dev_info - What a device is; constant from the moment it is ready
+ * @device_id: virtio device id: 1 network, 2 block, ... (virtio 1.3, 5)
+ * @vendor_id: 0 for software devices
+ * @features: offered (virtio 1.3, 6)
+ * @nvqs: number of virtqueues
+ * @vq_num_max: largest size of a queue, a power of two
+ * @vq_num_min: smallest
+ * @config_size: bytes of the configuration space
+ * @ngroups: groups of queues; queues of one group share an address space
+ * @nas: address spaces
+ * @iova_first: first usable I/O virtual address
+ * @iova_last: last one, inclusive
+ */
+struct uvdpa_dev_info {
+	uint32_t device_id;
+	uint32_t vendor_id;
+	uint64_t features;
+	uint32_t nvqs;
+	uint32_t vq_num_max;
+	uint32_t vq_num_min;
+	uint32_t config_size;
+	uint32_t ngroups;
+	uint32_t nas;
+	uint64_t iova_first;
+	uint64_t iova_last;
+};
+
+/**
+ * struct uvdpa_dev_opts - What to make, and who shall have it
+ * @size: sizeof(struct uvdpa_dev_opts)
+ * @name: 1 to UVDPA_NAME_MAX of A-Z a-z 0-9 . _ - and not beginning with a dot or dash
+ * @mgmtdev: name of the parent
+ * @features: mask over what the device would offer; 0 for all (iproute2: device_features)
+ * @attrs: the parent's options
+ * @driver: name of the bus driver that shall have it; NULL for none yet
+ * @driver_attrs: that driver's options
+ */
+struct uvdpa_dev_opts {
+	size_t size;
+	const char *name;
+	const char *mgmtdev;
+	uint64_t features;
+	const struct uvdpa_attr *attrs;
+	unsigned int nattrs;
+	const char *driver;
+	const struct uvdpa_attr *driver_attrs;
+	unsigned int ndriver_attrs;
+};
+
+/**
+ * uvdpa_dev_add() - Make a device and bind it
+ * @u: the context
+ * @o: borrowed for the call
+ * @ret_dev: the device, owned by the context; valid until UVDPA_DEV_REMOVED
+ * @w: ends when the device is ready and bound; may be NULL
+ *
+ * Return: 0; -EINPROGRESS, *ret_dev is set (if it fails later, the device is removed again);
+ * -EEXIST the name is taken; -ENODEV no such parent or driver; -EINVAL an option or the name;
+ * -EOPNOTSUPP features that are not offered; what the parent found (-ENOENT, -EISDIR, -EBUSY...).
+ */
+int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_dev **ret_dev,
+		  struct uvdpa_wait *w);
+
+/**
+ * uvdpa_dev_del() - Take a device away from whoever has it, and end it
+ * @dev: the device
+ * @w: ends when it is gone; may be NULL
+ *
+ * No peer can block this: what is in flight is waited for UVDPA_DRAIN_MS; then the peer is
+ * told and the name is free, while requests that will not come home keep the memory they use
+ * until they do.
+ *
+ * Return: 0, -EINPROGRESS, -EALREADY it is being removed.
+ */
+int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w);
+
+/* The longest a device in use is waited for when it is moved or removed, milliseconds. */
+#define UVDPA_DRAIN_MS 2000
+
+/**
+ * uvdpa_dev_bind() - Hand a device to a bus driver, away from the one that has it
+ * @dev: the device
+ * @driver: name of the bus driver
+ * @attrs: its options, borrowed for the call
+ * @w: ends when it is bound; may be NULL
+ *
+ * Options are checked before the present driver loses the device. If the new driver cannot
+ * have it after all (its socket's path is taken, say), the device is left unbound.
+ *
+ * Return: 0; -EINPROGRESS; -ENODEV no such driver, or driver_override names another, or the
+ * device is going; -EINVAL an option; -EBUSY a bind or unbind is under way; -EOPNOTSUPP the
+ * driver does not serve this type.
+ */
+int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *driver, const struct uvdpa_attr *attrs,
+		   unsigned int nattrs, struct uvdpa_wait *w);
+
+/**
+ * uvdpa_dev_unbind() - Take a device from its bus driver
+ *
+ * Return: 0; -EINPROGRESS; -ENODEV it has none; -EBUSY a bind or unbind is under way.
+ */
+int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w);
+
+/**
+ * uvdpa_dev_set_override() - Say which bus driver alone may have the device
+ * @dev: the device
+ * @driver: its name; a name that no driver has opts out of all; NULL or "" clears
+ *
+ * Does not bind or unbind, as driver_override in Linux.
+ */
+int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver);
+
+struct uvdpa_dev *uvdpa_dev_find(const struct uvdpa *u, const char *name);
+struct uvdpa_dev *uvdpa_dev_next(const struct uvdpa *u, const struct uvdpa_dev *prev);
+
+const char *uvdpa_dev_name(const struct uvdpa_dev *dev);
+const struct uvdpa_dev_info *uvdpa_dev_info(const struct uvdpa_dev *dev);
+const struct uvdpa_parent *uvdpa_dev_parent(const struct uvdpa_dev *dev);
+const struct uvdpa_driver *uvdpa_dev_driver(const struct uvdpa_dev *dev);	/* or NULL */
+const char *uvdpa_dev_override(const struct uvdpa_dev *dev);			/* or NULL */
+bool uvdpa_dev_ready(const struct uvdpa_dev *dev);	/* false while a proxy's peer is away */
+uint8_t uvdpa_dev_status(const struct uvdpa_dev *dev);	/* virtio 1.3, 2.1 */
+uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev); /* negotiated; 0 before FEATURES_OK */
+
+/**
+ * uvdpa_dev_describe() - How to attach to the device where it is now
+ * @dev: the device
+ * @e: receives what the bus driver offers: "socket", "qemu", "uml", "file", ...
+ *
+ * Return: 0; -ENODEV not bound.
+ */
+int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e);
+
+/**
+ * uvdpa_dev_config_show() - The configuration space in words
+ *
+ * Keys as in iproute2 where it has them. Return: 0; -EOPNOTSUPP for types without any.
+ */
+int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);
+
+/**
+ * uvdpa_dev_stats() - Counters of one queue
+ *
+ * Return: 0; -EOPNOTSUPP the parent counts nothing; -EINVAL no such queue.
+ */
+int uvdpa_dev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e);
+
+/* ---- observers ----------------------------------------------------------------------------- */
+
+enum uvdpa_event {
+	UVDPA_DEV_ADDED,	/* listed; perhaps not ready yet */
+	UVDPA_DEV_READY,	/* ready, or back again */
+	UVDPA_DEV_LOST,		/* its proxy's peer went; the driver keeps it */
+	UVDPA_DEV_BOUND,
+	UVDPA_DEV_UNBOUND,
+	UVDPA_DEV_STATUS,	/* the status byte changed */
+	UVDPA_DEV_CONFIG,	/* the configuration space changed */
+	UVDPA_DEV_REMOVED,	/* the last one; the pointer is invalid afterwards */
+};
+
+/**
+ * struct uvdpa_watch - An observer, as the clients of an RDMA device class
+ * @event: called in the control thread; must not destroy the context
+ *
+ * Zero it, set @event, embed it, and keep it until uvdpa_watch_del().
+ */
+struct uvdpa_watch {
+	void (*event)(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev);
+	void *reserved[2];
+};
+
+/* Every device that is there is told as UVDPA_DEV_ADDED, and READY and BOUND if it is so. */
+void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w);
+void uvdpa_watch_del(struct uvdpa *u, struct uvdpa_watch *w);
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* "block", "network", ...; NULL for an id without a name. As iproute2's type of a device. */
+const char *uvdpa_type_name(uint32_t device_id);
+/* "net", "block", ...: as iproute2's class of a management device. */
+const char *uvdpa_class_name(uint32_t device_id);
+/* "VERSION_1", "MQ", ... as iproute2 writes them; NULL for a bit without a name. */
+const char *uvdpa_feature_name(uint32_t device_id, unsigned int bit);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of err, fd, loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/loop.h"
+
+static void err_keeps_errno_and_text(void **state)
+{
+	(void)state;
+	errno = ENOENT;
+	assert_int_equal(vd_err(-EINVAL, "image %s: %m", "a"), -EINVAL);
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(vd_err_text(), "image a: No such file or directory");
+	vd_err_prefix(-EINVAL, "%s: ", "d0");
+	assert_string_equal(vd_err_text(), "d0: image a: No such file or directory");
+	vd_err(-EINVAL, "again: %s", vd_err_text());
+	assert_string_equal(vd_err_text(), "again: d0: image a: No such file or directory");
+}
+
+/* A peer that owns the eventfd too can make it blocking; draining an empty one must not wait. */
+static void drain_never_blocks(void **state)
+{
+	int fd = eventfd(0, 0);
+
+	(void)state;
+	assert_true(fd >= 0);
+	alarm(5);
+	assert_false(vd_eventfd_drain(fd));
+	vd_eventfd_signal(fd);
+	assert_true(vd_eventfd_drain(fd));
+	assert_false(vd_eventfd_drain(fd));
+	alarm(0);
+	close(fd);
+}
+
+static void only_eventfds_and_pipes_notify(void **state)
+{
+	int p[2], e = vd_eventfd(), f = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_true(vd_fd_is_eventfd(e));
+	assert_true(vd_fd_is_eventfd(p[1]));
+	assert_false(vd_fd_is_eventfd(f));
+	assert_false(vd_fd_is_eventfd(-1));
+	close(e);
+	close(f);
+	close(p[0]);
+	close(p[1]);
+}
+
+struct counter {
+	struct vd_loop *loop;
+	struct vd_timer t[3];
+	struct vd_post p;
+	struct vd_fd a, b;
+	int order[3], n, posts, reads;
+};
+
+static void t0(struct vd_timer *t)
+{
+	struct counter *c = container_of(t, struct counter, t[0]);
+
+	c->order[c->n++] = 0;
+}
+
+static void t1(struct vd_timer *t)
+{
+	struct counter *c = container_of(t, struct counter, t[1]);
+
+	c->order[c->n++] = 1;
+	vd_timer_del(c->loop, &c->t[2]);
+}
+
+static void t2(struct vd_timer *t)
+{
+	struct counter *c = container_of(t, struct counter, t[2]);
+
+	c->order[c->n++] = 2;
+}
+
+static void posted(struct vd_post *p)
+{
+	struct counter *c = container_of(p, struct counter, p);
+
+	if (++c->posts < 3)
+		vd_loop_post(c->loop, p);
+}
+
+static void a_removes_b(struct vd_fd *f, uint32_t events)
+{
+	struct counter *c = container_of(f, struct counter, a);
+
+	(void)events;
+	vd_eventfd_drain(f->fd);
+	vd_fd_del(&c->b);
+	c->reads++;
+}
+
+static void b_removes_a(struct vd_fd *f, uint32_t events)
+{
+	struct counter *c = container_of(f, struct counter, b);
+
+	(void)events;
+	vd_eventfd_drain(f->fd);
+	vd_fd_del(&c->a);
+	c->reads++;
+}
+
+static void loop_timers_posts_and_removal(void **state)
+{
+	struct vd_loop loop;
+	struct counter c = { .loop = &loop };
+	struct pollfd pfd;
+	int ea = vd_eventfd(), eb = vd_eventfd();
+
+	(void)state;
+	assert_int_equal(vd_loop_init(&loop), 0);
+	c.t[0].fn = t0;
+	c.t[1].fn = t1;
+	c.t[2].fn = t2;
+	vd_timer_set(&loop, &c.t[1], 20);
+	vd_timer_set(&loop, &c.t[0], 5);
+	vd_timer_set(&loop, &c.t[2], 40);	/* removed by the second */
+	while (c.n < 2)
+		assert_true(vd_loop_dispatch(&loop, 1000) > 0);
+	assert_int_equal(vd_loop_dispatch(&loop, 60), 0);
+	assert_int_equal(c.order[0], 0);
+	assert_int_equal(c.order[1], 1);
+	assert_int_equal(c.n, 2);
+
+	c.p.fn = posted;
+	vd_loop_post(&loop, &c.p);
+	vd_loop_post(&loop, &c.p);	/* queued once */
+	vd_loop_dispatch(&loop, 0);
+	assert_int_equal(c.posts, 3);
+	vd_loop_post(&loop, &c.p);
+	vd_post_del(&loop, &c.p);
+	vd_loop_dispatch(&loop, 0);
+	assert_int_equal(c.posts, 3);
+
+	/* Whoever is first removes the other from the batch that is being handled. */
+	c.a.fn = a_removes_b;
+	c.b.fn = b_removes_a;
+	assert_int_equal(vd_fd_add(&loop, &c.a, ea, EPOLLIN), 0);
+	assert_int_equal(vd_fd_add(&loop, &c.b, eb, EPOLLIN), 0);
+	vd_eventfd_signal(ea);
+	vd_eventfd_signal(eb);
+	pfd = (struct pollfd){ loop.epfd, POLLIN, 0 };
+	assert_int_equal(poll(&pfd, 1, 0), 1);	/* sits in another loop */
+	vd_loop_dispatch(&loop, 0);
+	assert_int_equal(c.reads, 1);
+	vd_fd_del(&c.a);
+	vd_fd_del(&c.b);
+	vd_loop_fini(&loop);
+	close(ea);
+	close(eb);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(err_keeps_errno_and_text),
+		cmocka_unit_test(drain_never_blocks),
+		cmocka_unit_test(only_eventfds_and_pipes_notify),
+		cmocka_unit_test(loop_timers_posts_and_removal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

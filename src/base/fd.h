@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fd.h - file descriptors: always close-on-exec, eventfds that cannot block us */
+#ifndef VD_BASE_FD_H
+#define VD_BASE_FD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+/* For vd_cleanup(vd_closep): closes unless it is -1. */
+void vd_closep(int *fd);
+
+/* Close *@fd unless it is -1, and set it to -1. errno is kept. */
+void vd_close(int *fd);
+
+/* A new eventfd, not blocking. Return: the descriptor or -errno with a sentence. */
+int vd_eventfd(void);
+
+/* A duplicate. Return: the descriptor or -errno with a sentence. */
+int vd_dup(int fd);
+
+/**
+ * vd_eventfd_signal() - Add one
+ * @fd: an eventfd, or a pipe of somebody who uses one in its place
+ *
+ * If a hostile peer has made the descriptor blocking and the counter full, this blocks; see
+ * vd_eventfd_drain() for the way out.
+ */
+void vd_eventfd_signal(int fd);
+
+/**
+ * vd_eventfd_drain() - Take what is there
+ *
+ * Never blocks, whatever the peer set the shared file's flags to.
+ *
+ * Return: true if it had been signalled.
+ */
+bool vd_eventfd_drain(int fd);
+
+/**
+ * vd_fd_is_eventfd() - Is a descriptor from a peer something that can notify?
+ *
+ * Return: true for an eventfd or a pipe. Anything else could do anything when written to.
+ */
+bool vd_fd_is_eventfd(int fd);
+
+int vd_set_nonblock(int fd, bool on);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* util.h - the few words that every file uses */
+#ifndef VD_BASE_UTIL_H
+#define VD_BASE_UTIL_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The structure that @p is member @m of; a pointer to anything else does not compile. */
+#define container_of(p, type, m) \
+	((type *)(void *)((char *)(1 ? (p) : &((type *)0)->m) - offsetof(type, m)))
+
+#define vd_cleanup(fn) __attribute__((cleanup(fn)))
+#define vd_printf(fmt, args) __attribute__((format(printf, fmt, args)))
+#define vd_must_check __attribute__((warn_unused_result))
+
+#define vd_likely(x) __builtin_expect(!!(x), 1)
+#define vd_unlikely(x) __builtin_expect(!!(x), 0)
+
+#define VD_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define vd_min(a, b) ((a) < (b) ? (a) : (b))
+#define vd_max(a, b) ((a) > (b) ? (a) : (b))
+
+/* @align is a power of two. */
+static inline uint64_t vd_align_up(uint64_t n, uint64_t align)
+{
+	return (n + align - 1) & ~(align - 1);
+}
+
+#endif

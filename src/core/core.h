@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * core.h - what core offers to parents, drivers and softdev beyond the public headers
+ */
+#ifndef VD_CORE_CORE_H
+#define VD_CORE_CORE_H
+
+#include <uvdpa/driver.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "mem/mem.h"
+
+struct vd_loop *vd_ctx_loop(struct uvdpa *u);
+struct vd_log *vd_ctx_log(struct uvdpa *u);
+
+/* Valid between add's return and destroy. */
+struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev);
+
+/**
+ * vd_dev_mem() - The table in force for a queue's address space
+ *
+ * Changes only while every queue is quiesced. Control thread; a data thread may use what was read
+ * at enable_vq until its queue is quiet.
+ */
+const struct vd_mem *vd_dev_mem(const struct uvdpa_dev *dev, unsigned int idx);
+
+/* Tables that the build makes from src/parent/meson.build and src/driver/meson.build; NULL-ended. */
+extern const struct uvdpa_parent *const vd_parents[];
+extern const struct uvdpa_driver *const vd_drivers[];
+
+#endif

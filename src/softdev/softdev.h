@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * softdev.h - what every software device shares
+ *
+ * The author of a device writes handle(queue, burst) and a configuration space; this layer has
+ * the operations table, the workers, the notification rules, statistics, quiesce and resume.
+ *
+ *	control thread			worker (a data thread; serves some queues of one device)
+ *	--------------			-----------------------------------------------------
+ *	enable_vq  -- queue ------->	run: pop a burst -> handle -> engine submits once
+ *	quiesce    -- stop -------->	     engine reaps -> done -> push -> flush -> call once
+ *	           <-- quiet -------	     nothing to do: poll for a bounded, adapting time,
+ *	get_vq, set_vq ...		     then ask for kicks and sleep in one wait
+ *
+ * Between a kick and a ring there is no core code, no lock, no allocation, no log line. Commands
+ * reach a worker through its mailbox, and it looks there only when told to.
+ */
+#ifndef VD_SOFTDEV_SOFTDEV_H
+#define VD_SOFTDEV_SOFTDEV_H
+
+#include "core/core.h"
+#include "virtq/virtq.h"
+
+struct vd_softdev;
+struct vd_softq;
+struct vd_worker;
+
+/* What a software device offers on its own account, whatever its type. */
+#define VD_SOFTDEV_FEATURES VD_VIRTQ_FEATURES
+
+/* Counters of a queue. Written by its worker (relaxed atomics), read by control. */
+struct vd_softq_stats {
+	uint64_t requests, bytes_in, bytes_out;	/* in: written into guest memory */
+	uint64_t errors;			/* requests that ended in an error */
+	uint64_t kicks, calls;			/* kicks: eventfd reads that found something */
+	uint64_t bursts, sleeps;
+};
+
+/**
+ * struct vd_engine - Completes requests later; at most one for each worker: io_uring, threads...
+ * @ops: what it does; all in the worker's thread
+ * @fd: readable when completions wait, after arm; -1: none ever wait
+ */
+struct vd_engine {
+	const struct vd_engine_ops *ops;
+	int fd;
+};
+
+struct vd_engine_ops {
+	/* The burst is over: hand all that was queued to the kernel, with one call. */
+	void (*submit)(struct vd_engine *e);
+	/* Handle completions (vd_softq_done() for each). Return: how many. */
+	unsigned int (*reap)(struct vd_engine *e);
+	/* The worker is about to sleep. Return: true if something is there already. */
+	bool (*arm)(struct vd_engine *e);
+	/* The worker has ended, nothing is in flight. Control thread. */
+	void (*destroy)(struct vd_engine *e);
+};
+
+/**
+ * struct vd_softdev_ops - What the author writes
+ *
+ * Context: handle in the worker, the rest in the control thread.
+ */
+struct vd_softdev_ops {
+	size_t chain_size;	/* of a request; begins with struct vd_chain */
+	unsigned int iov_max;	/* pieces of a request at most */
+
+	/* A burst of requests. Each is given back by vd_softq_done(), now or later. */
+	void (*handle)(struct vd_softq *q, struct vd_chain **chains, unsigned int n);
+
+	/* A worker is being started. *ret_engine may stay NULL. Return: 0 or -errno. */
+	int (*worker_start)(struct vd_softdev *sd, struct vd_worker *w,
+			    struct vd_engine **ret_engine);
+
+	/* As in uvdpa_dev_ops. */
+	int (*set_features)(struct vd_softdev *sd, uint64_t features);
+	int (*get_config)(struct vd_softdev *sd, uint32_t off, void *buf, uint32_t len);
+	int (*set_config)(struct vd_softdev *sd, uint32_t off, const void *buf, uint32_t len);
+	void (*reset)(struct vd_softdev *sd);
+	void (*destroy)(struct vd_softdev *sd);
+};
+
+/* Embedded, first, in the device of the author. */
+struct vd_softdev {
+	struct uvdpa_dev dev;
+	const struct vd_softdev_ops *ops;
+	struct uvdpa *u;
+	uint64_t features;		/* negotiated */
+	unsigned int nworkers;
+	struct vd_worker *workers;
+	struct vd_softq *queues;	/* dev.info.nvqs of them */
+};
+
+struct vd_softdev_conf {
+	unsigned int workers;		/* data threads; at most one for each queue; 0: 1 */
+	unsigned int poll_us;		/* longest time to poll before sleeping; 0: never poll */
+};
+
+/**
+ * vd_softdev_init() - Prepare the shared part; starts the workers
+ * @sd: dev.info filled in (nvqs, vq_num_max, features, ...)
+ *
+ * Return: 0; on failure nothing is left behind.
+ */
+int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops,
+		    const struct vd_softdev_conf *conf);
+
+/* Ends the workers. For an author's add that fails after init; destroy does it otherwise. */
+void vd_softdev_fini(struct vd_softdev *sd);
+
+/**
+ * vd_softq_done() - Give a request back
+ * @chain: from handle
+ * @written: bytes written into its in pieces
+ * @ok: false counts it as an error
+ *
+ * Context: the queue's worker. Published at the end of the worker's round.
+ */
+void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok);
+
+struct vd_softdev *vd_softq_dev(struct vd_softq *q);
+unsigned int vd_softq_index(const struct vd_softq *q);
+struct vd_worker *vd_softq_worker(struct vd_softq *q);
+struct vd_engine *vd_worker_engine(struct vd_worker *w);
+
+#endif

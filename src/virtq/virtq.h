@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtq.h - one virtqueue, split or packed, seen from the device's end or from the driver's end
+ *
+ * The contract of split-dev.c, packed-dev.c, split-drv.c and packed-drv.c. Both ends distrust the
+ * other: every ring word is read once, into a local, and checked there. Work comes and goes in
+ * bursts: one burst costs one index load, one index store, and at most one notification.
+ *
+ * Device's end (struct vd_virtq):		Driver's end (struct vd_virtq_drv):
+ *
+ *	n = vd_virtq_pop(vq, chains, 32)		id = vd_virtq_drv_add(vq, bufs, nout, nin)
+ *	vd_virtq_push(vq, chain, written)	...	kick = vd_virtq_drv_publish(vq)
+ *	if (vd_virtq_flush(vq)) call		n = vd_virtq_drv_get(vq, done, 32)
+ *
+ * A queue belongs to one thread at a time. Nothing here locks, allocates after init, or logs.
+ */
+#ifndef VD_VIRTQ_VIRTQ_H
+#define VD_VIRTQ_VIRTQ_H
+
+#include <stdbool.h>
+#include <uvdpa/parent.h>
+
+#include "mem/mem.h"
+
+/* Feature bits that these files serve, in both layouts (virtio 1.3, 6). */
+#define VD_VIRTQ_FEATURES                                                                        \
+	(1ull << 28 /* INDIRECT_DESC */ | 1ull << 29 /* EVENT_IDX */ | 1ull << 27 /* ANY_LAYOUT */ | \
+	 1ull << 32 /* VERSION_1 */ | 1ull << 33 /* ACCESS_PLATFORM */ |                            \
+	 1ull << 34 /* RING_PACKED */ | 1ull << 35 /* IN_ORDER */ | 1ull << 38 /* NOTIFICATION_DATA */ | \
+	 1ull << 40 /* RING_RESET */)
+
+#define VD_VIRTQ_NUM_MAX 32768
+
+/* ---- device's end --------------------------------------------------------------------------- */
+
+/**
+ * struct vd_chain - One request as the driver made it, translated and bounded
+ * @id: head descriptor (split) or buffer id (packed)
+ * @ndesc: ring entries it takes (packed)
+ * @nout: pieces of @iov that the device reads; they come first
+ * @nin: pieces after them that the device writes
+ * @out_len: bytes of the former
+ * @in_len: bytes of the latter
+ *
+ * Lies in the queue, with the device's own part of the request behind it: a device embeds it as
+ * the first member of its request and gives that size as chain_size. Valid from pop to push.
+ */
+struct vd_chain {
+	uint16_t id;
+	uint16_t ndesc;
+	uint16_t nout, nin;
+	uint32_t out_len, in_len;
+	uint32_t written;	/* virtq's: what push was told, while it waits for its turn */
+	uint8_t state;		/* virtq's: free, in flight, done */
+	struct vd_iov *iov;
+};
+
+struct vd_virtq_conf {
+	uint64_t features;		/* negotiated */
+	const struct vd_mem *mem;	/* table in force as long as the queue runs */
+	uint16_t num;
+	uint64_t desc, driver, device;	/* iova */
+	struct uvdpa_vq_state state;
+	size_t chain_size;		/* of the device's request; at least struct vd_chain's */
+	unsigned int iov_max;		/* pieces of a chain at most; a longer one breaks the queue */
+};
+
+struct vd_virtq;
+
+/**
+ * vd_virtq_create() - The device's end over rings in guest memory
+ * @conf: borrowed, but for @conf->mem
+ * @ret_vq: owned by the caller
+ *
+ * Return: 0; -EINVAL size (0, > VD_VIRTQ_NUM_MAX, split and not a power of two); -EBADMSG a ring
+ * is not aligned (virtio 1.3, 2.7, 2.8) or not in one mapping; -ENOMEM. All with a sentence.
+ */
+int vd_virtq_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq);
+void vd_virtq_destroy(struct vd_virtq *vq);
+
+/**
+ * vd_virtq_pop() - Take what the driver made available
+ * @chains: receives up to @max requests
+ *
+ * A chain that makes no sense (an index outside, a loop, too long, not mapped, in flight already,
+ * written part before read part, an indirect table of a wrong length...) breaks the queue: chains
+ * before it are returned, the next call returns the error, and so does each one after.
+ *
+ * Return: number of requests; -EBADMSG broken, see vd_virtq_error().
+ */
+int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
+
+/**
+ * vd_virtq_push() - Give a request back; visible to the driver after vd_virtq_flush()
+ * @written: bytes written into its in pieces, from the first on (virtio 1.3, 2.7.8.2)
+ *
+ * In any order; with IN_ORDER negotiated the queue keeps it until its turn.
+ */
+void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written);
+
+/* Publish what was pushed. Return: true if the driver wants a notification for it. */
+bool vd_virtq_flush(struct vd_virtq *vq);
+
+/* Is there something to pop? One load. For polling. */
+bool vd_virtq_pending(struct vd_virtq *vq);
+
+/* Ask for kicks. Return: true if something has come in between: pop instead of sleeping. */
+bool vd_virtq_kicks_on(struct vd_virtq *vq);
+/* No kicks wanted while we look anyway. The first call stores a word, further ones nothing. */
+void vd_virtq_kicks_off(struct vd_virtq *vq);
+
+/* Popped and not pushed. */
+unsigned int vd_virtq_inflight(const struct vd_virtq *vq);
+
+/* Where to go on from. Meaningful when nothing is in flight and all is flushed. */
+struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq);
+
+/* Stop the queue for good. @err is handed back. The sentence is kept for vd_virtq_error(). */
+int vd_virtq_break(struct vd_virtq *vq, int err);
+/* NULL, or why the queue is broken. */
+const char *vd_virtq_error(const struct vd_virtq *vq);
+
+/* ---- driver's end ------------------------------------------------------------------------------ */
+
+/* Where the parts of a ring lie in one piece of memory (virtio 1.3, 2.7, 2.8.10). */
+struct vd_vring_layout {
+	size_t desc, driver, device;	/* offsets */
+	size_t indirect;		/* offset of the indirect tables, one of table_len each */
+	size_t size;			/* of all */
+};
+
+/* @indirect_max: descriptors of an indirect table; 0: no tables. */
+struct vd_vring_layout vd_vring_layout(uint16_t num, bool packed, unsigned int indirect_max);
+
+struct vd_virtq_drv_conf {
+	uint64_t features;	/* negotiated */
+	uint16_t num;
+	uint8_t *ring;		/* memory of vd_vring_layout().size, 4096-aligned; zeroed by create */
+	uint64_t ring_iova;	/* the same, for the device */
+	unsigned int indirect_max; /* used when INDIRECT_DESC is negotiated and a chain has > 1 */
+};
+
+/* What a request consists of, for the device: iova and bytes. */
+struct vd_buf {
+	uint64_t iova;
+	uint32_t len;
+};
+
+struct vd_done {
+	uint16_t id;		/* what vd_virtq_drv_add() returned */
+	uint32_t len;		/* bytes the device says it wrote; at most what there was */
+};
+
+struct vd_virtq_drv;
+
+int vd_virtq_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_drv **ret_vq);
+void vd_virtq_drv_destroy(struct vd_virtq_drv *vq);
+
+/**
+ * vd_virtq_drv_add() - Put a request into the ring; visible after vd_virtq_drv_publish()
+ * @bufs: @nout that the device reads, then @nin that it writes; not all 0
+ *
+ * Return: an id below num, free again when it came back; -ENOSPC no room now; -EINVAL never
+ * fits; -EBADMSG broken.
+ */
+int vd_virtq_drv_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
+		     unsigned int nin);
+
+/* Return: true if the device wants a kick for what was published. */
+bool vd_virtq_drv_publish(struct vd_virtq_drv *vq);
+
+/* The notification's data: next offset and wrap counter in bits 16-31 (virtio 1.3, 2.9). */
+uint16_t vd_virtq_drv_kick_data(const struct vd_virtq_drv *vq);
+
+/**
+ * vd_virtq_drv_get() - Take back what the device used
+ *
+ * An id that is out of range, not in flight, or a length beyond the buffers breaks the queue.
+ *
+ * Return: number of requests; -EBADMSG broken.
+ */
+int vd_virtq_drv_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max);
+
+/* Ask for calls. Return: true if something has come in between. */
+bool vd_virtq_drv_calls_on(struct vd_virtq_drv *vq);
+void vd_virtq_drv_calls_off(struct vd_virtq_drv *vq);
+
+/* Added and not taken back. */
+unsigned int vd_virtq_drv_inflight(const struct vd_virtq_drv *vq);
+const char *vd_virtq_drv_error(const struct vd_virtq_drv *vq);
+
+/* Where a device should begin or go on: for uvdpa_vq.state. Initially packed has its wraps set. */
+struct uvdpa_vq_state vd_virtq_drv_state(const struct vd_virtq_drv *vq);
+
+#endif
