@@ -79,6 +79,11 @@ static inline void vd_guest_write(void vd_guest *to, const void *from, size_t le
 	memcpy(vd_guest_expose(to), from, len);
 }
 
+static inline void vd_guest_fill(void vd_guest *to, int byte, size_t len)
+{
+	memset(vd_guest_expose(to), byte, len);
+}
+
 /* A piece of a buffer in guest memory; laid out as struct iovec, for the kernel only. */
 struct vd_iov {
 	uint8_t vd_guest *base;
