@@ -92,6 +92,15 @@ typedef void uvdpa_log_fn(enum uvdpa_log_level level, const char *line);
  */
 void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level);
 
+/**
+ * uvdpa_sigbus_guard() - Survive a peer that truncates the memory it shares
+ *
+ * Installs a handler of SIGBUS for the whole process: a page of a peer's memory that is gone reads
+ * as zeros, and anything else goes to the handler that was there before. Only for programs that
+ * have the process to themselves; the library never touches a signal otherwise.
+ */
+int uvdpa_sigbus_guard(void);
+
 /* ---- operations that take time --------------------------------------------------------- */
 
 /**

@@ -193,6 +193,34 @@ static void the_number_of_mappings_is_bounded(void **state)
 	vd_mem_destroy(mem);
 }
 
+static void a_truncated_file_reads_as_zeros(void **state)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	struct vd_mem *mem = vd_mem_create();
+	struct uvdpa_map m = { .len = 4 * PAGE, .fd = fd, .prot = UVDPA_MAP_RW };
+	struct vd_iov iov;
+	struct vd_sg sg;
+	uint8_t b[2 * PAGE];
+
+	(void)state;
+	assert_int_equal(uvdpa_sigbus_guard(), 0);
+	assert_int_equal(uvdpa_sigbus_guard(), 0);
+	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+	assert_int_equal(vd_mem_map(&mem, &m, true), 0);
+	assert_int_equal(vd_mem_iov(mem, 0, 4 * PAGE, UVDPA_MAP_RW, &iov, 1), 1);
+	sg = vd_sg(&iov, 1);
+	assert_int_equal(vd_sg_fill(&sg, 0xaa, 4 * PAGE), 4 * PAGE);
+	assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
+	sg = vd_sg(&iov, 1);
+	vd_sg_skip(&sg, PAGE);
+	assert_int_equal(vd_sg_read(&sg, b, sizeof(b)), sizeof(b));
+	assert_int_equal(b[0], 0xaa);
+	assert_int_equal(b[PAGE], 0);
+	assert_int_equal(vd_sg_fill(&sg, 0xbb, PAGE), PAGE);
+	vd_mem_destroy(mem);
+	close(fd);
+}
+
 static void sg_reads_and_writes_across_pieces(void **state)
 {
 	uint8_t a[3], b[1], c[8], out[12], in[12];
@@ -238,6 +266,7 @@ int main(void)
 		cmocka_unit_test(buffers_cross_mappings),
 		cmocka_unit_test(unmap_takes_whole_mappings),
 		cmocka_unit_test(the_number_of_mappings_is_bounded),
+		cmocka_unit_test(a_truncated_file_reads_as_zeros),
 		cmocka_unit_test(sg_reads_and_writes_across_pieces),
 	};
 

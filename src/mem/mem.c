@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "mem/sigbus.h"
 
 static struct vd_mem *mem_alloc(unsigned int n)
 {
@@ -45,8 +46,10 @@ static void mapping_put(struct vd_mapping *m)
 {
 	if (--m->refs)
 		return;
-	if (m->mapped_here)
+	if (m->mapped_here) {
+		vd_sigbus_del(m->map.addr);
 		munmap(m->map.addr, m->map.len);
+	}
 	vd_close(&m->map.fd);
 	free(m);
 }
@@ -92,6 +95,7 @@ static int mapping_local(struct vd_mapping *m)
 			      map->len, map->offset);
 	map->addr = addr;
 	m->mapped_here = true;
+	vd_sigbus_add(addr, map->len);
 	return 0;
 }
 
