@@ -2,7 +2,9 @@
 /*
  * vhost-user.h - the bytes of vhost-user, for both ends
  *
- *	| request u32 | flags u32 | size u32 | payload ... |	little-endian, fds beside the first byte
+ *	| request u32 | flags u32 | size u32 | payload ... |	fds beside the first byte
+ *
+ * Numbers are in the machine's byte order: both ends run on it.
  *
  * A connection is a stream socket that never blocks us: what cannot be sent is kept, up to a
  * bound, and a peer that does not read is dropped. A message is handed over whole, its size
@@ -16,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/list.h"
 #include "base/util.h"
 
 #define VD_VU_FDS_MAX 8
@@ -105,7 +108,7 @@ struct vd_vu_config {
 #define VD_VU_VRING_IDX_MASK 0xffu
 #define VD_VU_VRING_NOFD (1u << 8)
 
-/* In the host's byte order; the wire's is little-endian and equal on what we run on. */
+/* Only the first @size bytes of the payload were received or are sent; the rest is zero. */
 struct vd_vu_msg {
 	uint32_t request;
 	uint32_t flags;
@@ -134,33 +137,40 @@ static_assert(offsetof(struct vd_vu_msg, u64) == 16, "payload is aligned for its
 static_assert(sizeof(struct vd_vu_vring_addr) == 40, "vhost-user: vring address description");
 static_assert(sizeof(struct vd_vu_region) == 32, "vhost-user: memory region description");
 
+/* All zero but the header. */
 void vd_vu_msg_init(struct vd_vu_msg *m, uint32_t request, uint32_t size);
 /* Closes every descriptor that is left. */
 void vd_vu_msg_fini(struct vd_vu_msg *m);
 /* Take descriptor @i out: the caller's then. Return: it, or -1 if there is none. */
 int vd_vu_msg_take_fd(struct vd_vu_msg *m, unsigned int i);
 
-/* "SET_MEM_TABLE", or "request 99". */
+/* "SET_MEM_TABLE", or "unknown request". */
 const char *vd_vu_name(uint32_t request);
 
 /* One connection, one direction of requests; embedded. */
 struct vd_vu_conn {
-	int fd;			/* ours; not blocking */
+	int fd;			/* ours */
 	bool backend_channel;	/* requests are enum vd_vu_backend_request */
 	struct vd_vu_msg in;	/* being received */
 	size_t in_len;		/* bytes of header and payload that are there */
 	uint8_t hdr[VD_VU_HDR_SIZE];
-	struct vd_vu_out *out;	/* waiting to be sent, in order */
-	size_t out_bytes;
+	struct vd_list out;	/* struct vd_vu_out: waiting to be sent, in order */
+	size_t out_bytes;	/* of memory they take; at most VD_VU_OUT_MAX */
 };
 
-/* Takes @fd, always. */
+#define VD_VU_OUT_MAX 65536u	/* a peer that is so far behind does not read */
+
+/* Takes @fd, always. It need not be non-blocking: whoever shares it could change that. */
 void vd_vu_conn_init(struct vd_vu_conn *c, int fd, bool backend_channel);
 void vd_vu_conn_fini(struct vd_vu_conn *c);
 
 /**
  * vd_vu_recv() - The next whole message, if it is there
  * @ret_m: the message; vd_vu_msg_fini() is the caller's
+ *
+ * The size of a request fits what it carries: SET_MEM_TABLE has its regions and as many
+ * descriptors, a vring's descriptor is there unless VD_VU_VRING_NOFD says not, SET_CONFIG has its
+ * data. Whether a message is a request or a reply is the caller's to look at.
  *
  * Return: 1; 0 not yet; -ENOTCONN the peer closed; -EPROTO version, size for this request, number
  * of descriptors, or descriptors lost (MSG_CTRUNC): the stream cannot be trusted any more.
@@ -171,7 +181,8 @@ int vd_vu_recv(struct vd_vu_conn *c, struct vd_vu_msg *ret_m);
  * vd_vu_send() - Send, or keep until vd_vu_flush()
  * @m: copied; its descriptors stay the caller's (duplicated if kept)
  *
- * Return: 0; 1 something waits: watch for EPOLLOUT; -ENOBUFS the peer does not read; -EPIPE.
+ * Return: 0; 1 something waits: watch for EPOLLOUT; -ENOBUFS the peer does not read; -EPIPE it is
+ * gone; what sendmsg says.
  */
 int vd_vu_send(struct vd_vu_conn *c, const struct vd_vu_msg *m);
 int vd_vu_flush(struct vd_vu_conn *c);	/* Return: as vd_vu_send(). */
