@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The front door. Meson builds; this only knows what to call first.
+
+BUILD ?= build
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+.PHONY: help run check build install bench fuzz clean setup
+
+help:
+	@echo 'make run      a tour in three minutes: one disk, this host, a VM, and back'
+	@echo 'make check    build in every configuration and run every test'
+	@echo 'make build    build into $(BUILD)/'
+	@echo 'make install  install under PREFIX=$(PREFIX), DESTDIR=$(DESTDIR)'
+	@echo 'make bench    measure; the figures go to the terminal'
+	@echo 'make fuzz     run each fuzzer for FUZZ_SECONDS (60)'
+	@echo 'make clean    remove every build directory'
+	@echo
+	@echo 'run, check, bench and fuzz first install with apt what is missing (scripts/setup).'
+
+run:
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	@BUILD='$(BUILD)' scripts/tour
+
+check:
+	@scripts/setup check
+	@scripts/check
+
+build:
+	@test -f '$(BUILD)/build.ninja' || meson setup '$(BUILD)' --prefix='$(PREFIX)'
+	@ninja -C '$(BUILD)'
+
+install: build
+	@meson configure '$(BUILD)' --prefix='$(PREFIX)'
+	@DESTDIR='$(DESTDIR)' meson install -C '$(BUILD)'
+
+bench fuzz:
+	@scripts/setup check
+	@scripts/$@
+
+clean:
+	rm -rf build build-*
