@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2034 # who includes this uses what it sets
+# lib.sh - what every integration test begins with
+#
+# A private directory $tmp, removed at the end; processes started with "background", ended at the
+# end by their pid; a daemon that must still be well then. UVDPAD and UVDPA name the programs.
+set -euo pipefail
+
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-test.XXXXXX")
+ctl=$tmp/ctl		# the daemon's control socket
+daemon_pid=''
+pids=()
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+# The last line of a skipped test is its reason.
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# need PROGRAM...
+need() {
+	local p
+
+	for p in "$@"; do
+		command -v "$p" >/dev/null || skip "no program $p"
+	done
+}
+
+test_end() {
+	local rc=$? p
+
+	trap - EXIT
+	for p in "${pids[@]}"; do
+		kill "$p" 2>/dev/null || true
+	done
+	if [ -n "$daemon_pid" ]; then
+		daemon_stop || rc=1
+	fi
+	wait
+	if [ $rc != 0 ] && [ $rc != 77 ] && [ -s "$tmp/daemon.log" ]; then
+		sed 's/^/daemon: /' "$tmp/daemon.log" >&2
+	fi
+	rm -rf "$tmp"
+	exit $rc
+}
+trap test_end EXIT
+trap 'exit 1' INT TERM
+
+# background COMMAND...: in $! and ended with the test
+background() {
+	"$@" &
+	pids+=($!)
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "waited too long for: $*"
+		sleep 0.05
+	done
+}
+
+# ---- the daemon
+
+uvdpa() {
+	"${UVDPA:?}" -s "$ctl" "$@"
+}
+
+# daemon_start [ARG...]: returns when it answers
+daemon_start() {
+	"${UVDPAD:?}" -s "$ctl" "$@" >>"$tmp/daemon.log" 2>&1 &
+	daemon_pid=$!
+	wait_for 20 daemon_answers
+}
+
+daemon_answers() {
+	kill -0 "$daemon_pid" 2>/dev/null || fail "the daemon is gone"
+	uvdpa dev show >/dev/null 2>&1
+}
+
+# The daemon must end by itself, in time, with status 0: so no sanitizer had to say anything.
+daemon_stop() {
+	local pid=$daemon_pid rc=0
+
+	daemon_pid=''
+	kill -TERM "$pid" 2>/dev/null || { echo "FAIL: the daemon was gone" >&2; return 1; }
+	timeout 20 tail -q --pid="$pid" -f /dev/null || { kill -KILL "$pid"; rc=1; }
+	wait "$pid" || rc=$?
+	[ $rc = 0 ] || echo "FAIL: the daemon ended with $rc" >&2
+	return $rc
+}
+
+# As if by a crash: nothing can be cleaned up.
+daemon_kill() {
+	kill -KILL "$daemon_pid"
+	wait "$daemon_pid" || true
+	daemon_pid=''
+}
+
+# blk_add NAME FILE [OPTION VALUE...]: a disk image for VMs at $tmp/NAME.sock
+blk_add() {
+	local name=$1 file=$2
+
+	shift 2
+	uvdpa dev add name "$name" mgmtdev blk image "$file" "$@" \
+		driver vhost-user socket "$tmp/$name.sock"
+}
+
+# ---- guests, see guest/guest.sh
+
+uml() { "$tests/guest/uml.sh" "$@"; }
+qemu() { "$tests/guest/qemu.sh" "$@"; }
+
+# script NAME: what is on stdin, for the guest; its path is $tmp/NAME
+script() {
+	cat >"$tmp/$1"
+}
+
+# random FILE BYTES
+random() {
+	head -c "$2" /dev/urandom >"$1"
+}
+
+md5() {
+	md5sum "$@" | cut -c 1-32
+}
