@@ -68,6 +68,31 @@ static inline void vd_write16_release(uint16_t vd_guest *p, uint16_t v)
 	__atomic_store_n((uint16_t *)vd_guest_expose(p), htole16(v), __ATOMIC_RELEASE);
 }
 
+/*
+ * Sequentially consistent: for the one question that release and acquire do not answer, "I wrote
+ * this; had you written that?" of notification suppression (virtio 1.3, 2.7.7, 2.7.10, 2.8.9).
+ * Each end stores its own word and then loads the other's, with these.
+ */
+static inline uint16_t vd_read16_seq(const uint16_t vd_guest *p)
+{
+	return le16toh(__atomic_load_n((const uint16_t *)vd_guest_expose(p), __ATOMIC_SEQ_CST));
+}
+
+static inline uint32_t vd_read32_seq(const uint32_t vd_guest *p)
+{
+	return le32toh(__atomic_load_n((const uint32_t *)vd_guest_expose(p), __ATOMIC_SEQ_CST));
+}
+
+static inline void vd_write16_seq(uint16_t vd_guest *p, uint16_t v)
+{
+	__atomic_store_n((uint16_t *)vd_guest_expose(p), htole16(v), __ATOMIC_SEQ_CST);
+}
+
+static inline void vd_write32_seq(uint32_t vd_guest *p, uint32_t v)
+{
+	__atomic_store_n((uint32_t *)vd_guest_expose(p), htole32(v), __ATOMIC_SEQ_CST);
+}
+
 /* Bytes; what was read is a copy that nobody changes any more. */
 static inline void vd_guest_read(void *to, const void vd_guest *from, size_t len)
 {
