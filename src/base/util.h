@@ -10,6 +10,9 @@
 /* The structure that @p is member @m of; a pointer to anything else does not compile. */
 #define container_of(p, type, m) \
 	((type *)(void *)((char *)(1 ? (p) : &((type *)0)->m) - offsetof(type, m)))
+#define container_of_const(p, type, m)                                                  \
+	((const type *)(const void *)((const char *)(1 ? (p) : &((const type *)0)->m) - \
+				      offsetof(type, m)))
 
 #define vd_cleanup(fn) __attribute__((cleanup(fn)))
 #define vd_printf(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -30,6 +30,7 @@
 	 1ull << 40 /* RING_RESET */)
 
 #define VD_VIRTQ_NUM_MAX 32768
+#define VD_VIRTQ_BURST 32	/* requests that one pop returns at most */
 
 /* ---- device's end --------------------------------------------------------------------------- */
 
@@ -72,15 +73,16 @@ struct vd_virtq;
  * @conf: borrowed, but for @conf->mem
  * @ret_vq: owned by the caller
  *
- * Return: 0; -EINVAL size (0, > VD_VIRTQ_NUM_MAX, split and not a power of two); -EBADMSG a ring
- * is not aligned (virtio 1.3, 2.7, 2.8) or not in one mapping; -ENOMEM. All with a sentence.
+ * Return: 0; -EINVAL size (0, > VD_VIRTQ_NUM_MAX, split and not a power of two), iov_max (0, >
+ * 65535), a state outside the ring; -EBADMSG a ring is not aligned (virtio 1.3, 2.7, 2.8) or not in
+ * one mapping; -ENOMEM. All with a sentence.
  */
 int vd_virtq_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq);
 void vd_virtq_destroy(struct vd_virtq *vq);
 
 /**
  * vd_virtq_pop() - Take what the driver made available
- * @chains: receives up to @max requests
+ * @chains: receives up to @max requests, and up to VD_VIRTQ_BURST; there may be more than that
  *
  * A chain that makes no sense (an index outside, a loop, too long, not mapped, in flight already,
  * written part before read part, an indirect table of a wrong length...) breaks the queue: chains

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ring.h - what the files of virtq/ share
+ *
+ * A ring is reached through guest pointers to words, never to structs, so that an access which
+ * is not one of guest.h's does not compile. The offsets are those of <linux/virtio_ring.h>.
+ *
+ * How the device's end keeps its requests: each of num slots holds a struct vd_chain with the
+ * device's part behind it, and its pieces. A slot is taken at pop and given back when its used
+ * entry is written. Last in, first out, so a queue that is mostly empty stays in few cache
+ * lines however large it is. Between the two, "queue" is the order in which used entries are
+ * written: entered at push, or at pop if the order is given (IN_ORDER); flush takes from its
+ * front as long as what is there was pushed.
+ */
+#ifndef VD_VIRTQ_RING_H
+#define VD_VIRTQ_RING_H
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "base/err.h"
+#include "virtq/virtq.h"
+
+#define VD_F(bit) (1ull << (bit))
+
+/* Split: words of 16 bits in the available and in the used ring. */
+enum { RING_FLAGS = 0, RING_IDX = 1, RING_ENTRIES = 2 };
+
+static_assert(sizeof(struct vring_desc) == 16, "virtio 1.3, 2.7.5");
+static_assert(offsetof(struct vring_avail, idx) == 2 * RING_IDX, "virtio 1.3, 2.7.6");
+static_assert(offsetof(struct vring_avail, ring) == 2 * RING_ENTRIES, "virtio 1.3, 2.7.6");
+static_assert(offsetof(struct vring_used, idx) == 2 * RING_IDX, "virtio 1.3, 2.7.8");
+static_assert(offsetof(struct vring_used, ring) == 2 * RING_ENTRIES, "virtio 1.3, 2.7.8");
+static_assert(sizeof(struct vring_used_elem) == 8, "virtio 1.3, 2.7.8");
+static_assert(sizeof(struct vring_packed_desc) == 16, "virtio 1.3, 2.8.13");
+static_assert(sizeof(struct vring_packed_desc_event) == 4, "virtio 1.3, 2.8.14");
+
+#define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
+
+/* Flags of a packed descriptor that is available in the round @wrap (virtio 1.3, 2.8.1). */
+static inline uint16_t packed_avail_flags(bool wrap)
+{
+	return wrap ? PACKED_AVAIL : PACKED_USED;
+}
+
+/* The same of one that is used. */
+static inline uint16_t packed_used_flags(bool wrap)
+{
+	return wrap ? PACKED_AVAIL | PACKED_USED : 0;
+}
+
+/* A place in a packed ring. */
+struct packed_pos {
+	uint16_t idx;
+	bool wrap;
+};
+
+static inline struct packed_pos packed_next(struct packed_pos p, unsigned int n, uint16_t num)
+{
+	unsigned int idx = p.idx + n;
+
+	return idx < num ? (struct packed_pos){ (uint16_t)idx, p.wrap } :
+			   (struct packed_pos){ (uint16_t)(idx - num), !p.wrap };
+}
+
+/* In event suppression words, notification data and vring bases: wrap counter in bit 15. */
+static inline uint16_t packed_word(struct packed_pos p)
+{
+	return (uint16_t)(p.idx | p.wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
+}
+
+static inline struct packed_pos packed_pos(uint16_t word)
+{
+	return (struct packed_pos){ word & 0x7fff, word >> VRING_PACKED_EVENT_F_WRAP_CTR };
+}
+
+/*
+ * Does the other end want to hear of the @n entries before @pos (virtio 1.3, 2.8.10)? @event is
+ * its event suppression structure, in one word: offset and wrap counter, then flags.
+ */
+static inline bool packed_need_event(uint32_t event, struct packed_pos pos, unsigned int n,
+				     uint16_t num)
+{
+	struct packed_pos want = packed_pos((uint16_t)event);
+	uint16_t at = want.idx;
+
+	if (event >> 16 != VRING_PACKED_EVENT_FLAG_DESC)
+		return event >> 16 != VRING_PACKED_EVENT_FLAG_DISABLE;
+	if (want.wrap != pos.wrap)
+		at = (uint16_t)(at - num);
+	return vring_need_event(at, pos.idx, (uint16_t)(pos.idx - n));
+}
+
+/* ---- device's end --------------------------------------------------------------------------- */
+
+enum { CHAIN_FREE, CHAIN_IN_FLIGHT, CHAIN_DONE };
+
+struct vd_virtq_ops {
+	int (*pop)(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
+	bool (*flush)(struct vd_virtq *vq);
+	bool (*pending)(struct vd_virtq *vq);
+	bool (*kicks_on)(struct vd_virtq *vq);
+	void (*kicks_off)(struct vd_virtq *vq);
+	struct uvdpa_vq_state (*state)(const struct vd_virtq *vq);
+	void (*destroy)(struct vd_virtq *vq);
+};
+
+/* What both layouts have; embedded in theirs. */
+struct vd_virtq {
+	const struct vd_virtq_ops *ops;
+	const struct vd_mem *mem;
+	const struct vd_region *region;	/* where the last buffer was; read-write and local, or NULL */
+	uint16_t num;
+	bool indirect, event_idx, in_order;	/* negotiated */
+	bool kicks;			/* asked for, as far as the driver knows */
+	int err;			/* broken if not 0 */
+	unsigned int inflight;		/* popped and not pushed */
+	unsigned int iov_max;
+
+	uint8_t *slots;
+	size_t slot_size, chain_size;
+	struct vd_chain **free;		/* stack of nfree */
+	unsigned int nfree;
+	bool *busy;			/* by id: with us, not in the used ring yet */
+
+	struct vd_chain **queue;	/* ring of queue_mask + 1; see above */
+	unsigned int queue_mask, queue_head, queue_tail;
+
+	uint64_t *table;		/* an indirect table, copied */
+	unsigned int table_max;		/* descriptors in it */
+
+	char error[200];
+};
+
+int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq);
+int vd_packed_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq);
+
+/* Fill in and allocate what is common. On failure nothing needs to be undone. */
+int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf);
+void vd_virtq_fini(struct vd_virtq *vq);
+
+/* A part of a ring. The local address must have the alignment, too, for the atomics. */
+struct ring_part {
+	const char *name;
+	uint64_t iova, len;
+	unsigned int align, prot;
+};
+
+/* Its local address; NULL with a sentence. */
+void vd_guest *vd_virtq_part(const struct vd_mem *mem, const struct ring_part *part);
+
+/* A descriptor, copied out of shared memory. */
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;	/* split; buffer id in packed */
+};
+
+static inline struct desc desc_from(uint64_t addr, uint64_t rest)
+{
+	return (struct desc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32), (uint16_t)(rest >> 48) };
+}
+
+/* Start a request in a free slot. There is one: at most num ids are busy. */
+static inline struct vd_chain *chain_begin(struct vd_virtq *vq)
+{
+	struct vd_chain *c = vq->free[vq->nfree - 1];
+
+	c->nout = c->nin = 0;
+	c->out_len = c->in_len = 0;
+	c->iov = (struct vd_iov *)(void *)((uint8_t *)c + vq->chain_size);
+	return c;
+}
+
+/* It is complete: take the slot and mark the id. The caller has checked that it is not busy. */
+static inline void chain_take(struct vd_virtq *vq, struct vd_chain *c, uint16_t id, uint16_t ndesc)
+{
+	c->id = id;
+	c->ndesc = ndesc;
+	c->state = CHAIN_IN_FLIGHT;
+	vq->busy[id] = true;
+	vq->nfree--;
+	vq->inflight++;
+	if (vq->in_order)
+		vq->queue[vq->queue_tail++ & vq->queue_mask] = c;
+}
+
+/* Its used entry is written. */
+static inline void chain_give(struct vd_virtq *vq, struct vd_chain *c)
+{
+	c->state = CHAIN_FREE;
+	vq->busy[c->id] = false;
+	vq->free[vq->nfree++] = c;
+	vq->queue_head++;
+}
+
+/* The @n-th whose used entry is to be written now, or NULL. */
+static inline struct vd_chain *chain_done(const struct vd_virtq *vq, unsigned int n)
+{
+	struct vd_chain *c;
+
+	if (vq->queue_head + n == vq->queue_tail)
+		return NULL;
+	c = vq->queue[(vq->queue_head + n) & vq->queue_mask];
+	return c->state == CHAIN_DONE ? c : NULL;
+}
+
+/*
+ * May the entry of @c be left out, because that of the next one stands for it? Only if the next
+ * one follows in this burst, and if the driver, which will take it for filled entirely, is right
+ * (virtio 1.3, 2.7.9, 2.8.8).
+ */
+static inline bool chain_skip(const struct vd_virtq *vq, const struct vd_chain *c)
+{
+	return vq->in_order && c->written == c->in_len && chain_done(vq, 1);
+}
+
+/* Add one descriptor's buffer. Return: 0 or -EBADMSG with a sentence. */
+int chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d);
+
+static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+{
+	const struct vd_region *r = vq->region;
+	bool write = d->flags & VRING_DESC_F_WRITE;
+
+	/* One piece in the region of the last one, as nearly all are. */
+	if (vd_likely(r && d->len && d->addr >= r->first && d->addr <= r->last &&
+		      d->len - 1 <= r->last - d->addr &&
+		      (unsigned int)c->nout + c->nin < vq->iov_max && (write || !c->nin) &&
+		      d->len <= UINT32_MAX - c->out_len - c->in_len)) {
+		c->iov[c->nout + c->nin] = (struct vd_iov){ r->addr + (d->addr - r->first), d->len };
+		if (write) {
+			c->nin++;
+			c->in_len += d->len;
+		} else {
+			c->nout++;
+			c->out_len += d->len;
+		}
+		return 0;
+	}
+	return chain_add_slow(vq, c, d);
+}
+
+/**
+ * chain_add_indirect() - Add the buffers of an indirect table
+ * @d: the descriptor that points at it
+ * @packed: it is a list, not linked, and has no ids (virtio 1.3, 2.8.7)
+ *
+ * Return: 0 or -EBADMSG with a sentence.
+ */
+int chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed);
+
+/* ---- driver's end ------------------------------------------------------------------------------ */
+
+struct vd_virtq_drv_ops {
+	int (*add)(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
+		   unsigned int nin);
+	bool (*publish)(struct vd_virtq_drv *vq);
+	int (*get)(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max);
+	bool (*calls_on)(struct vd_virtq_drv *vq);
+	void (*calls_off)(struct vd_virtq_drv *vq);
+	uint16_t (*kick_data)(const struct vd_virtq_drv *vq);
+	struct uvdpa_vq_state (*state)(const struct vd_virtq_drv *vq);
+	void (*destroy)(struct vd_virtq_drv *vq);
+};
+
+/* A request in the driver's own memory; the ring is never asked what it was. */
+struct drv_req {
+	uint32_t in_len;	/* bytes that the device may write */
+	uint16_t ndesc;		/* ring entries; 0: not in flight */
+	uint16_t seq;		/* of the add; tells what is published */
+};
+
+struct vd_virtq_drv {
+	const struct vd_virtq_drv_ops *ops;
+	uint16_t num;
+	bool packed, event_idx, in_order;	/* negotiated */
+	bool calls;			/* asked for, as far as the device knows */
+	int err;			/* broken if not 0 */
+	unsigned int indirect_max;	/* 0: none */
+	unsigned int nfree;		/* ring entries */
+	uint16_t added, published, taken;	/* requests, counted for ever, modulo 2^16 */
+
+	struct drv_req *reqs;		/* by id */
+	uint16_t *order;		/* IN_ORDER: ids as added, at added % 2^16 & order_mask */
+	uint16_t order_mask;
+	bool batch;			/* IN_ORDER: a used entry was read that stands ... */
+	struct vd_done last;		/* ... for all requests up to this one */
+
+	uint64_t vd_guest *tables;	/* indirect, indirect_max descriptors for each id */
+	uint64_t tables_iova;
+
+	char error[200];
+};
+
+int vd_split_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_drv **ret_vq);
+int vd_packed_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_drv **ret_vq);
+
+int vd_virtq_drv_init(struct vd_virtq_drv *vq, const struct vd_virtq_drv_conf *conf);
+void vd_virtq_drv_fini(struct vd_virtq_drv *vq);
+
+/* As vd_virtq_break(). */
+int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err);
+
+/* What a request takes. */
+struct drv_shape {
+	unsigned int nout, nin;	/* pieces */
+	uint32_t in_len;	/* bytes of the latter */
+	unsigned int ndesc;	/* ring entries */
+	bool table;		/* one entry, for an indirect table */
+};
+
+/* Fill in @s but for nout and nin, which are given. Return: 0, -EINVAL, -ENOSPC. */
+int drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s);
+
+/* Write the indirect table of request @id. Return: where it is. */
+struct vd_buf drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
+			const struct drv_shape *s);
+
+/* The request is in the ring under @id. */
+static inline void drv_end(struct vd_virtq_drv *vq, uint16_t id, const struct drv_shape *s)
+{
+	vq->reqs[id] = (struct drv_req){ s->in_len, (uint16_t)s->ndesc, vq->added };
+	if (vq->in_order)
+		vq->order[vq->added & vq->order_mask] = id;
+	vq->added++;
+	vq->nfree -= s->ndesc;
+}
+
+/* Did the device have this request at all? */
+static inline bool drv_has(const struct vd_virtq_drv *vq, uint32_t id)
+{
+	return id < vq->num && vq->reqs[id].ndesc &&
+	       (uint16_t)(vq->published - vq->reqs[id].seq - 1) < VD_VIRTQ_NUM_MAX;
+}
+
+/* Check what the device says of a request. Return: 0 or -EBADMSG, and the queue is broken. */
+static inline int drv_check(struct vd_virtq_drv *vq, uint32_t id, uint32_t len)
+{
+	if (vd_unlikely(!drv_has(vq, id)))
+		return vd_virtq_drv_break(vq, vd_err(-EBADMSG, "used id %u is not in flight", id));
+	if (vd_unlikely(len > vq->reqs[id].in_len))
+		return vd_virtq_drv_break(vq, vd_err(-EBADMSG, "used id %u: %u bytes written of %u",
+						     id, len, vq->reqs[id].in_len));
+	return 0;
+}
+
+/*
+ * IN_ORDER: the oldest request, with which @last has to do. The last of a batch has the length
+ * that the device wrote; those before it were filled.
+ */
+static inline struct vd_done drv_oldest(struct vd_virtq_drv *vq)
+{
+	uint16_t id = vq->order[vq->taken & vq->order_mask];
+
+	if (id != vq->last.id)
+		return (struct vd_done){ id, vq->reqs[id].in_len };
+	vq->batch = false;
+	return vq->last;
+}
+
+/* It came back. */
+static inline void drv_take(struct vd_virtq_drv *vq, uint16_t id)
+{
+	vq->nfree += vq->reqs[id].ndesc;
+	vq->reqs[id].ndesc = 0;
+	vq->taken++;
+}
+
+#endif

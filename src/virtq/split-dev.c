@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * split-dev.c - the device's end of a split virtqueue (virtio 1.3, 2.7)
+ *
+ *	driver					device
+ *	  desc[], avail->ring[]
+ *	A avail->idx	-- release ------------>  acquire   avail->idx
+ *						  desc[], buffers
+ *						  used->ring[]
+ *	  used->idx	 <------------ release --  B used->idx
+ *
+ * Two questions need more than release and acquire, for they are "I have written this; did you
+ * write that before?": they are a sequentially consistent store, and load, on either side.
+ *
+ *	C avail->idx, then avail_event or used->flags	(split-drv.c: does the device want a kick?)
+ *	D avail_event or used->flags, then avail->idx	(here: may I sleep?)
+ *	E used->idx, then used_event or avail->flags	(here: does the driver want a call?)
+ *	F used_event or avail->flags, then used->idx	(split-drv.c: may I sleep?)
+ *
+ * Whichever of C and D comes first in the one order of all such accesses is seen by the other;
+ * likewise E and F. A and C are one store, B and E too.
+ *
+ * Nothing says where in the used ring a device goes on, so it is read from there, once. The
+ * place in the available ring is given (uvdpa_vq.state). Without requests in flight the two are
+ * the same number; if they are not, each side goes on where its own says, as Linux does.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "virtq/ring.h"
+
+struct split_dev {
+	struct vd_virtq vq;
+	const uint64_t vd_guest *desc;	/* two words each */
+	const uint16_t vd_guest *avail;	/* flags, idx, num entries, used_event */
+	uint16_t vd_guest *used;	/* flags, idx, num entries of two 32-bit words */
+	uint16_t vd_guest *avail_event;	/* behind those */
+	uint16_t next;			/* to pop */
+	uint16_t avail_idx;		/* as last loaded */
+	uint16_t used_idx;		/* as last stored */
+};
+
+static struct split_dev *to_split(struct vd_virtq *vq)
+{
+	return container_of(vq, struct split_dev, vq);
+}
+
+static uint16_t split_mask(const struct split_dev *s)
+{
+	return (uint16_t)(s->vq.num - 1);
+}
+
+/* Look how far the driver is. It cannot be more than a ring ahead. */
+static int split_look(struct split_dev *s, uint16_t avail_idx)
+{
+	uint16_t ahead = (uint16_t)(avail_idx - s->next);
+
+	if (vd_unlikely(ahead > s->vq.num))
+		return vd_virtq_break(&s->vq, vd_err(-EBADMSG, "available index %u is %u ahead of %u, of %u",
+						     avail_idx, ahead, s->next, s->vq.num));
+	s->avail_idx = avail_idx;
+	return 0;
+}
+
+static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_chain)
+{
+	struct vd_virtq *vq = &s->vq;
+	struct vd_chain *c;
+	uint16_t i = head, n = 0;
+	struct desc d;
+	int r;
+
+	if (vd_unlikely(head >= vq->num))
+		return vd_err(-EBADMSG, "head %u of %u", head, vq->num);
+	if (vd_unlikely(vq->busy[head]))
+		return vd_err(-EBADMSG, "head %u is in flight already", head);
+	c = chain_begin(vq);
+	do {
+		if (vd_unlikely(i >= vq->num))
+			return vd_err(-EBADMSG, "next descriptor %u of %u", i, vq->num);
+		if (vd_unlikely(n++ == vq->num))
+			return vd_err(-EBADMSG, "a loop, or more than %u descriptors, from head %u", vq->num, head);
+		d = desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
+		r = d.flags & VRING_DESC_F_INDIRECT ? chain_add_indirect(vq, c, &d, false) :
+						      chain_add(vq, c, &d);
+		if (vd_unlikely(r))
+			return r;
+		i = d.next;
+	} while (d.flags & VRING_DESC_F_NEXT);
+	chain_take(vq, c, head, n);
+	*ret_chain = c;
+	return 0;
+}
+
+static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
+{
+	struct split_dev *s = to_split(vq);
+	uint16_t heads[VD_VIRTQ_BURST];
+	unsigned int n, i;
+	int r = 0;
+
+	/* Acquire: entries and descriptors after idx. Pairs with A in split-drv.c (2.7.13). What
+	 * is known to be there is taken before looking again: the line is the driver's. */
+	if (s->avail_idx == s->next) {
+		r = split_look(s, vd_read16_acquire(s->avail + RING_IDX));
+		if (r)
+			return r;
+	}
+	n = vd_min((uint16_t)(s->avail_idx - s->next), max);
+	for (i = 0; i < n; i++) {
+		heads[i] = vd_read16(s->avail + RING_ENTRIES + ((s->next + i) & split_mask(s)));
+		__builtin_prefetch(vd_guest_expose(s->desc + 2u * (heads[i] & split_mask(s))));
+	}
+	for (i = 0; i < n; i++, s->next++) {
+		r = split_walk(s, heads[i], &chains[i]);
+		if (vd_unlikely(r)) {
+			vd_virtq_break(vq, r);
+			break;
+		}
+	}
+	return (int)i;
+}
+
+/* With IN_ORDER an entry may stand for those before it; it lies where the first of them would. */
+static bool split_flush(struct vd_virtq *vq)
+{
+	struct split_dev *s = to_split(vq);
+	uint32_t vd_guest *ring = (uint32_t vd_guest *)(s->used + RING_ENTRIES);
+	uint16_t old = s->used_idx, new = old, at = old;
+	struct vd_chain *c;
+
+	while ((c = chain_done(vq, 0))) {
+		bool skip = chain_skip(vq, c);
+
+		new++;
+		if (!skip) {
+			vd_write32(ring + 2u * (at & split_mask(s)), c->id);
+			vd_write32(ring + 2u * (at & split_mask(s)) + 1, c->written);
+			at = new;
+		}
+		chain_give(vq, c);
+	}
+	/* B, E: entries before idx, idx before the question. Pairs with F in split-drv.c (2.7.7). */
+	s->used_idx = new;
+	vd_write16_seq(s->used + RING_IDX, new);
+	if (vq->event_idx)
+		return vring_need_event(vd_read16_seq(s->avail + RING_ENTRIES + vq->num), new, old);
+	return !(vd_read16_seq(s->avail + RING_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+static bool split_pending(struct vd_virtq *vq)
+{
+	struct split_dev *s = to_split(vq);
+
+	return s->avail_idx != s->next || vd_read16(s->avail + RING_IDX) != s->next;
+}
+
+static bool split_kicks_on(struct vd_virtq *vq)
+{
+	struct split_dev *s = to_split(vq);
+
+	/* D. Pairs with C in split-drv.c (virtio 1.3, 2.7.10). */
+	if (vq->event_idx)
+		vd_write16_seq(s->avail_event, s->next);
+	else
+		vd_write16_seq(s->used + RING_FLAGS, 0);
+	return vd_read16_seq(s->avail + RING_IDX) != s->next;
+}
+
+/* With EVENT_IDX there is nothing to do: the event stays where the driver has passed it. */
+static void split_kicks_off(struct vd_virtq *vq)
+{
+	if (!vq->event_idx)
+		vd_write16(to_split(vq)->used + RING_FLAGS, VRING_USED_F_NO_NOTIFY);
+}
+
+static struct uvdpa_vq_state split_state(const struct vd_virtq *vq)
+{
+	return (struct uvdpa_vq_state){ .avail = container_of_const(vq, struct split_dev, vq)->next };
+}
+
+static void split_destroy(struct vd_virtq *vq)
+{
+	vd_virtq_fini(vq);
+	free(to_split(vq));
+}
+
+static const struct vd_virtq_ops split_ops = {
+	.pop = split_pop,
+	.flush = split_flush,
+	.pending = split_pending,
+	.kicks_on = split_kicks_on,
+	.kicks_off = split_kicks_off,
+	.state = split_state,
+	.destroy = split_destroy,
+};
+
+int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq)
+{
+	unsigned int event = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
+	const struct ring_part parts[] = {
+		{ "descriptor table", conf->desc, 16ull * conf->num, 16, UVDPA_MAP_RO },
+		{ "available ring", conf->driver, 4 + 2ull * conf->num + event, 2, UVDPA_MAP_RO },
+		{ "used ring", conf->device, 4 + 8ull * conf->num + event, 4, UVDPA_MAP_RW },
+	};
+	struct split_dev *s = calloc(1, sizeof(*s));
+	int r = -EBADMSG;
+
+	if (!s)
+		return vd_err(-ENOMEM, "no memory for a queue");
+	s->desc = vd_virtq_part(conf->mem, &parts[0]);
+	s->avail = vd_virtq_part(conf->mem, &parts[1]);
+	s->used = vd_virtq_part(conf->mem, &parts[2]);
+	if (!s->desc || !s->avail || !s->used)
+		goto err_free;
+	r = vd_virtq_init(&s->vq, conf);
+	if (r)
+		goto err_free;
+	s->vq.ops = &split_ops;
+	s->avail_event = s->used + RING_ENTRIES + 4u * conf->num;
+	s->next = s->avail_idx = conf->state.avail;
+	s->used_idx = vd_read16(s->used + RING_IDX);
+	*ret_vq = &s->vq;
+	return 0;
+
+err_free:
+	free(s);
+	return r;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtq-drv.c - the driver's end: what both layouts have in common */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "virtq/ring.h"
+
+/* Parts that different sides write are kept this far apart: a line, and the one fetched with it. */
+#define APART 128
+
+struct vd_vring_layout vd_vring_layout(uint16_t num, bool packed, unsigned int indirect_max)
+{
+	struct vd_vring_layout l = { .desc = 0, .driver = vd_align_up(16ull * num, APART) };
+
+	l.device = vd_align_up(l.driver + (packed ? 4u : 6u + 2u * num), APART);
+	l.indirect = vd_align_up(l.device + (packed ? 4u : 6u + 8u * num), APART);
+	l.size = l.indirect + 16ull * num * indirect_max;
+	return l;
+}
+
+int vd_virtq_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_drv **ret_vq)
+{
+	bool packed = conf->features & VD_F(VIRTIO_F_RING_PACKED);
+
+	if (!conf->num || conf->num > VD_VIRTQ_NUM_MAX)
+		return vd_err(-EINVAL, "queue size %u, not 1 to %u", conf->num, VD_VIRTQ_NUM_MAX);
+	if (!packed && conf->num & (conf->num - 1))
+		return vd_err(-EINVAL, "queue size %u is not a power of two", conf->num);
+	if ((uintptr_t)conf->ring % 16 || conf->ring_iova % 16)
+		return vd_err(-EINVAL, "ring at %p is not aligned", (void *)conf->ring);
+	return packed ? vd_packed_drv_create(conf, ret_vq) : vd_split_drv_create(conf, ret_vq);
+}
+
+void vd_virtq_drv_destroy(struct vd_virtq_drv *vq)
+{
+	if (vq)
+		vq->ops->destroy(vq);
+}
+
+int vd_virtq_drv_init(struct vd_virtq_drv *vq, const struct vd_virtq_drv_conf *conf)
+{
+	bool indirect = conf->features & VD_F(VIRTIO_RING_F_INDIRECT_DESC);
+	bool packed = conf->features & VD_F(VIRTIO_F_RING_PACKED);
+	struct vd_vring_layout l = vd_vring_layout(conf->num, packed, conf->indirect_max);
+	unsigned int size = 1;
+
+	while (size < conf->num)
+		size *= 2;
+	vq->num = vq->nfree = conf->num;
+	vq->packed = packed;
+	vq->event_idx = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX);
+	vq->in_order = conf->features & VD_F(VIRTIO_F_IN_ORDER);
+	vq->calls = true;
+	vq->indirect_max = indirect ? conf->indirect_max : 0;
+	vq->order_mask = (uint16_t)(size - 1);
+	vq->tables = vd_guest_wrap(uint64_t, conf->ring + l.indirect);
+	vq->tables_iova = conf->ring_iova + l.indirect;
+	vq->reqs = calloc(conf->num, sizeof(*vq->reqs));
+	vq->order = calloc(size, sizeof(*vq->order));
+	if (!vq->reqs || !vq->order) {
+		vd_virtq_drv_fini(vq);
+		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
+	}
+	vd_guest_fill(vd_guest_wrap(uint8_t, conf->ring), 0, l.size);
+	return 0;
+}
+
+void vd_virtq_drv_fini(struct vd_virtq_drv *vq)
+{
+	free(vq->reqs);
+	free(vq->order);
+}
+
+int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err)
+{
+	if (!vq->err) {
+		snprintf(vq->error, sizeof(vq->error), "%s", vd_err_text());
+		vq->err = err;
+	}
+	return err;
+}
+
+int drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s)
+{
+	unsigned int n = s->nout + s->nin;
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (i == s->nout)
+			s->in_len = (uint32_t)bytes;
+		bytes += bufs[i].len;
+	}
+	s->in_len = s->nin ? (uint32_t)bytes - s->in_len : 0;
+	s->table = n > 1 && n <= vq->indirect_max;
+	s->ndesc = s->table ? 1 : n;
+	if (!n || s->ndesc > vq->num)
+		return vd_err(-EINVAL, "a request of %u pieces in a queue of %u", n, vq->num);
+	if (bytes > UINT32_MAX)
+		return vd_err(-EINVAL, "a request of more than %u bytes", UINT32_MAX);
+	return s->ndesc > vq->nfree ? -ENOSPC : 0;
+}
+
+struct vd_buf drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
+			const struct drv_shape *s)
+{
+	size_t at = 2ull * id * vq->indirect_max;
+	uint64_t vd_guest *t = vq->tables + at;
+	unsigned int n = s->nout + s->nin;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t flags = (i < s->nout ? 0 : VRING_DESC_F_WRITE) | (i + 1 < n && !vq->packed ? VRING_DESC_F_NEXT : 0);
+
+		vd_write64(t + 2u * i, bufs[i].iova);
+		vd_write64(t + 2u * i + 1, bufs[i].len | flags << 32 | (flags & VRING_DESC_F_NEXT ? (i + 1ull) << 48 : 0));
+	}
+	return (struct vd_buf){ vq->tables_iova + 8 * at, 16 * n };
+}
+
+int vd_virtq_drv_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
+		     unsigned int nin)
+{
+	return vq->err ? vq->err : vq->ops->add(vq, bufs, nout, nin);
+}
+
+bool vd_virtq_drv_publish(struct vd_virtq_drv *vq)
+{
+	return vq->added != vq->published && !vq->err && vq->ops->publish(vq);
+}
+
+int vd_virtq_drv_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max)
+{
+	int n;
+
+	if (vd_unlikely(vq->err))
+		return vq->err;
+	n = vq->ops->get(vq, done, max);
+	return n || !vq->err ? n : vq->err;
+}
+
+bool vd_virtq_drv_calls_on(struct vd_virtq_drv *vq)
+{
+	vq->calls = true;
+	return vq->ops->calls_on(vq) && !vq->err;
+}
+
+void vd_virtq_drv_calls_off(struct vd_virtq_drv *vq)
+{
+	if (vq->calls)
+		vq->ops->calls_off(vq);
+	vq->calls = false;
+}
+
+uint16_t vd_virtq_drv_kick_data(const struct vd_virtq_drv *vq)
+{
+	return vq->ops->kick_data(vq);
+}
+
+unsigned int vd_virtq_drv_inflight(const struct vd_virtq_drv *vq)
+{
+	return (uint16_t)(vq->added - vq->taken);
+}
+
+const char *vd_virtq_drv_error(const struct vd_virtq_drv *vq)
+{
+	return vq->err ? vq->error : NULL;
+}
+
+struct uvdpa_vq_state vd_virtq_drv_state(const struct vd_virtq_drv *vq)
+{
+	return vq->ops->state(vq);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtq.c - the device's end: what both layouts have in common */
+#include "virtq/virtq.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mem/sg.h"
+#include "virtq/ring.h"
+
+#define LINE 64u
+
+/* A power of two that is at least @n, for indices that run on for ever. */
+static unsigned int ring_size(unsigned int n)
+{
+	unsigned int size = 1;
+
+	while (size < n)
+		size *= 2;
+	return size;
+}
+
+int vd_virtq_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq)
+{
+	bool packed = conf->features & VD_F(VIRTIO_F_RING_PACKED);
+
+	if (!conf->num || conf->num > VD_VIRTQ_NUM_MAX)
+		return vd_err(-EINVAL, "queue size %u, not 1 to %u", conf->num, VD_VIRTQ_NUM_MAX);
+	if (!packed && conf->num & (conf->num - 1))
+		return vd_err(-EINVAL, "queue size %u is not a power of two", conf->num);
+	if (!conf->iov_max || conf->iov_max > UINT16_MAX)
+		return vd_err(-EINVAL, "%u pieces of a chain, not 1 to %u", conf->iov_max, UINT16_MAX);
+	if (conf->chain_size < sizeof(struct vd_chain))
+		return vd_err(-EINVAL, "chain of %zu bytes", conf->chain_size);
+	return packed ? vd_packed_dev_create(conf, ret_vq) : vd_split_dev_create(conf, ret_vq);
+}
+
+void vd_virtq_destroy(struct vd_virtq *vq)
+{
+	if (vq)
+		vq->ops->destroy(vq);
+}
+
+int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
+{
+	unsigned int size = ring_size(conf->num);
+
+	vq->mem = conf->mem;
+	vq->num = conf->num;
+	vq->indirect = conf->features & VD_F(VIRTIO_RING_F_INDIRECT_DESC);
+	vq->event_idx = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX);
+	vq->in_order = conf->features & VD_F(VIRTIO_F_IN_ORDER);
+	vq->kicks = true;
+	vq->iov_max = conf->iov_max;
+	vq->queue_mask = size - 1;
+	vq->table_max = vq->indirect ? vd_max(conf->num, conf->iov_max) : 0;
+
+	vq->chain_size = vd_align_up(conf->chain_size, alignof(max_align_t));
+	vq->slot_size = vd_align_up(vq->chain_size + conf->iov_max * sizeof(struct vd_iov), LINE);
+	vq->slot_size |= LINE;	/* an odd number of lines, so that slots spread over the sets */
+
+	vq->slots = calloc(conf->num, vq->slot_size);
+	vq->free = calloc(conf->num, sizeof(*vq->free));
+	vq->busy = calloc(conf->num, sizeof(*vq->busy));
+	vq->queue = calloc(size, sizeof(*vq->queue));
+	vq->table = calloc(vq->table_max + 1, sizeof(struct vring_desc));
+	if (!vq->slots || !vq->free || !vq->busy || !vq->queue || !vq->table) {
+		vd_virtq_fini(vq);
+		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
+	}
+	while (vq->nfree < conf->num) {
+		vq->free[vq->nfree] = (void *)(vq->slots + vq->slot_size * (conf->num - 1 - vq->nfree));
+		vq->nfree++;
+	}
+	return 0;
+}
+
+void vd_virtq_fini(struct vd_virtq *vq)
+{
+	free(vq->slots);
+	free(vq->free);
+	free(vq->busy);
+	free(vq->queue);
+	free(vq->table);
+}
+
+void vd_guest *vd_virtq_part(const struct vd_mem *mem, const struct ring_part *part)
+{
+	void vd_guest *p = vd_mem_at(mem, part->iova, part->len, part->prot);
+
+	if (!p)
+		vd_err(-EBADMSG, "%s of %" PRIu64 " bytes at %#" PRIx64 " is not in one mapping", part->name,
+		       part->len, part->iova);
+	else if (part->iova % part->align || (uintptr_t)vd_guest_expose(p) % part->align)
+		vd_err(-EBADMSG, "%s at %#" PRIx64 " is not aligned to %u", part->name, part->iova, part->align);
+	else
+		return p;
+	return NULL;
+}
+
+int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
+{
+	int n;
+
+	if (vd_unlikely(vq->err))
+		return vq->err;
+	n = vq->ops->pop(vq, chains, vd_min(max, VD_VIRTQ_BURST));
+	return n || !vq->err ? n : vq->err;
+}
+
+void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written)
+{
+	assert(chain->state == CHAIN_IN_FLIGHT);
+	assert(written <= chain->in_len);
+	chain->written = written;
+	chain->state = CHAIN_DONE;
+	vq->inflight--;
+	if (!vq->in_order)
+		vq->queue[vq->queue_tail++ & vq->queue_mask] = chain;
+}
+
+bool vd_virtq_flush(struct vd_virtq *vq)
+{
+	return chain_done(vq, 0) && vq->ops->flush(vq);
+}
+
+bool vd_virtq_pending(struct vd_virtq *vq)
+{
+	return !vq->err && vq->ops->pending(vq);
+}
+
+bool vd_virtq_kicks_on(struct vd_virtq *vq)
+{
+	vq->kicks = true;
+	return vq->ops->kicks_on(vq) && !vq->err;
+}
+
+void vd_virtq_kicks_off(struct vd_virtq *vq)
+{
+	if (vq->kicks)
+		vq->ops->kicks_off(vq);
+	vq->kicks = false;
+}
+
+unsigned int vd_virtq_inflight(const struct vd_virtq *vq)
+{
+	return vq->inflight;
+}
+
+struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq)
+{
+	return vq->ops->state(vq);
+}
+
+int vd_virtq_break(struct vd_virtq *vq, int err)
+{
+	if (!vq->err) {
+		snprintf(vq->error, sizeof(vq->error), "%s", vd_err_text());
+		vq->err = err;
+	}
+	return err;
+}
+
+const char *vd_virtq_error(const struct vd_virtq *vq)
+{
+	return vq->err ? vq->error : NULL;
+}
+
+/* ---- chains ------------------------------------------------------------------------------------ */
+
+int chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	unsigned int n = c->nout + c->nin;
+	const struct vd_region *r;
+	int got;
+
+	if (!d->len)
+		return 0;	/* nothing to translate, so nothing at its address is used */
+	if (!write && c->nin)
+		return vd_err(-EBADMSG, "a part to read of %u bytes follows one to write", d->len);
+	if (d->len > UINT32_MAX - c->out_len - c->in_len)
+		return vd_err(-EBADMSG, "a chain of more than %u bytes", UINT32_MAX);
+	got = vd_mem_iov(vq->mem, d->addr, d->len, write ? UVDPA_MAP_WO : UVDPA_MAP_RO, c->iov + n,
+			 vq->iov_max - n);
+	if (got == -E2BIG)
+		return vd_err(-EBADMSG, "a chain of more than %u pieces", vq->iov_max);
+	if (got < 0)
+		return vd_err(-EBADMSG, "%u bytes at %#" PRIx64 " are not mapped for %s", d->len, d->addr,
+			      write ? "writing" : "reading");
+	if (write) {
+		c->nin = (uint16_t)(c->nin + got);
+		c->in_len += d->len;
+	} else {
+		c->nout = (uint16_t)(c->nout + got);
+		c->out_len += d->len;
+	}
+	r = vd_mem_find(vq->mem, d->addr, d->len);
+	if (r && r->addr && r->prot == UVDPA_MAP_RW)
+		vq->region = r;
+	return 0;
+}
+
+/* The table is copied before it is looked at: what is checked is what is used. */
+static int table_read(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+{
+	unsigned int used = c->nout + c->nin;
+	struct vd_sg sg;
+	int n;
+
+	if (!vq->indirect)
+		return vd_err(-EBADMSG, "an indirect descriptor, which was not negotiated");
+	if (d->flags & VRING_DESC_F_NEXT)
+		return vd_err(-EBADMSG, "a descriptor is indirect and has a next one");
+	if (!d->len || d->len % sizeof(struct vring_desc) ||
+	    d->len / sizeof(struct vring_desc) > vq->table_max)
+		return vd_err(-EBADMSG, "an indirect table of %u bytes, not 1 to %u descriptors", d->len,
+			      vq->table_max);
+	/* The pieces of the table go where those of the chain will overwrite them. */
+	n = vd_mem_iov(vq->mem, d->addr, d->len, UVDPA_MAP_RO, c->iov + used, vq->iov_max - used);
+	if (n < 0)
+		return vd_err(-EBADMSG, "an indirect table of %u bytes at %#" PRIx64 " is not mapped", d->len,
+			      d->addr);
+	sg = vd_sg(c->iov + used, (unsigned int)n);
+	if (vd_sg_read(&sg, vq->table, d->len) != d->len)
+		return vd_err(-EBADMSG, "an indirect table of %u bytes is not there", d->len);
+	return 0;
+}
+
+int chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed)
+{
+	unsigned int len = d->len / sizeof(struct vring_desc), i = 0;
+	int r = table_read(vq, c, d);
+
+	/* Each step is counted, whatever way the links take. */
+	for (unsigned int n = 0; !r; n++) {
+		struct desc e = desc_from(le64toh(vq->table[2 * i]), le64toh(vq->table[2 * i + 1]));
+
+		if (packed) {
+			e.flags = e.flags & VRING_DESC_F_INDIRECT ? e.flags :
+				  (uint16_t)((e.flags & VRING_DESC_F_WRITE) | (i + 1 < len ? VRING_DESC_F_NEXT : 0));
+			e.next = (uint16_t)(i + 1);
+		}
+		if (e.flags & VRING_DESC_F_INDIRECT)
+			return vd_err(-EBADMSG, "an indirect descriptor in an indirect table");
+		r = chain_add(vq, c, &e);
+		if (r || !(e.flags & VRING_DESC_F_NEXT))
+			return r;
+		if (n + 1 == len)
+			return vd_err(-EBADMSG, "a loop in an indirect table of %u", len);
+		i = e.next;
+		if (i >= len)
+			return vd_err(-EBADMSG, "next descriptor %u of %u in an indirect table", i, len);
+	}
+	return r;
+}
