@@ -78,7 +78,7 @@ static int packed_walk(struct packed_dev *p, uint16_t flags, struct vd_chain **r
 		if (vd_unlikely(p->owed + ++n > vq->num))
 			return vd_err(-EBADMSG, "descriptor %u is in flight already", pos.idx);
 		d = packed_read(p, pos, flags);
-		r = d.flags & VRING_DESC_F_INDIRECT ? chain_add_indirect(vq, c, &d, true) :
+		r = d.flags & VRING_DESC_F_INDIRECT ? vd_chain_add_indirect(vq, c, &d, true) :
 						      chain_add(vq, c, &d);
 		if (vd_unlikely(r))
 			return r;

@@ -56,14 +56,14 @@ static int packed_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsign
 {
 	struct packed_drv *p = to_packed(vq);
 	struct drv_shape shape = { .nout = nout, .nin = nin };
-	int r = drv_begin(vq, bufs, &shape);
+	int r = vd_drv_begin(vq, bufs, &shape);
 	uint16_t id;
 
 	if (r)
 		return r;
 	id = p->ids[--p->nids];
 	if (shape.table) {
-		struct vd_buf t = drv_table(vq, id, bufs, &shape);
+		struct vd_buf t = vd_drv_table(vq, id, bufs, &shape);
 
 		packed_write(p, &t, id, VRING_DESC_F_INDIRECT);
 	} else {

@@ -15,6 +15,7 @@
 #ifndef VD_VIRTQ_RING_H
 #define VD_VIRTQ_RING_H
 
+#include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
@@ -115,7 +116,7 @@ struct vd_virtq {
 	bool indirect, event_idx, in_order;	/* negotiated */
 	bool kicks;			/* asked for, as far as the driver knows */
 	int err;			/* broken if not 0 */
-	unsigned int inflight;		/* popped and not pushed */
+	unsigned int popped;		/* popped and not pushed */
 	unsigned int iov_max;
 
 	uint8_t *slots;
@@ -182,7 +183,7 @@ static inline void chain_take(struct vd_virtq *vq, struct vd_chain *c, uint16_t 
 	c->state = CHAIN_IN_FLIGHT;
 	vq->busy[id] = true;
 	vq->nfree--;
-	vq->inflight++;
+	vq->popped++;
 	if (vq->in_order)
 		vq->queue[vq->queue_tail++ & vq->queue_mask] = c;
 }
@@ -218,7 +219,7 @@ static inline bool chain_skip(const struct vd_virtq *vq, const struct vd_chain *
 }
 
 /* Add one descriptor's buffer. Return: 0 or -EBADMSG with a sentence. */
-int chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d);
+int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d);
 
 static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
@@ -240,17 +241,17 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 		}
 		return 0;
 	}
-	return chain_add_slow(vq, c, d);
+	return vd_chain_add_slow(vq, c, d);
 }
 
 /**
- * chain_add_indirect() - Add the buffers of an indirect table
+ * vd_chain_add_indirect() - Add the buffers of an indirect table
  * @d: the descriptor that points at it
  * @packed: it is a list, not linked, and has no ids (virtio 1.3, 2.8.7)
  *
  * Return: 0 or -EBADMSG with a sentence.
  */
-int chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed);
+int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed);
 
 /* ---- driver's end ------------------------------------------------------------------------------ */
 
@@ -313,10 +314,10 @@ struct drv_shape {
 };
 
 /* Fill in @s but for nout and nin, which are given. Return: 0, -EINVAL, -ENOSPC. */
-int drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s);
+int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s);
 
 /* Write the indirect table of request @id. Return: where it is. */
-struct vd_buf drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
+struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
 			const struct drv_shape *s);
 
 /* The request is in the ring under @id. */

@@ -81,7 +81,7 @@ static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_
 		if (vd_unlikely(n++ == vq->num))
 			return vd_err(-EBADMSG, "a loop, or more than %u descriptors, from head %u", vq->num, head);
 		d = desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
-		r = d.flags & VRING_DESC_F_INDIRECT ? chain_add_indirect(vq, c, &d, false) :
+		r = d.flags & VRING_DESC_F_INDIRECT ? vd_chain_add_indirect(vq, c, &d, false) :
 						      chain_add(vq, c, &d);
 		if (vd_unlikely(r))
 			return r;

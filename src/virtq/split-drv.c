@@ -47,12 +47,12 @@ static int split_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigne
 	struct split_drv *s = to_split(vq);
 	struct drv_shape shape = { .nout = nout, .nin = nin };
 	uint16_t head = s->free, i = head;
-	int r = drv_begin(vq, bufs, &shape);
+	int r = vd_drv_begin(vq, bufs, &shape);
 
 	if (r)
 		return r;
 	if (shape.table) {
-		struct vd_buf t = drv_table(vq, head, bufs, &shape);
+		struct vd_buf t = vd_drv_table(vq, head, bufs, &shape);
 
 		split_write(s, i, &t, VRING_DESC_F_INDIRECT);
 		i = s->link[i];

@@ -81,7 +81,7 @@ int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err)
 	return err;
 }
 
-int drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s)
+int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s)
 {
 	unsigned int n = s->nout + s->nin;
 	uint64_t bytes = 0;
@@ -101,7 +101,7 @@ int drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_sha
 	return s->ndesc > vq->nfree ? -ENOSPC : 0;
 }
 
-struct vd_buf drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
+struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
 			const struct drv_shape *s)
 {
 	size_t at = 2ull * id * vq->indirect_max;

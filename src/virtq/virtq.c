@@ -117,7 +117,7 @@ void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written
 	assert(written <= chain->in_len);
 	chain->written = written;
 	chain->state = CHAIN_DONE;
-	vq->inflight--;
+	vq->popped--;
 	if (!vq->in_order)
 		vq->queue[vq->queue_tail++ & vq->queue_mask] = chain;
 }
@@ -147,7 +147,7 @@ void vd_virtq_kicks_off(struct vd_virtq *vq)
 
 unsigned int vd_virtq_inflight(const struct vd_virtq *vq)
 {
-	return vq->inflight;
+	return vq->popped;
 }
 
 struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq)
@@ -171,7 +171,7 @@ const char *vd_virtq_error(const struct vd_virtq *vq)
 
 /* ---- chains ------------------------------------------------------------------------------------ */
 
-int chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	unsigned int n = c->nout + c->nin;
@@ -230,7 +230,7 @@ static int table_read(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	return 0;
 }
 
-int chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed)
+int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed)
 {
 	unsigned int len = d->len / sizeof(struct vring_desc), i = 0;
 	int r = table_read(vq, c, d);
