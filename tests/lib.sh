@@ -10,6 +10,7 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-test.XXXXXX")
 ctl=$tmp/ctl		# the daemon's control socket
 daemon_pid=''
+daemon_args=()
 pids=()
 
 fail() {
@@ -75,9 +76,9 @@ uvdpa() {
 	"${UVDPA:?}" -s "$ctl" "$@"
 }
 
-# daemon_start [ARG...]: returns when it answers
+# daemon_start: with $daemon_args; returns when it answers
 daemon_start() {
-	"${UVDPAD:?}" -s "$ctl" "$@" >>"$tmp/daemon.log" 2>&1 &
+	"${UVDPAD:?}" -s "$ctl" "${daemon_args[@]}" >>"$tmp/daemon.log" 2>&1 &
 	daemon_pid=$!
 	wait_for 20 daemon_answers
 }

@@ -8,7 +8,7 @@
 #		-f FILE		a program for /bin of the guest, with its libraries; repeatable
 #		-a WORDS	for the kernel's command line
 #		-c CPUS		of the guest (1)
-#		-m MIB		its memory (96)
+#		-m MIB		its memory (96, QEMU 256)
 #		-t SECONDS	how long it may take (60)
 #		-o DIR		where console.log and pid go; else a directory that is removed
 #

@@ -35,7 +35,7 @@ done
 
 # cx16 and la57 cost the emulation time and give a guest nothing.
 guest_run qemu-system-x86_64 -accel tcg -cpu max,-cx16,-la57 -smp "$guest_cpus" \
-	-object "memory-backend-memfd,id=mem0,size=${guest_mib}M,share=on" -m "$guest_mib" \
+	-object "memory-backend-memfd,id=mem0,size=${guest_mib%%,*}M,share=on" -m "$guest_mib" \
 	-M q35,memory-backend=mem0 -nodefaults -no-user-config -display none -no-reboot -serial stdio \
 	-kernel "$kernel/vmlinux" -initrd "$guest_tmp/initrd" \
-	-append "console=ttyS0 quiet loglevel=4 panic=-1 $guest_append" "${args[@]}" "${guest_args[@]}"
+	-append "console=ttyS0 quiet loglevel=4 panic=-1 $guest_append" "${guest_args[@]}" "${args[@]}"
