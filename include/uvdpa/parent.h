@@ -141,7 +141,8 @@ struct uvdpa_dev_ops {
  *
  * Without this table the device lives in this process and core keeps the table for it. All
  * queues are quiesced when map or unmap is called, or none was enabled yet. Changes count from
- * commit; one that fails leaves the former table in force.
+ * commit; one that fails leaves the former table in force and forgets the changes. After a map
+ * or unmap that fails, the ones before it are taken back one by one, and committed.
  */
 struct uvdpa_mem_ops {
 	int (*map)(struct uvdpa_dev *dev, unsigned int asid, const struct uvdpa_map *map);
@@ -160,6 +161,7 @@ struct uvdpa_stats_ops {
  * @ops: what it does
  * @mem: capability: the datapath is elsewhere; NULL if not
  * @stats: capability: it counts; NULL if not
+ * @vq_groups: the group of each queue; NULL: all are in group 0
  * @core: the bus's part; set between add's return and destroy, not the parent's business
  */
 struct uvdpa_dev {
@@ -167,6 +169,7 @@ struct uvdpa_dev {
 	const struct uvdpa_dev_ops *ops;
 	const struct uvdpa_mem_ops *mem;
 	const struct uvdpa_stats_ops *stats;
+	const uint32_t *vq_groups;
 	struct vd_dev *core;
 };
 

@@ -117,6 +117,7 @@ struct uvdpa_wait {
 	void (*done)(struct uvdpa_wait *w, int err);
 	bool pending;
 	int err;
+	void *reserved[3];
 };
 
 /**
