@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * context.c - one bus: loop, log, registries and lists; and the end of operations that take time
+ */
+#include "core/context.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "core/dev.h"
+
+struct vd_loop *vd_ctx_loop(struct uvdpa *u)
+{
+	return &u->loop;
+}
+
+struct vd_log *vd_ctx_log(struct uvdpa *u)
+{
+	return &u->log;
+}
+
+static void tell_ended(struct vd_post *p);
+
+static int register_all(struct uvdpa *u)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; !r && vd_parents[i]; i++)
+		r = uvdpa_parent_register(u, vd_parents[i]);
+	for (unsigned int i = 0; !r && vd_drivers[i]; i++)
+		r = uvdpa_driver_register(u, vd_drivers[i]);
+	return r;
+}
+
+int uvdpa_create(struct uvdpa **ret_u)
+{
+	struct uvdpa *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return vd_err(-ENOMEM, "context: out of memory");
+	vd_log_init(&u->log);
+	vd_list_init(&u->devs);
+	vd_list_init(&u->dying);
+	vd_list_init(&u->watches);
+	vd_list_init(&u->ended);
+	u->ended_post.fn = tell_ended;
+
+	r = vd_loop_init(&u->loop);
+	if (r)
+		goto err_fini_log;
+	r = u->nowhere = vd_eventfd();
+	if (r < 0)
+		goto err_fini_loop;
+	r = register_all(u);
+	if (r)
+		goto err_close;
+	*ret_u = u;
+	return 0;
+
+err_close:
+	free(u->parents);
+	free(u->drivers);
+	vd_close(&u->nowhere);
+err_fini_loop:
+	vd_loop_fini(&u->loop);
+err_fini_log:
+	vd_log_fini(&u->log);
+	free(u);
+	return r;
+}
+
+/*
+ * What will not come home in time stays behind, with the context that it posts to: its memory
+ * cannot be given back while a disk or a network still writes into it.
+ */
+void uvdpa_destroy(struct uvdpa *u)
+{
+	struct vd_dev *d;
+	uint64_t due;
+
+	if (!u)
+		return;
+	vd_list_for_each(d, &u->devs, node)
+		uvdpa_dev_del(d->dev, NULL);
+	/* del() itself ends by then; the rest is for what it had to leave to the loop. */
+	due = vd_now_ns() + (UVDPA_DRAIN_MS + 200) * 1000000ull;
+	while ((!vd_list_empty(&u->devs) || !vd_list_empty(&u->dying)) && vd_now_ns() < due)
+		vd_loop_dispatch(&u->loop, 50);
+	tell_ended(&u->ended_post);
+
+	if (!vd_list_empty(&u->devs) || !vd_list_empty(&u->dying)) {
+		vd_log_error(&u->log, NULL,
+			     "requests of a device are not home after %d ms; its memory is left",
+			     UVDPA_DRAIN_MS);
+		return;
+	}
+	free(u->parents);
+	free(u->drivers);
+	vd_close(&u->nowhere);
+	vd_loop_fini(&u->loop);
+	vd_log_fini(&u->log);
+	free(u);
+}
+
+int uvdpa_fd(const struct uvdpa *u)
+{
+	return u->loop.epfd;
+}
+
+int uvdpa_dispatch(struct uvdpa *u, int timeout_ms)
+{
+	return vd_loop_dispatch(&u->loop, timeout_ms);
+}
+
+const char *uvdpa_error(void)
+{
+	return vd_err_text();
+}
+
+void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level)
+{
+	vd_log_set(&u->log, fn, level);
+}
+
+/* ---- operations that take time ------------------------------------------------------------- */
+
+/*
+ * While one waits, reserved[] holds a list node and a copy of the sentence: what happens between
+ * the end of an operation and the telling of it may fail too, and overwrite the thread's.
+ */
+static_assert(sizeof(struct vd_list) == 2 * sizeof(void *), "fits uvdpa_wait.reserved");
+
+struct vd_list *vd_wait_node(struct uvdpa_wait *w)
+{
+	return (struct vd_list *)(void *)&w->reserved[0];
+}
+
+struct uvdpa_wait *vd_wait_of(struct vd_list *node)
+{
+	return container_of((void **)(void *)node, struct uvdpa_wait, reserved[0]);
+}
+
+void vd_wait_begin(struct uvdpa_wait *w)
+{
+	if (!w)
+		return;
+	w->pending = true;
+	w->err = -EINPROGRESS;
+	w->reserved[2] = NULL;
+	vd_list_init(vd_wait_node(w));
+}
+
+void vd_wait_end(struct uvdpa *u, struct uvdpa_wait *w, int err)
+{
+	if (!w)
+		return;
+	w->err = err;
+	w->reserved[2] = err ? strdup(vd_err_text()) : NULL;
+	vd_list_del(vd_wait_node(w));
+	vd_list_add(&u->ended, vd_wait_node(w));
+	vd_loop_post(&u->loop, &u->ended_post);
+}
+
+static void tell_ended(struct vd_post *p)
+{
+	struct uvdpa *u = container_of(p, struct uvdpa, ended_post);
+
+	while (!vd_list_empty(&u->ended)) {
+		struct uvdpa_wait *w = vd_wait_of(u->ended.next);
+		char *text = w->reserved[2];
+		int err = w->err;
+
+		vd_list_del(vd_wait_node(w));
+		memset(w->reserved, 0, sizeof(w->reserved));
+		if (err)
+			vd_err(err, "%s", text ? text : strerror(-err));
+		free(text);
+		w->pending = false;	/* from here on it is the caller's again */
+		if (w->done)
+			w->done(w, err);
+	}
+}
+
+int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r)
+{
+	if (r != -EINPROGRESS)
+		return r;
+	while (w->pending) {
+		r = uvdpa_dispatch(u, -1);
+		if (r < 0 && r != -EINTR)
+			return r;
+	}
+	return w->err;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/opt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+
+static const size_t field_size[] = {
+	[UVDPA_OPT_STRING] = sizeof(char *),	   [UVDPA_OPT_BOOL] = sizeof(bool),
+	[UVDPA_OPT_UINT] = sizeof(uint64_t),	   [UVDPA_OPT_SIZE] = sizeof(uint64_t),
+	[UVDPA_OPT_ENUM] = sizeof(unsigned int),
+};
+
+/* memcpy, because @conf is the author's structure and not ours to name. */
+static void put(void *conf, const struct uvdpa_opt *o, const void *value)
+{
+	memcpy((char *)conf + o->offset, value, field_size[o->type]);
+}
+
+static char *get_string(const void *conf, const struct uvdpa_opt *o)
+{
+	char *s;
+
+	memcpy(&s, (const char *)conf + o->offset, sizeof(s));
+	return s;
+}
+
+static int parse_bool(const char *s, bool *ret)
+{
+	static const char *const words[] = { "off", "on",  "false", "true",
+					     "no",  "yes", "0",	    "1" };
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(words); i++) {
+		if (!strcasecmp(s, words[i])) {
+			*ret = i & 1;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Digits, with a suffix for bytes if @size. No sign, no blanks, no octal. */
+static int parse_number(const char *s, bool size, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	const char *p;
+	char *end;
+	int base = s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10;
+	unsigned long long n;
+	unsigned int shift = 0;
+
+	if (base == 16 ? !isxdigit((unsigned char)s[2]) : !isdigit((unsigned char)s[0]))
+		return -EINVAL;
+	errno = 0;
+	n = strtoull(s, &end, base);
+	if (errno == ERANGE)
+		return -ERANGE;
+	if (size && *end) {
+		p = strchr(suffixes, toupper((unsigned char)*end));
+		if (!p)
+			return -EINVAL;
+		shift = 10 * (unsigned int)(p - suffixes + 1);
+		end++;
+	}
+	if (*end)
+		return -EINVAL;
+	if (n > UINT64_MAX >> shift)
+		return -ERANGE;
+	*ret = (uint64_t)n << shift;
+	return 0;
+}
+
+static int parse_one(const char *who, const struct uvdpa_opt *o, const char *value, void *conf)
+{
+	uint64_t max = o->max ? o->max : UINT64_MAX, n;
+	unsigned int i;
+	bool b;
+	char *s;
+	int r;
+
+	switch (o->type) {
+	case UVDPA_OPT_STRING:
+		if (!*value)
+			return vd_err(-EINVAL, "%s: %s is empty", who, o->key);
+		s = strdup(value);
+		if (!s)
+			return vd_err(-ENOMEM, "%s: %s: out of memory", who, o->key);
+		put(conf, o, &s);
+		return 0;
+	case UVDPA_OPT_BOOL:
+		if (parse_bool(value, &b))
+			return vd_err(-EINVAL, "%s: %s is \"%s\", not on or off", who, o->key,
+				      value);
+		put(conf, o, &b);
+		return 0;
+	case UVDPA_OPT_UINT:
+	case UVDPA_OPT_SIZE:
+		r = parse_number(value, o->type == UVDPA_OPT_SIZE, &n);
+		if (r == -EINVAL)
+			return vd_err(r, "%s: %s is \"%s\", not a number%s", who, o->key, value,
+				      o->type == UVDPA_OPT_SIZE ? " of bytes" : "");
+		if (r || n < o->min || n > max)
+			return vd_err(-EINVAL, "%s: %s is %s, not from %llu to %llu", who, o->key,
+				      value, (unsigned long long)o->min, (unsigned long long)max);
+		put(conf, o, &n);
+		return 0;
+	case UVDPA_OPT_ENUM:
+		for (i = 0; o->choices[i]; i++) {
+			if (!strcmp(o->choices[i], value)) {
+				put(conf, o, &i);
+				return 0;
+			}
+		}
+		r = vd_err(-EINVAL, "%s: %s is \"%s\", not one of", who, o->key, value);
+		for (i = 0; o->choices[i]; i++)
+			vd_err(r, "%s%s %s", vd_err_text(), i ? "," : "", o->choices[i]);
+		return r;
+	}
+	return -EINVAL;
+}
+
+/* Edits that make one word of the other; words here are short, so a row on the stack will do. */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[32], diag, up;
+	size_t n = strlen(b);
+
+	if (n >= VD_ARRAY_SIZE(row))
+		return ~0u;
+	for (unsigned int j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned int i = 1; a[i - 1]; i++) {
+		diag = row[0];
+		row[0] = i;
+		for (unsigned int j = 1; j <= n; j++) {
+			up = row[j];
+			row[j] = vd_min(vd_min(up, row[j - 1]) + 1, diag + (a[i - 1] != b[j - 1]));
+			diag = up;
+		}
+	}
+	return row[n];
+}
+
+static const struct uvdpa_opt *find(const struct uvdpa_opt *table, const char *key)
+{
+	for (const struct uvdpa_opt *o = table; o->key; o++)
+		if (!strcmp(o->key, key))
+			return o;
+	return NULL;
+}
+
+static int unknown(const char *who, const struct uvdpa_opt *table, const char *key)
+{
+	const struct uvdpa_opt *best = NULL;
+	unsigned int d, least = 3;
+
+	for (const struct uvdpa_opt *o = table; o->key; o++) {
+		d = distance(key, o->key);
+		if (d < least && d < strlen(o->key)) {
+			least = d;
+			best = o;
+		}
+	}
+	if (best)
+		return vd_err(-EINVAL, "%s: no option \"%s\"; did you mean \"%s\"?", who, key,
+			      best->key);
+	if (!table->key)
+		return vd_err(-EINVAL, "%s: no option \"%s\"; it takes none", who, key);
+	return vd_err(-EINVAL, "%s: no option \"%s\"", who, key);
+}
+
+static bool given(const struct uvdpa_attr *attrs, unsigned int n, const char *key)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (!strcmp(attrs[i].key, key))
+			return true;
+	return false;
+}
+
+static int parse_all(const char *who, const struct uvdpa_opt *table,
+		     const struct uvdpa_attr *attrs, unsigned int n, void *conf)
+{
+	int r;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct uvdpa_opt *o;
+
+		if (!attrs[i].key || !attrs[i].value)
+			return vd_err(-EINVAL, "%s: option %u has no %s", who, i,
+				      attrs[i].key ? "value" : "key");
+		o = find(table, attrs[i].key);
+		if (!o)
+			return unknown(who, table, attrs[i].key);
+		if (given(attrs, i, o->key))
+			return vd_err(-EINVAL, "%s: %s is given twice", who, o->key);
+		r = parse_one(who, o, attrs[i].value, conf);
+		if (r)
+			return r;
+	}
+	for (const struct uvdpa_opt *o = table; o->key; o++) {
+		if (given(attrs, n, o->key))
+			continue;
+		if (o->required)
+			return vd_err(-EINVAL, "%s: %s is missing", who, o->key);
+		if (o->def) {
+			r = parse_one(who, o, o->def, conf);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+int vd_opts_parse(const char *who, const struct uvdpa_opt *table, size_t conf_size,
+		  const struct uvdpa_attr *attrs, unsigned int n, void **ret_conf)
+{
+	void *conf = calloc(1, conf_size ? conf_size : 1);
+	int r;
+
+	if (!conf)
+		return vd_err(-ENOMEM, "%s: out of memory", who);
+	r = parse_all(who, table, attrs, n, conf);
+	if (r) {
+		vd_opts_free(table, conf);
+		return r;
+	}
+	*ret_conf = conf;
+	return 0;
+}
+
+void vd_opts_free(const struct uvdpa_opt *table, void *conf)
+{
+	if (!conf)
+		return;
+	for (const struct uvdpa_opt *o = table; o->key; o++)
+		if (o->type == UVDPA_OPT_STRING)
+			free(get_string(conf, o));
+	free(conf);
+}
+
+int vd_opts_check(const char *who, const struct uvdpa_opt *table, size_t conf_size)
+{
+	for (const struct uvdpa_opt *o = table; o->key; o++) {
+		if ((unsigned int)o->type >= VD_ARRAY_SIZE(field_size) || !o->help)
+			return vd_err(-EINVAL, "%s: option %s has no type or help", who, o->key);
+		if (o->offset > conf_size || conf_size - o->offset < field_size[o->type])
+			return vd_err(-EINVAL, "%s: option %s is at %zu of %zu bytes", who, o->key,
+				      o->offset, conf_size);
+		if (o->type == UVDPA_OPT_ENUM && !o->choices)
+			return vd_err(-EINVAL, "%s: option %s has no choices", who, o->key);
+		if (find(table, o->key) != o)
+			return vd_err(-EINVAL, "%s: option %s stands twice", who, o->key);
+	}
+	return 0;
+}
