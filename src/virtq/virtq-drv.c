@@ -109,10 +109,16 @@ struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd
 	unsigned int n = s->nout + s->nin;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t flags = (i < s->nout ? 0 : VRING_DESC_F_WRITE) | (i + 1 < n && !vq->packed ? VRING_DESC_F_NEXT : 0);
+		uint64_t flags = i < s->nout ? 0 : VRING_DESC_F_WRITE, rest;
 
+		if (vq->packed)	/* a list; id 0 */
+			rest = flags << 48;
+		else if (i + 1 < n)
+			rest = (flags | VRING_DESC_F_NEXT) << 32 | (i + 1ull) << 48;
+		else
+			rest = flags << 32;
 		vd_write64(t + 2u * i, bufs[i].iova);
-		vd_write64(t + 2u * i + 1, bufs[i].len | flags << 32 | (flags & VRING_DESC_F_NEXT ? (i + 1ull) << 48 : 0));
+		vd_write64(t + 2u * i + 1, bufs[i].len | rest);
 	}
 	return (struct vd_buf){ vq->tables_iova + 8 * at, 16 * n };
 }

@@ -98,6 +98,7 @@ static void trip_push(struct trip *t, unsigned int which)
 	assert_true(head[1] <= c->in_len);
 	assert_int_equal(vd_sg_fill(&in, (uint8_t)head[0], head[1]), head[1]);
 	vd_virtq_push(t->p.dev, c, head[1]);
+	assert_int_equal(vd_sg_len(&in), c->in_len - head[1]);
 	t->held[which] = t->held[--t->nheld];
 }
 
@@ -200,12 +201,326 @@ static void the_largest_queue(void **state)
 	trip(VD_F(VIRTIO_F_RING_PACKED), VD_VIRTQ_NUM_MAX, 32, 70000);
 }
 
+/* ---- notifications ----------------------------------------------------------------------------- */
+
+static const uint64_t layouts[] = { 0, VD_F(VIRTIO_F_RING_PACKED) };
+
+/* Add @n requests of one byte to read. */
+static void add(struct pair *p, unsigned int n)
+{
+	struct vd_buf b = { p->data_iova, 1 };
+
+	while (n--)
+		assert_true(vd_virtq_drv_add(p->drv, &b, 1, 0) >= 0);
+}
+
+/* Pop @n requests and give them back; not published. */
+static void serve(struct pair *p, unsigned int n)
+{
+	struct vd_chain *c[VD_VIRTQ_BURST];
+
+	assert_int_equal(vd_virtq_pop(p->dev, c, n), n);
+	for (unsigned int i = 0; i < n; i++)
+		vd_virtq_push(p->dev, c[i], 0);
+}
+
+static void take(struct pair *p, unsigned int n)
+{
+	struct vd_done d[VD_VIRTQ_BURST];
+
+	assert_int_equal(vd_virtq_drv_get(p->drv, d, VD_VIRTQ_BURST), n);
+}
+
+static void pair_begin(struct pair *p, uint64_t features)
+{
+	*p = (struct pair){ .features = features, .num = 16, .indirect_max = 4, .data_size = 4096 };
+	assert_int_equal(pair_init(p), 0);
+}
+
+/* With EVENT_IDX each end is called for the one entry that it asked for, no sooner and no later. */
+static void event_idx_is_exact(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	for (unsigned int l = 0; l < 2; l++) {
+		pair_begin(&p, VD_F(VIRTIO_RING_F_EVENT_IDX) | layouts[l]);
+		for (unsigned int i = 0; i < 9000; i++) {	/* all places of the ring, all wraps */
+			assert_false(vd_virtq_kicks_on(p.dev));
+			vd_virtq_kicks_off(p.dev);
+			if (layouts[l])
+				vd_virtq_kicks_on(p.dev);	/* packed has no stale event */
+			assert_false(vd_virtq_drv_calls_on(p.drv));
+			add(&p, 3);
+			assert_false(vd_virtq_pending(p.dev));	/* not yet published */
+			assert_true(vd_virtq_drv_publish(p.drv));
+			assert_false(vd_virtq_drv_publish(p.drv));
+			assert_true(vd_virtq_pending(p.dev));
+			add(&p, 2);
+			assert_false(vd_virtq_drv_publish(p.drv));	/* the one it waits for is past */
+			serve(&p, 3);
+			assert_true(vd_virtq_flush(p.dev));
+			assert_false(vd_virtq_flush(p.dev));
+			serve(&p, 2);
+			assert_false(vd_virtq_flush(p.dev));
+			assert_true(vd_virtq_drv_calls_on(p.drv));	/* something came in between */
+			take(&p, 5);
+			assert_false(vd_virtq_drv_calls_on(p.drv));
+			add(&p, 1);
+			assert_false(vd_virtq_drv_publish(p.drv));
+			assert_true(vd_virtq_kicks_on(p.dev));
+			serve(&p, 1);
+			assert_true(vd_virtq_flush(p.dev));
+			take(&p, 1);
+		}
+		pair_fini(&p);
+	}
+}
+
+/* Without, there is only on and off. */
+static void flags_suppress(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	for (unsigned int l = 0; l < 2; l++) {
+		pair_begin(&p, layouts[l]);
+		for (unsigned int i = 0; i < 100; i++) {
+			vd_virtq_kicks_off(p.dev);
+			vd_virtq_drv_calls_off(p.drv);
+			add(&p, 1);
+			assert_false(vd_virtq_drv_publish(p.drv));
+			serve(&p, 1);
+			assert_false(vd_virtq_flush(p.dev));
+			assert_false(vd_virtq_kicks_on(p.dev));
+			assert_true(vd_virtq_drv_calls_on(p.drv));
+			take(&p, 1);
+			for (unsigned int k = 0; k < 2; k++) {	/* until it is switched off */
+				add(&p, 1);
+				assert_true(vd_virtq_drv_publish(p.drv));
+				serve(&p, 1);
+				assert_true(vd_virtq_flush(p.dev));
+				take(&p, 1);
+			}
+		}
+		pair_fini(&p);
+	}
+}
+
+/* What a driver without an interrupt for each finds behind the index that stands in the ring. */
+static void notification_data(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 0);
+	for (unsigned int i = 0; i < 70000; i++) {
+		assert_int_equal(vd_virtq_drv_kick_data(p.drv), (uint16_t)i);
+		add(&p, 1);
+		vd_virtq_drv_publish(p.drv);
+		serve(&p, 1);
+		vd_virtq_flush(p.dev);
+		take(&p, 1);
+	}
+	pair_fini(&p);
+
+	pair_begin(&p, VD_F(VIRTIO_F_RING_PACKED));
+	for (unsigned int i = 0; i < 100; i++) {
+		assert_int_equal(vd_virtq_drv_kick_data(p.drv), i % 16 | (i / 16 % 2 ? 0 : 0x8000));
+		assert_int_equal(vd_virtq_state(p.dev).avail, vd_virtq_drv_kick_data(p.drv));
+		assert_int_equal(vd_virtq_state(p.dev).used, vd_virtq_drv_kick_data(p.drv));
+		assert_int_equal(vd_virtq_drv_state(p.drv).used, vd_virtq_drv_kick_data(p.drv));
+		add(&p, 1);
+		vd_virtq_drv_publish(p.drv);
+		serve(&p, 1);
+		vd_virtq_flush(p.dev);
+		take(&p, 1);
+	}
+	pair_fini(&p);
+}
+
+/* ---- in order ---------------------------------------------------------------------------------- */
+
+/* Did the device write this one? Split: the used ring was filled with 0xaa before. */
+static bool entry_is_used(const struct pair *p, unsigned int i)
+{
+	uint16_t flags;
+	uint32_t id;
+
+	memcpy(&id, p->memory + p->layout.device + 4 + 8 * i, 4);
+	memcpy(&flags, p->memory + 16 * i + 14, 2);
+	if (!(p->features & VD_F(VIRTIO_F_RING_PACKED)))
+		return id != 0xaaaaaaaa;
+	return !(flags & PACKED_AVAIL) == !(flags & PACKED_USED);
+}
+
+/* A burst of requests that were filled is told by one used entry; others end a batch. */
+static void in_order_batches(void **state)
+{
+	struct vd_chain *c[8];
+	struct vd_done d[8];
+	struct pair p;
+
+	(void)state;
+	for (unsigned int l = 0; l < 2; l++) {
+		pair_begin(&p, VD_F(VIRTIO_F_IN_ORDER) | layouts[l]);
+		for (unsigned int round = 0; round < 50; round++) {
+			struct vd_buf b = { p.data_iova, 10 };
+			struct uvdpa_vq_state at = vd_virtq_drv_state(p.drv);
+			uint16_t first = layouts[l] ? at.avail & 0x7fff : at.avail % 16;
+			int ids[8];
+
+			for (unsigned int i = 0; i < 8; i++)
+				ids[i] = vd_virtq_drv_add(p.drv, &b, 0, 1);
+			vd_virtq_drv_publish(p.drv);
+			if (!layouts[l])
+				memset(p.memory + p.layout.device + 4, 0xaa, 16 * 8);
+			assert_int_equal(vd_virtq_pop(p.dev, c, 8), 8);
+			for (unsigned int i = 7; i; i--)	/* out of order: waits for the first */
+				vd_virtq_push(p.dev, c[i], i == 4 ? 3 : 10);
+			assert_false(vd_virtq_flush(p.dev));
+			take(&p, 0);
+			vd_virtq_push(p.dev, c[0], 10);
+			vd_virtq_flush(p.dev);
+			for (unsigned int i = 0; i < 8; i++)	/* which entries did it write? */
+				assert_int_equal(entry_is_used(&p, (first + i) % 16), i == 0 || i == 5);
+			for (unsigned int i = 0; i < 8; i++) {	/* one at a time, out of the batch */
+				assert_int_equal(vd_virtq_drv_get(p.drv, d, 1), 1);
+				assert_int_equal(d[0].id, ids[i]);
+				assert_int_equal(d[0].len, i == 4 ? 3 : 10);
+			}
+			take(&p, 0);
+		}
+		pair_fini(&p);
+	}
+}
+
+/* Where the ring's used index is not where the device begins, each side has its own say. */
+static void sides_go_on_apart(void **state)
+{
+	struct vd_virtq_conf conf;
+	struct vd_chain *c;
+	struct pair p;
+	uint16_t idx;
+
+	(void)state;
+	pair_begin(&p, 0);
+	conf = pair_conf(&p);
+	add(&p, 3);
+	vd_virtq_drv_publish(p.drv);
+	conf.state.avail = 2;	/* the first two are somebody else's */
+	vd_virtq_destroy(p.dev);
+	assert_int_equal(vd_virtq_create(&conf, &p.dev), 0);
+	assert_int_equal(vd_virtq_pop(p.dev, &c, 1), 1);
+	assert_int_equal(c->id, 2);
+	assert_false(vd_virtq_pending(p.dev));
+	vd_virtq_push(p.dev, c, 0);
+	vd_virtq_flush(p.dev);
+	assert_int_equal(vd_virtq_state(p.dev).avail, 3);
+	memcpy(&idx, p.memory + p.layout.device + 2, 2);
+	assert_int_equal(idx, 1);
+	take(&p, 1);
+	pair_fini(&p);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------ */
+
+static void the_driver_is_refused(void **state)
+{
+	struct vd_buf b[20] = { { PAIR_IOVA, 0x80000000 }, { PAIR_IOVA, 0x80000000 } };
+	struct pair p;
+
+	(void)state;
+	for (unsigned int l = 0; l < 2; l++) {
+		pair_begin(&p, VD_F(VIRTIO_RING_F_INDIRECT_DESC) | layouts[l]);
+		assert_int_equal(vd_virtq_drv_add(p.drv, b, 0, 0), -EINVAL);
+		assert_int_equal(vd_virtq_drv_add(p.drv, b, 1, 1), -EINVAL);	/* 2^32 bytes */
+		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 10, 7), -EINVAL);	/* 17 > 16 */
+		assert_true(vd_virtq_drv_add(p.drv, b + 2, 9, 6) >= 0);		/* 15, no table of 4 */
+		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 5, 1), -ENOSPC);
+		assert_true(vd_virtq_drv_add(p.drv, b + 2, 2, 2) >= 0);		/* a table */
+		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 1, 0), -ENOSPC);
+		assert_int_equal(vd_virtq_drv_inflight(p.drv), 2);
+		pair_fini(&p);
+	}
+}
+
+/* Whatever a transport lets through, a ring is not made over it. */
+static void creation_is_checked(void **state)
+{
+	static const struct {
+		uint16_t num;
+		uint64_t desc, driver, device;
+		bool packed;
+		int want;
+	} cases[] = {
+		{ 16, 0, 0, 0, false, 0 },
+		{ 16, 0, 0, 0, true, 0 },
+		{ 0, 0, 0, 0, false, -EINVAL },
+		{ 0, 0, 0, 0, true, -EINVAL },
+		{ 15, 0, 0, 0, false, -EINVAL },
+		{ 15, 0, 0, 0, true, 0 },
+		{ 32769, 0, 0, 0, false, -EINVAL },
+		{ 32769, 0, 0, 0, true, -EINVAL },
+		{ 65535, 0, 0, 0, true, -EINVAL },
+		{ 32768, 0, 0, 0, false, -EBADMSG },	/* the memory ends before */
+		{ 16, 8, 0, 0, false, -EBADMSG },
+		{ 16, 8, 0, 0, true, -EBADMSG },
+		{ 16, 0, 1, 0, false, -EBADMSG },
+		{ 16, 0, 2, 0, false, 0 },
+		{ 16, 0, 2, 0, true, -EBADMSG },
+		{ 16, 0, 0, 2, false, -EBADMSG },
+		{ 16, 0, 0, 2, true, -EBADMSG },
+		{ 16, -PAIR_IOVA, 0, 0, false, -EBADMSG },	/* address 0 */
+		{ 16, 0, -PAIR_IOVA - 16, 0, false, -EBADMSG },	/* wraps */
+		{ 16, 0, 0, 0x10000000, false, -EBADMSG },
+	};
+	struct vd_virtq *vq;
+	struct pair p;
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		struct vd_virtq_conf conf;
+		int r;
+
+		pair_begin(&p, cases[i].packed ? layouts[1] : 0);
+		conf = pair_conf(&p);
+		conf.num = cases[i].num;
+		conf.desc += cases[i].desc;
+		conf.driver += cases[i].driver;
+		conf.device += cases[i].device;
+		r = vd_virtq_create(&conf, &vq);
+		if (r != cases[i].want)
+			fail_msg("case %u: %d, not %d: %s", i, r, cases[i].want, vd_err_text());
+		if (!r)
+			vd_virtq_destroy(vq);
+		conf = pair_conf(&p);
+		conf.state = (struct uvdpa_vq_state){ 16, 0x8010 };
+		r = vd_virtq_create(&conf, &vq);
+		assert_int_equal(r, cases[i].packed ? -EINVAL : 0);
+		if (!r)
+			vd_virtq_destroy(vq);
+		conf.iov_max = 0;
+		assert_int_equal(vd_virtq_create(&conf, &vq), -EINVAL);
+		conf.iov_max = 65536;
+		assert_int_equal(vd_virtq_create(&conf, &vq), -EINVAL);
+		pair_fini(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trips),
 		cmocka_unit_test(indices_wrap),
 		cmocka_unit_test(the_largest_queue),
+		cmocka_unit_test(event_idx_is_exact),
+		cmocka_unit_test(flags_suppress),
+		cmocka_unit_test(notification_data),
+		cmocka_unit_test(in_order_batches),
+		cmocka_unit_test(sides_go_on_apart),
+		cmocka_unit_test(the_driver_is_refused),
+		cmocka_unit_test(creation_is_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

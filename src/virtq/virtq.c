@@ -239,9 +239,9 @@ int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct 
 	for (unsigned int n = 0; !r; n++) {
 		struct desc e = desc_from(le64toh(vq->table[2 * i]), le64toh(vq->table[2 * i + 1]));
 
-		if (packed) {
-			e.flags = e.flags & VRING_DESC_F_INDIRECT ? e.flags :
-				  (uint16_t)((e.flags & VRING_DESC_F_WRITE) | (i + 1 < len ? VRING_DESC_F_NEXT : 0));
+		if (packed) {	/* id and flags lie the other way round; only WRITE counts */
+			e.flags = e.next & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
+			e.flags |= i + 1 < len ? VRING_DESC_F_NEXT : 0;
 			e.next = (uint16_t)(i + 1);
 		}
 		if (e.flags & VRING_DESC_F_INDIRECT)
