@@ -27,6 +27,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct uvdpa_blk;
 struct uvdpa_blkq;
 
@@ -130,6 +132,8 @@ unsigned int uvdpa_blkq_poll(struct uvdpa_blkq *q, struct uvdpa_blk_req **done, 
 int uvdpa_blkq_fd(const struct uvdpa_blkq *q);
 bool uvdpa_blkq_arm(struct uvdpa_blkq *q);
 int uvdpa_blkq_wait(struct uvdpa_blkq *q, int timeout_ms);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct uvdpa_binding;
 
 /**
@@ -173,6 +175,8 @@ void uvdpa_dev_rollback(struct uvdpa_dev *dev);
 
 /* Which address space a group of queues uses. */
 int uvdpa_dev_set_group_asid(struct uvdpa_dev *dev, unsigned int group, unsigned int asid);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

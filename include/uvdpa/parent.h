@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* quiesce: every queue */
 #define UVDPA_VQ_ALL (~0u)
 
@@ -231,6 +233,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev);
 
 /* The driver's ring made no sense; the queue has been stopped by the device. NEEDS_RESET is set. */
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -28,6 +28,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 struct uvdpa;
 struct uvdpa_dev;
 struct uvdpa_driver;
@@ -386,6 +388,8 @@ const char *uvdpa_type_name(uint32_t device_id);
 const char *uvdpa_class_name(uint32_t device_id);
 /* "VERSION_1", "MQ", ... as iproute2 writes them; NULL for a bit without a name. */
 const char *uvdpa_feature_name(uint32_t device_id, unsigned int bit);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
