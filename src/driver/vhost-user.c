@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhost-user.c - the bus driver "vhost-user": the device as a vhost-user back-end
+ *
+ * A socket for as long as the device is bound; one front-end at a time. The next one waits in the
+ * socket's backlog and is served, without anybody's help, when the last has gone and what it had
+ * begun is home. With connect=on the roles of the sockets change: the front-end listens, and is
+ * tried again and again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "driver/vu.h"
+
+#define BACKLOG 16
+#define RETRY_MS 200
+
+struct vu_conf {
+	char *socket;
+	uint64_t fd;
+	bool connect;
+	char *mode;
+};
+
+static const struct uvdpa_opt vu_opts[] = {
+	{ .key = "socket", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vu_conf, socket),
+	  .help = "path of the socket, exactly" },
+	{ .key = "fd", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vu_conf, fd), .min = 3,
+	  .max = INT32_MAX, .help = "a listening socket instead, inherited from a service manager" },
+	{ .key = "connect", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vu_conf, connect),
+	  .help = "the front-end listens, connect to it" },
+	{ .key = "mode", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vu_conf, mode),
+	  .def = "0600", .help = "permissions of the socket, octal" },
+	{ .key = NULL },
+};
+
+struct vu_server {
+	struct uvdpa_binding b;
+	struct vd_vus_owner owner;
+	struct uvdpa_dev *dev;
+	const struct vu_conf *conf;
+	struct vd_loop *loop;
+	struct vd_log *log;
+	int fd;				/* listening; -1 with connect=on */
+	struct vd_fd watch;		/* of fd, while there is no session */
+	struct vd_timer retry;		/* connect, or accept, again */
+	dev_t path_dev;			/* the socket file that we made; 0, 0: none */
+	ino_t path_ino;
+	struct vd_vus_session *session;	/* NULL: no front-end */
+};
+
+
+static struct vu_server *to_server(struct uvdpa_binding *b)
+{
+	return container_of(b, struct vu_server, b);
+}
+
+/* ---- the socket -------------------------------------------------------------------------------- */
+
+static int address(const char *path, struct sockaddr_un *sa)
+{
+	size_t len = strlen(path);
+
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	if (len >= sizeof(sa->sun_path))
+		return vd_err(-ENAMETOOLONG, "socket %s: %zu characters, at most %zu", path, len,
+			      sizeof(sa->sun_path) - 1);
+	memcpy(sa->sun_path, path, len);
+	return 0;
+}
+
+static int new_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? vd_err(-errno, "socket: %m") : fd;
+}
+
+/* Return: 0 connected; -EAGAIN, -ECONNREFUSED, -ENOENT... */
+static int try_connect(const char *path, int *ret_fd)
+{
+	struct sockaddr_un sa;
+	int fd, e = address(path, &sa);
+
+	if (e)
+		return e;
+	fd = new_socket();
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		e = vd_err(-errno, "connect to %s: %m", path);
+		close(fd);
+		return e;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Something is at our path. Only a socket to which nobody listens any more may be removed. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+	int fd, e;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : vd_err(-errno, "socket %s: %m", path);
+	if (!S_ISSOCK(st.st_mode))
+		return vd_err(-EEXIST, "socket %s: a file that is no socket is there", path);
+	e = try_connect(path, &fd);
+	if (!e)
+		close(fd);
+	if (e != -ECONNREFUSED)
+		return vd_err(-EADDRINUSE, "socket %s: somebody listens there", path);
+	return unlink(path) && errno != ENOENT ? vd_err(-errno, "socket %s: unlink: %m", path) : 0;
+}
+
+/* The mode as asked for, whatever the umask, and whatever the path has become meanwhile. */
+static int own_path(struct vu_server *v, const char *path, mode_t mode)
+{
+	vd_cleanup(vd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return vd_err(-errno, "socket %s: %m", path);
+	if (!S_ISSOCK(st.st_mode))
+		return vd_err(-EEXIST, "socket %s: replaced while it was made", path);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if ((st.st_mode & 0777) != mode && chmod(self, mode))
+		return vd_err(-errno, "socket %s: mode %03o: %m", path, mode);
+	v->path_dev = st.st_dev;
+	v->path_ino = st.st_ino;
+	return 0;
+}
+
+static void disown_path(struct vu_server *v)
+{
+	struct stat st;
+
+	if (v->path_ino && !lstat(v->conf->socket, &st) && st.st_dev == v->path_dev &&
+	    st.st_ino == v->path_ino)
+		unlink(v->conf->socket);
+}
+
+static int parse_mode(const char *text, mode_t *ret_mode)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	*ret_mode = (mode_t)mode;
+	if (!*text || *end || mode > 0777)
+		return vd_err(-EINVAL, "mode %s: octal permissions up to 0777", text);
+	return 0;
+}
+
+/* Between bind and listen nobody can connect, so the mode is right from the first one on. */
+static int listen_at(struct vu_server *v, const char *path, mode_t mode)
+{
+	struct sockaddr_un sa;
+	int fd, e = address(path, &sa);
+
+	if (!e)
+		e = remove_stale(path);
+	if (e)
+		return e;
+	fd = new_socket();
+	if (fd < 0)
+		return fd;
+	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		e = vd_err(-errno, "socket %s: %m", path);
+		goto err_close;
+	}
+	e = own_path(v, path, mode);
+	if (e)
+		goto err_close;
+	if (listen(fd, BACKLOG)) {
+		e = vd_err(-errno, "socket %s: listen: %m", path);
+		goto err_disown;
+	}
+	v->fd = fd;
+	return 0;
+
+err_disown:
+	disown_path(v);
+err_close:
+	close(fd);
+	return e;
+}
+
+static int listen_on(struct vu_server *v, int fd)
+{
+	int family = 0, type = 0, listens = 0;
+	socklen_t len = sizeof(int);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+	if (family != AF_UNIX || type != SOCK_STREAM || !listens)
+		return vd_err(-EINVAL, "descriptor %d is not a listening unix stream socket", fd);
+	fd = vd_dup(fd);
+	if (fd < 0)
+		return fd;
+	vd_set_nonblock(fd, true);
+	v->fd = fd;
+	return 0;
+}
+
+/* ---- front-ends --------------------------------------------------------------------------------- */
+
+static void begin(struct vu_server *v, int fd)
+{
+	vd_fd_del(&v->watch);
+	if (!vd_vus_session_start(v->dev, fd, &v->owner, &v->session))
+		return;
+	vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
+	close(fd);
+	vd_timer_set(v->loop, &v->retry, RETRY_MS);
+}
+
+/* Wait for the next one. */
+static void next(struct vu_server *v)
+{
+	int fd;
+
+	if (v->fd < 0) {
+		if (try_connect(v->conf->socket, &fd))
+			vd_timer_set(v->loop, &v->retry, RETRY_MS);
+		else
+			begin(v, fd);
+	} else if (vd_fd_add(v->loop, &v->watch, v->fd, EPOLLIN)) {
+		vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
+		vd_timer_set(v->loop, &v->retry, RETRY_MS);
+	}
+}
+
+static void retry_event(struct vd_timer *t)
+{
+	next(container_of(t, struct vu_server, retry));
+}
+
+static void accept_event(struct vd_fd *f, uint32_t events)
+{
+	struct vu_server *v = container_of(f, struct vu_server, watch);
+	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd >= 0) {
+		begin(v, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		/* No descriptors left, say: the one that waits would wake us for ever. */
+		vd_log_warn(v->log, uvdpa_dev_name(v->dev), "accept: %s", strerror(errno));
+		vd_fd_del(f);
+		vd_timer_set(v->loop, &v->retry, RETRY_MS);
+	}
+}
+
+static void session_ended(struct vd_vus_owner *o)
+{
+	struct vu_server *v = container_of(o, struct vu_server, owner);
+
+	vd_vus_session_destroy(v->session);
+	v->session = NULL;
+	if (v->fd < 0)	/* it closes at once, perhaps: do not be the one who spins */
+		vd_timer_set(v->loop, &v->retry, RETRY_MS);
+	else
+		next(v);
+}
+
+static void session_frozen(struct vd_vus_owner *o)
+{
+	uvdpa_binding_quiesced(&container_of(o, struct vu_server, owner)->b);
+}
+
+/* ---- the bus driver ------------------------------------------------------------------------------- */
+
+static int open_socket(struct vu_server *v)
+{
+	const struct vu_conf *c = v->conf;
+	struct sockaddr_un sa;
+	mode_t mode;
+	int e;
+
+	if (!c->socket == !c->fd)
+		return vd_err(-EINVAL, "vhost-user: either socket=PATH or fd=N");
+	if (c->connect)
+		return c->fd ? vd_err(-EINVAL, "vhost-user: connect=on with fd=N") :
+			       address(c->socket, &sa);
+	if (c->fd)
+		return listen_on(v, (int)c->fd);
+	e = parse_mode(c->mode, &mode);
+	return e ? e : listen_at(v, c->socket, mode);
+}
+
+static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
+{
+	struct vu_server *v = calloc(1, sizeof(*v));
+	int e;
+
+	if (!v)
+		return vd_err(-ENOMEM, "vhost-user: %m");
+	v->dev = dev;
+	v->conf = conf;
+	v->loop = vd_ctx_loop(vd_dev_ctx(dev));
+	v->log = vd_ctx_log(vd_dev_ctx(dev));
+	v->fd = -1;
+	v->watch.fn = accept_event;
+	v->retry.fn = retry_event;
+	v->owner.ended = session_ended;
+	v->owner.frozen = session_frozen;
+	e = open_socket(v);
+	if (e) {
+		free(v);
+		return e;
+	}
+	next(v);
+	*ret_b = &v->b;
+	return 0;
+}
+
+/* The connection stays open until the core has drained the device: remove ends it. */
+static void vu_quiesce(struct uvdpa_binding *b)
+{
+	struct vu_server *v = to_server(b);
+
+	vd_fd_del(&v->watch);
+	vd_timer_del(v->loop, &v->retry);
+	if (!v->session || !vd_vus_session_freeze(v->session))
+		uvdpa_binding_quiesced(b);
+}
+
+static void vu_remove(struct uvdpa_binding *b)
+{
+	struct vu_server *v = to_server(b);
+
+	vd_fd_del(&v->watch);
+	vd_timer_del(v->loop, &v->retry);
+	if (v->session)
+		vd_vus_session_destroy(v->session);
+	disown_path(v);
+	vd_close(&v->fd);
+	free(v);
+}
+
+static void vu_changed(struct uvdpa_binding *b, enum uvdpa_event ev)
+{
+	struct vu_server *v = to_server(b);
+	bool broken = ev == UVDPA_DEV_STATUS &&
+		      uvdpa_dev_status(v->dev) & VIRTIO_CONFIG_S_NEEDS_RESET;
+
+	if (v->session && (ev == UVDPA_DEV_CONFIG || broken))
+		vd_vus_session_config_changed(v->session);
+}
+
+/* ---- how to attach ------------------------------------------------------------------------------- */
+
+/* QEMU's front-ends by type; a type that has none goes by the generic one. */
+static const struct {
+	uint32_t id;
+	const char *device;
+	bool num_queues;
+	const char *more;
+} qemu_devices[] = {
+	{ 2, "vhost-user-blk-pci", true, "" },
+	{ 4, "vhost-user-rng-pci", false, "" },
+	{ 8, "vhost-user-scsi-pci", false, "" },
+	{ 18, "vhost-user-input-pci", false, "" },
+	{ 19, "vhost-user-vsock-pci", false, "" },
+	{ 25, "vhost-user-snd-pci", false, "" },
+	{ 26, "vhost-user-fs-pci", false, ",tag=uvdpa" },
+	{ 34, "vhost-user-i2c-pci", false, "" },
+	{ 41, "vhost-user-gpio-pci", false, "" },
+};
+
+/* What follows -device. @id names the chardev, or the netdev. */
+static void qemu_device(const struct uvdpa_dev_info *info, const char *id, char *to, size_t len)
+{
+	if (info->device_id == 1) {
+		snprintf(to, len, "virtio-net-pci,netdev=%s-net", id);
+		return;
+	}
+	for (size_t i = 0; i < VD_ARRAY_SIZE(qemu_devices); i++) {
+		char queues[32] = "";
+
+		if (qemu_devices[i].id != info->device_id)
+			continue;
+		if (qemu_devices[i].num_queues)
+			snprintf(queues, sizeof(queues), ",num-queues=%u", info->nvqs);
+		snprintf(to, len, "%s,chardev=%s%s%s", qemu_devices[i].device, id, queues,
+			 qemu_devices[i].more);
+		return;
+	}
+	snprintf(to, len, "vhost-user-test-device-pci,chardev=%s,virtio-id=%u,num_vqs=%u,config_size=%u",
+		 id, info->device_id, info->nvqs, info->config_size);
+}
+
+/* A comma is doubled in QEMU's options. */
+static void qemu_escape(const char *from, char *to, size_t len)
+{
+	size_t n = 0;
+
+	for (; *from && n + 2 < len; from++) {
+		if (*from == ',')
+			to[n++] = ',';
+		to[n++] = *from;
+	}
+	to[n] = '\0';
+}
+
+static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
+{
+	struct vu_server *v = to_server(b);
+	const struct uvdpa_dev_info *info = uvdpa_dev_info(v->dev);
+	struct sockaddr_un sa = { 0 };
+	char id[UVDPA_NAME_MAX + 8], path[2 * sizeof(sa.sun_path)], device[256], text[1024];
+	char netdev[256] = "";
+	socklen_t len = sizeof(sa) - 1;
+
+	if (v->conf->socket)
+		address(v->conf->socket, &sa);
+	else
+		getsockname(v->fd, (struct sockaddr *)&sa, &len);
+	e->str(e, "socket", sa.sun_path);
+
+	snprintf(id, sizeof(id), "uvdpa-%s", uvdpa_dev_name(v->dev));	/* begins with a letter */
+	qemu_escape(sa.sun_path, path, sizeof(path));
+	qemu_device(info, id, device, sizeof(device));
+	if (info->device_id == 1)
+		snprintf(netdev, sizeof(netdev), " -netdev vhost-user,id=%s-net,chardev=%s,queues=%u",
+			 id, id, vd_max(info->nvqs / 2, 1u));
+	snprintf(text, sizeof(text),
+		 "-object memory-backend-memfd,id=mem,size=1G,share=on -machine memory-backend=mem "
+		 "-m 1G -chardev socket,id=%s,path=%s%s%s -device %s",
+		 id, path, v->conf->connect ? ",server=on,wait=off" : "", netdev, device);
+	e->str(e, "qemu", text);
+	if (!v->conf->connect) {
+		snprintf(text, sizeof(text), "virtio_uml.device=%s:%u", sa.sun_path,
+			 info->device_id);
+		e->str(e, "uml", text);
+	}
+}
+
+/**
+ * vd_driver_vhost_user - Serve a device to a virtual machine, or to any other vhost-user front-end
+ */
+const struct uvdpa_driver vd_driver_vhost_user = {
+	.name = "vhost-user",
+	.help = "a vhost-user back-end on a unix socket, for virtual machines",
+	.opts = vu_opts,
+	.conf_size = sizeof(struct vu_conf),
+	.probe = vu_probe,
+	.quiesce = vu_quiesce,
+	.remove = vu_remove,
+	.changed = vu_changed,
+	.describe = vu_describe,
+};

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vu-mem.c - memory regions of a front-end
+ *
+ * A change is staged in the gate first, so that a table which cannot be has no effect. Rings that
+ * run in memory which goes or moves are stopped for the change, and run again when a later table
+ * has their memory: QEMU takes a region away and brings it back larger.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "driver/vu.h"
+
+int vd_vus_gpa(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa)
+{
+	for (unsigned int i = 0; i < mem->n; i++) {
+		const struct vd_vu_region *r = &mem->regions[i];
+
+		if (uva - r->uva < r->size) {	/* below it: wraps, and is larger */
+			*ret_gpa = r->gpa + (uva - r->uva);
+			return 0;
+		}
+	}
+	return vd_err(-EFAULT, "address 0x%llx of the front-end is in none of %u regions",
+		      (unsigned long long)uva, mem->n);
+}
+
+int vd_vus_ring_gpa(const struct vd_vus_mem *mem, const struct vd_vus_ring *r, uint64_t ret_gpa[3])
+{
+	int e = vd_vus_gpa(mem, r->addr.desc, &ret_gpa[0]);
+
+	if (!e)
+		e = vd_vus_gpa(mem, r->addr.avail, &ret_gpa[1]);
+	if (!e)
+		e = vd_vus_gpa(mem, r->addr.used, &ret_gpa[2]);
+	return e;
+}
+
+/* Neither wraps. */
+static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
+{
+	return a - b < b_len || b - a < a_len;
+}
+
+/* Stage one more region. Overlaps of guest addresses and the file's length are the gate's to see. */
+static int stage_region(struct vd_vus_session *s, const struct vd_vu_region *r, int fd)
+{
+	struct uvdpa_map map = { .iova = r->gpa, .len = r->size, .fd = fd,
+				 .offset = r->mmap_offset, .prot = UVDPA_MAP_RW };
+	unsigned long long size = r->size;
+	uint64_t end;
+	struct stat st;
+
+	if (s->next.n == VD_VU_SLOTS_MAX)
+		return vd_err(-ENOSPC, "more than %d regions", VD_VU_SLOTS_MAX);
+	if (!size || __builtin_add_overflow(r->gpa, size, &end) ||
+	    __builtin_add_overflow(r->uva, size, &end) ||
+	    __builtin_add_overflow(r->mmap_offset, size, &end))
+		return vd_err(-EINVAL, "region 0x%llx: 0x%llx bytes: empty, or over the end",
+			      (unsigned long long)r->gpa, size);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return vd_err(-EINVAL, "region 0x%llx: its descriptor is not a file",
+			      (unsigned long long)r->gpa);
+	for (unsigned int i = 0; i < s->next.n; i++)
+		if (overlap(r->uva, r->size, s->next.regions[i].uva, s->next.regions[i].size))
+			return vd_err(-EEXIST, "region 0x%llx: overlaps another in the front-end",
+				      (unsigned long long)r->gpa);
+	s->next.regions[s->next.n++] = *r;
+	return uvdpa_dev_map(s->dev, 0, &map);
+}
+
+/* Rings that could not run, or had to stop for the change, may run now. */
+static void run_rings(struct vd_vus_session *s)
+{
+	for (unsigned int i = 0; i < s->nrings; i++)
+		if (vd_vus_ring_run(s, i))
+			vd_log_warn(s->log, uvdpa_dev_name(s->dev), "queue %u waits: %s", i,
+				    vd_err_text());
+}
+
+static int committed(struct vd_vus_session *s, int err)
+{
+	if (err)
+		uvdpa_dev_rollback(s->dev);
+	else
+		s->mem = s->next;
+	if (err != -ETIMEDOUT)
+		run_rings(s);
+	return err;
+}
+
+/* Does the table to come have the ring elsewhere than where it runs? */
+static bool ring_moves(const struct vd_vus_session *s, const struct vd_vus_ring *r)
+{
+	uint64_t gpa[3];
+
+	return vd_vus_ring_gpa(&s->next, r, gpa) || gpa[0] != r->desc || gpa[1] != r->driver ||
+	       gpa[2] != r->device;
+}
+
+static int parked(struct vd_vus_session *s, int err);
+
+/* Stop the rings that would lose their memory, one after another; then commit. */
+static int park_next(struct vd_vus_session *s)
+{
+	for (unsigned int i = 0; i < s->nrings; i++)
+		if (s->rings[i].running && ring_moves(s, &s->rings[i])) {
+			s->cursor = i;
+			return vd_vus_then(s, uvdpa_dev_disable_vq(s->dev, i, &s->wait), parked);
+		}
+	return vd_vus_then(s, uvdpa_dev_commit(s->dev, &s->wait), committed);
+}
+
+static int parked(struct vd_vus_session *s, int err)
+{
+	if (!err)
+		err = vd_vus_ring_stopped(s, s->cursor);
+	return err ? committed(s, err) : park_next(s);
+}
+
+/* What was staged counts, or, if @err, nothing of it. */
+static int change(struct vd_vus_session *s, int err)
+{
+	if (!err)
+		return park_next(s);
+	uvdpa_dev_rollback(s->dev);
+	return err;
+}
+
+int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	int err = uvdpa_dev_unmap(s->dev, 0, 0, UINT64_MAX);
+
+	(void)reply;
+	s->next.n = 0;
+	for (unsigned int i = 0; i < m->mem.n && !err; i++)
+		err = stage_region(s, &m->mem.regions[i], m->fds[i]);
+	return change(s, err);
+}
+
+int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	(void)reply;
+	s->next = s->mem;
+	return change(s, stage_region(s, &m->slot.region, m->fds[0]));
+}
+
+int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	const struct vd_vu_region *r = &m->slot.region;
+	struct vd_vus_mem *t = &s->next;
+
+	(void)reply;
+	*t = s->mem;
+	for (unsigned int i = 0; i < t->n; i++)
+		if (t->regions[i].gpa == r->gpa && t->regions[i].uva == r->uva &&
+		    t->regions[i].size == r->size) {
+			t->regions[i] = t->regions[--t->n];
+			return change(s, uvdpa_dev_unmap(s->dev, 0, r->gpa, r->size));
+		}
+	return vd_err(-ENOENT, "region 0x%llx: none of %u is like it", (unsigned long long)r->gpa,
+		      t->n);
+}

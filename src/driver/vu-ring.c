@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vu-ring.c - one ring, as a front-end sets it up, starts and stops it
+ *
+ *	size, addresses, base	come piece by piece and are kept here
+ *	SET_VRING_KICK		starts it; GET_VRING_BASE stops it
+ *	SET_VRING_ENABLE	lets it run; not needed without VD_VU_F_PROTOCOL_FEATURES
+ *
+ * A ring is handed to the gate when it shall run, and taken back with its state when not: what is
+ * here survives resets of the device, as a front-end expects it. A front-end that does not speak
+ * of the status byte means DRIVER_OK when it starts the first ring.
+ */
+#include <errno.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "driver/vu.h"
+
+#define PACKED (1ull << VIRTIO_F_RING_PACKED)
+
+void vd_vus_ring_init(struct vd_vus_session *s, unsigned int idx)
+{
+	struct vd_vus_ring *r = &s->rings[idx];
+
+	r->kick = r->call = r->err = -1;
+	r->enabled = -1;
+	r->call_note.s = r->err_note.s = s;
+}
+
+void vd_vus_ring_fini(struct vd_vus_ring *r)
+{
+	vd_fd_del(&r->call_note.watch);
+	vd_fd_del(&r->err_note.watch);
+	vd_close(&r->kick);
+	vd_close(&r->call);
+	vd_close(&r->err);
+}
+
+bool vd_vus_rings_running(const struct vd_vus_session *s)
+{
+	for (unsigned int i = 0; i < s->nrings; i++)
+		if (s->rings[i].running)
+			return true;
+	return false;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static bool ring_shall_run(const struct vd_vus_session *s, const struct vd_vus_ring *r)
+{
+	bool enabled = r->enabled < 0 ? !(s->features >> VD_VU_F_PROTOCOL_FEATURES & 1) : r->enabled;
+
+	return r->started && enabled && r->num && r->addr.desc;
+}
+
+static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, const struct vd_vus_ring *r)
+{
+	if (!(s->features & PACKED))
+		return (struct uvdpa_vq_state){ .avail = (uint16_t)r->base };
+	if (!r->base_set)	/* virtio 1.3, 2.8.1: both wrap counters begin with 1 */
+		return (struct uvdpa_vq_state){ .avail = 0x8000, .used = 0x8000 };
+	return (struct uvdpa_vq_state){ .avail = (uint16_t)r->base,
+					.used = (uint16_t)(r->base >> 16) };
+}
+
+int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits)
+{
+	uint8_t status = uvdpa_dev_status(s->dev);
+
+	return (status & bits) == bits ? 0 : uvdpa_dev_set_status(s->dev, status | bits);
+}
+
+/* Hand the ring to the gate. */
+static int ring_start(struct vd_vus_session *s, unsigned int idx)
+{
+	struct vd_vus_ring *r = &s->rings[idx];
+	struct uvdpa_vq vq = { .num = (uint16_t)r->num, .state = state_of(s, r), .kick = r->kick,
+			       .call = r->call, .poll = r->poll };
+	uint64_t gpa[3];
+	int e = vd_vus_ring_gpa(&s->mem, r, gpa);
+
+	if (e)
+		return vd_err_prefix(e, "queue %u: ", idx);
+	vq.desc = r->desc = gpa[0];
+	vq.driver = r->driver = gpa[1];
+	vq.device = r->device = gpa[2];
+	e = uvdpa_dev_set_vq(s->dev, idx, &vq);
+	if (!e)
+		e = uvdpa_dev_set_vq_err(s->dev, idx, r->err);
+	if (!e)
+		e = uvdpa_dev_enable_vq(s->dev, idx);
+	r->running = !e;
+	return e;
+}
+
+int vd_vus_ring_run(struct vd_vus_session *s, unsigned int idx)
+{
+	const uint8_t begun = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			      VIRTIO_CONFIG_S_FEATURES_OK;
+	struct vd_vus_ring *r = &s->rings[idx];
+	bool own = !vd_vus_has(s, VD_VU_PF_STATUS);	/* the status byte is ours to make up */
+	int e = 0;
+
+	if (r->running || !ring_shall_run(s, r))
+		return 0;
+	if (own)
+		e = vd_vus_add_status(s, begun);
+	else if (!(uvdpa_dev_status(s->dev) & VIRTIO_CONFIG_S_FEATURES_OK))
+		return 0;	/* SET_STATUS will run it */
+	if (!e)
+		e = ring_start(s, idx);
+	if (!e && own)
+		e = vd_vus_add_status(s, VIRTIO_CONFIG_S_DRIVER_OK);
+	return e;
+}
+
+int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx)
+{
+	struct vd_vus_ring *r = &s->rings[idx];
+	struct uvdpa_vq_state state;
+	int e;
+
+	if (!r->running)
+		return 0;
+	r->running = false;
+	e = uvdpa_dev_get_vq_state(s->dev, idx, &state);
+	if (e)
+		return e;
+	r->base = state.avail;
+	if (s->features & PACKED)
+		r->base |= (uint32_t)state.used << 16;
+	r->base_set = true;
+	return 0;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static int ring_of(struct vd_vus_session *s, uint64_t idx, struct vd_vus_ring **ret_r)
+{
+	*ret_r = idx < s->nrings ? &s->rings[idx] : NULL;
+	if (!*ret_r)
+		return vd_err(-ENOBUFS, "queue %llu of %u", (unsigned long long)idx, s->nrings);
+	return 0;
+}
+
+/* One that may be changed. */
+static int idle_ring_of(struct vd_vus_session *s, uint32_t idx, struct vd_vus_ring **ret_r)
+{
+	int e = ring_of(s, idx, ret_r);
+
+	if (!e && (*ret_r)->running)
+		return vd_err(-EBUSY, "queue %u runs", idx);
+	return e;
+}
+
+int vd_vus_set_vring_num(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	const struct uvdpa_dev_info *info = uvdpa_dev_info(s->dev);
+	struct vd_vus_ring *r;
+	int e = idle_ring_of(s, m->state.index, &r);
+
+	(void)reply;
+	if (e)
+		return e;
+	if (!m->state.num || m->state.num > info->vq_num_max)
+		return vd_err(-EINVAL, "queue %u: size %u, at most %u", m->state.index,
+			      m->state.num, info->vq_num_max);
+	r->num = m->state.num;
+	return 0;
+}
+
+int vd_vus_set_vring_addr(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	int e = idle_ring_of(s, m->addr.index, &r);
+
+	(void)reply;
+	if (!e)
+		r->addr = m->addr;
+	return e;
+}
+
+int vd_vus_set_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	int e = idle_ring_of(s, m->state.index, &r);
+
+	(void)reply;
+	if (e)
+		return e;
+	r->base = m->state.num;
+	r->base_set = true;
+	return 0;
+}
+
+static int base_known(struct vd_vus_session *s, int err)
+{
+	unsigned int idx = s->msg.state.index;
+
+	if (!err)
+		err = vd_vus_ring_stopped(s, idx);
+	s->reply.state = (struct vd_vu_vring_state){ .index = idx, .num = s->rings[idx].base };
+	return err;
+}
+
+int vd_vus_get_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	int e = ring_of(s, m->state.index, &r);
+
+	(void)reply;
+	if (e)
+		return e;
+	r->started = false;
+	if (!r->running)
+		return base_known(s, 0);
+	return vd_vus_then(s, uvdpa_dev_disable_vq(s->dev, m->state.index, &s->wait), base_known);
+}
+
+static int disabled(struct vd_vus_session *s, int err)
+{
+	return err ? err : vd_vus_ring_stopped(s, s->msg.state.index);
+}
+
+int vd_vus_set_vring_enable(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	int e = ring_of(s, m->state.index, &r);
+
+	(void)reply;
+	if (e)
+		return e;
+	if (m->state.num > 1)
+		return vd_err(-EINVAL, "queue %u: enable with %u", m->state.index, m->state.num);
+	r->enabled = (int)m->state.num;
+	if (r->enabled)
+		return vd_vus_ring_run(s, m->state.index);
+	if (!r->running)
+		return 0;
+	return vd_vus_then(s, uvdpa_dev_disable_vq(s->dev, m->state.index, &s->wait), disabled);
+}
+
+/* ---- descriptors of a ring ------------------------------------------------------------------ */
+
+static void note_event(struct vd_fd *f, uint32_t events)
+{
+	struct vd_vus_note *n = container_of(f, struct vd_vus_note, watch);
+
+	(void)events;
+	if (!vd_eventfd_drain(f->fd))
+		return;
+	n->due = true;
+	vd_vus_back_push(n->s);
+}
+
+/* The index and the descriptor of a message. Return: 0, with *@ret_fd the caller's or -1. */
+static int ring_fd_of(struct vd_vus_session *s, struct vd_vu_msg *m, unsigned int *ret_idx,
+		      int *ret_fd)
+{
+	struct vd_vus_ring *r;
+	int e = ring_of(s, m->u64 & ~(uint64_t)VD_VU_VRING_NOFD, &r);
+
+	if (e)
+		return e;
+	if (m->nfds && !vd_fd_is_eventfd(m->fds[0]))
+		return vd_err(-EINVAL, "queue %u: the descriptor is neither an eventfd nor a pipe",
+			      (unsigned int)(m->u64 & VD_VU_VRING_IDX_MASK));
+	*ret_idx = (unsigned int)(m->u64 & VD_VU_VRING_IDX_MASK);
+	*ret_fd = vd_vu_msg_take_fd(m, 0);
+	return 0;
+}
+
+/* Instead of a descriptor of the front-end: one of ours, whose signals become messages. */
+static int note_fd(struct vd_vus_session *s, struct vd_vus_note *n, int *ret_fd)
+{
+	int e;
+
+	if (*ret_fd >= 0 || !vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS))
+		return 0;
+	e = vd_eventfd();
+	if (e < 0)
+		return e;
+	*ret_fd = e;
+	n->watch.fn = note_event;
+	e = vd_fd_add(s->loop, &n->watch, *ret_fd, EPOLLIN);
+	if (e)
+		vd_close(ret_fd);
+	return e;
+}
+
+static void replace(int *fd, int with)
+{
+	vd_close(fd);
+	*fd = with;
+}
+
+int vd_vus_set_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	unsigned int idx;
+	int fd, e = ring_fd_of(s, m, &idx, &fd);
+
+	(void)reply;
+	if (e)
+		return e;
+	r = &s->rings[idx];
+	replace(&r->kick, fd);
+	r->poll = fd < 0 && !vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS);
+	r->started = true;
+	return r->running ? uvdpa_dev_set_vq_kick(s->dev, idx, fd) : vd_vus_ring_run(s, idx);
+}
+
+/* The descriptor for used buffers, or the one for a broken ring. */
+static int set_sink(struct vd_vus_session *s, struct vd_vu_msg *m, bool broken)
+{
+	int (*set)(struct uvdpa_dev *, unsigned int, int) = broken ? uvdpa_dev_set_vq_err :
+								     uvdpa_dev_set_vq_call;
+	struct vd_vus_note *n;
+	struct vd_vus_ring *r;
+	unsigned int idx;
+	int fd, e = ring_fd_of(s, m, &idx, &fd);
+
+	if (e)
+		return e;
+	r = &s->rings[idx];
+	n = broken ? &r->err_note : &r->call_note;
+	vd_fd_del(&n->watch);
+	if (fd >= 0)	/* what we write must not wait; a front-end that undoes it harms itself */
+		vd_set_nonblock(fd, true);
+	e = note_fd(s, n, &fd);
+	replace(broken ? &r->err : &r->call, fd);
+	return !e && r->running ? set(s->dev, idx, fd) : e;
+}
+
+int vd_vus_set_vring_call(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	(void)reply;
+	return set_sink(s, m, false);
+}
+
+int vd_vus_set_vring_err(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	(void)reply;
+	return set_sink(s, m, true);
+}
+
+/* A kick in a message; the first one starts a ring that has no descriptor for it. */
+int vd_vus_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
+{
+	struct vd_vus_ring *r;
+	int e = ring_of(s, m->state.index, &r);
+
+	(void)reply;
+	if (e)
+		return e;
+	if (r->running)
+		return uvdpa_dev_kick(s->dev, m->state.index, m->state.index);
+	r->started = true;
+	return vd_vus_ring_run(s, m->state.index);
+}

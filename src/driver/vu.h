@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vu.h - the parts of the vhost-user server: vhost-user.c, vu-session.c, vu-ring.c, vu-mem.c
+ *
+ *	server (vhost-user.c)	the socket, for as long as the device is bound
+ *	  session		one front-end, from accept to the end of the reset after it
+ *	    rings, mem		what it said so far, piece by piece
+ *
+ * A session handles one message at a time. What takes time (a queue that drains) is a step: the
+ * socket is not read until the last step has ended and the reply is on its way. So everything
+ * that a front-end sends takes effect in order, and nothing here ever waits.
+ *
+ * All of it: control thread.
+ */
+#ifndef VD_DRIVER_VU_H
+#define VD_DRIVER_VU_H
+
+#include <linux/virtio_config.h>
+
+#include "core/core.h"
+#include "wire/vhost-user.h"
+
+struct vd_vus_session;
+
+/* What the front-end calls the device's memory. */
+struct vd_vus_mem {
+	unsigned int n;
+	struct vd_vu_region regions[VD_VU_SLOTS_MAX];
+};
+
+/* An eventfd of ours that becomes a message on the back-end channel (INBAND_NOTIFICATIONS). */
+struct vd_vus_note {
+	struct vd_fd watch;
+	struct vd_vus_session *s;
+	bool due;		/* to be sent */
+};
+
+struct vd_vus_ring {
+	uint32_t num;
+	uint32_t base;		/* as in SET_VRING_BASE */
+	bool base_set;
+	struct vd_vu_vring_addr addr;	/* of the front-end */
+	int kick, call, err;	/* ours; -1: none */
+	bool poll;		/* no kick descriptor, and no messages for it either */
+	bool started;		/* between SET_VRING_KICK and GET_VRING_BASE */
+	int enabled;		/* SET_VRING_ENABLE; -1: not said */
+	bool running;		/* enabled in the gate */
+	uint64_t desc, driver, device;	/* I/O virtual, as it runs */
+	struct vd_vus_note call_note, err_note;
+};
+
+/* The next part of the message being handled. Return: -EINPROGRESS, or how the message ends. */
+typedef int vd_vus_step(struct vd_vus_session *s, int err);
+
+/* Whom a session reports to; embedded in it. */
+struct vd_vus_owner {
+	/* The front-end is gone, the device reset and without mappings: destroy the session. */
+	void (*ended)(struct vd_vus_owner *o);
+	/* The answer to vd_vus_session_freeze(). */
+	void (*frozen)(struct vd_vus_owner *o);
+};
+
+struct vd_vus_session {
+	struct uvdpa_dev *dev;
+	struct vd_loop *loop;
+	struct vd_log *log;
+	struct vd_ratelimit complaints;
+	struct vd_vus_owner *owner;
+
+	struct vd_vu_conn conn;
+	struct vd_fd watch;
+	struct vd_vu_msg msg, reply;	/* being handled */
+	struct uvdpa_wait wait;		/* pending: the gate is at work for a step */
+	vd_vus_step *step;
+	unsigned int cursor;		/* of a step that goes over the rings */
+	bool closing, freezing;
+	struct vd_timer retry;		/* of a reset that did not end in time */
+
+	struct vd_vu_conn back;		/* the back-end channel; fd -1: none */
+	struct vd_fd back_watch;
+	bool config_due;		/* CONFIG_CHANGE to be sent */
+
+	uint64_t features;		/* with VD_VU_F_PROTOCOL_FEATURES */
+	uint64_t protocol_features;
+	struct vd_vus_mem mem, next;	/* in force; being brought into force */
+	unsigned int nrings;
+	struct vd_vus_ring rings[];
+};
+
+static inline bool vd_vus_has(const struct vd_vus_session *s, enum vd_vu_protocol_feature pf)
+{
+	return s->protocol_features >> pf & 1;
+}
+
+/* Go on with @step when an operation of the gate that returned @r has ended. */
+static inline int vd_vus_then(struct vd_vus_session *s, int r, vd_vus_step *step)
+{
+	if (r != -EINPROGRESS)
+		return step(s, r);
+	s->step = step;
+	return r;
+}
+
+/* ---- vu-session.c ---------------------------------------------------------------------------- */
+
+/**
+ * vd_vus_session_start() - Serve a front-end
+ * @dev: reset, without mappings
+ * @fd: connected; taken on success
+ * @owner: told how it goes on
+ * @ret_s: the session; the owner's
+ *
+ * Return: 0; -ENOMEM, or what watching the descriptor said.
+ */
+int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *owner,
+			 struct vd_vus_session **ret_s);
+/* Handle no more messages. Return: 0; -EINPROGRESS: one is being handled, owner->frozen follows. */
+int vd_vus_session_freeze(struct vd_vus_session *s);
+/* Close all and free, when a pending step has ended. The device is the owner's concern. */
+void vd_vus_session_destroy(struct vd_vus_session *s);
+/* The configuration space, or NEEDS_RESET, has changed. */
+void vd_vus_session_config_changed(struct vd_vus_session *s);
+/* Send what is due on the back-end channel, as far as the front-end reads it. */
+void vd_vus_back_push(struct vd_vus_session *s);
+
+/* ---- vu-ring.c: handlers, see vu-session.c; and rings as a whole -------------------------------- */
+
+int vd_vus_set_vring_num(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_addr(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_get_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_call(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_err(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_vring_enable(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+
+void vd_vus_ring_init(struct vd_vus_session *s, unsigned int idx);
+void vd_vus_ring_fini(struct vd_vus_ring *r);
+/* Let it run if it shall and does not. Return: 0, also if it shall not run yet. */
+int vd_vus_ring_run(struct vd_vus_session *s, unsigned int idx);
+/* The gate has stopped it: keep where it stands. Return: 0; -errno: not known. */
+int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx);
+/* Set bits of the status byte that are not set. */
+int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits);
+bool vd_vus_rings_running(const struct vd_vus_session *s);
+
+/* ---- vu-mem.c ------------------------------------------------------------------------------------ */
+
+int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+
+/* From an address of the front-end to the guest's. Return: 0; -EFAULT with a sentence. */
+int vd_vus_gpa(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa);
+/* The same for the three parts of a ring. */
+int vd_vus_ring_gpa(const struct vd_vus_mem *mem, const struct vd_vus_ring *r, uint64_t ret_gpa[3]);
+
+#endif
