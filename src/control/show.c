@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* show.c - devices, parents and drivers as JSON; keys are iproute2's where it has them */
+#include "control/control.h"
+
+#include <inttypes.h>
+#include <linux/virtio_config.h>
+#include <stdio.h>
+
+#include "base/util.h"
+
+static void add_str(struct json_object *obj, const char *key, const char *value)
+{
+	json_object_object_add(obj, key, json_object_new_string(value));
+}
+
+static void add_num(struct json_object *obj, const char *key, uint64_t value)
+{
+	json_object_object_add(obj, key, json_object_new_uint64(value));
+}
+
+static void emit_str(struct uvdpa_emit *e, const char *key, const char *value)
+{
+	add_str(container_of(e, struct vd_emit_json, emit)->obj, key, value);
+}
+
+static void emit_num(struct uvdpa_emit *e, const char *key, uint64_t value)
+{
+	add_num(container_of(e, struct vd_emit_json, emit)->obj, key, value);
+}
+
+void vd_emit_json_init(struct vd_emit_json *e, struct json_object *obj)
+{
+	*e = (struct vd_emit_json){ .emit = { .str = emit_str, .num = emit_num }, .obj = obj };
+}
+
+struct json_object *vd_show_features(uint32_t device_id, uint64_t features)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name;
+		char text[8];
+
+		if (!(features >> bit & 1))
+			continue;
+		name = uvdpa_feature_name(device_id, bit);
+		if (!name)
+			snprintf(text, sizeof(text), "bit_%u", bit);
+		json_object_array_add(list, json_object_new_string(name ? name : text));
+	}
+	return list;
+}
+
+static struct json_object *show_status(uint8_t status)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} bits[] = {
+		{ VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE" },
+		{ VIRTIO_CONFIG_S_DRIVER, "DRIVER" },
+		{ VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK" },
+		{ VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK" },
+		{ VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET" },
+		{ VIRTIO_CONFIG_S_FAILED, "FAILED" },
+	};
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(bits); i++)
+		if (status & bits[i].bit)
+			json_object_array_add(list, json_object_new_string(bits[i].name));
+	return list;
+}
+
+struct json_object *vd_show_dev(const struct uvdpa_dev *dev)
+{
+	const struct uvdpa_dev_info *info = uvdpa_dev_info(dev);
+	const struct uvdpa_driver *driver = uvdpa_dev_driver(dev);
+	const char *override = uvdpa_dev_override(dev);
+	const char *type = uvdpa_type_name(info->device_id);
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "type", type ? type : "<unknown type>");
+	add_str(o, "mgmtdev", uvdpa_parent_name(uvdpa_dev_parent(dev)));
+	add_num(o, "vendor_id", info->vendor_id);
+	add_num(o, "max_vqs", info->nvqs);
+	add_num(o, "max_vq_size", info->vq_num_max);
+	json_object_object_add(o, "ready", json_object_new_boolean(uvdpa_dev_ready(dev)));
+	if (driver)
+		add_str(o, "driver", uvdpa_driver_name(driver));
+	if (override)
+		add_str(o, "driver_override", override);
+	json_object_object_add(o, "status", show_status(uvdpa_dev_status(dev)));
+	return o;
+}
+
+static void add_limit(struct json_object *o, const struct uvdpa_opt *opt)
+{
+	if (opt->type != UVDPA_OPT_UINT && opt->type != UVDPA_OPT_SIZE)
+		return;
+	add_num(o, "min", opt->min);
+	if (opt->max)
+		add_num(o, "max", opt->max);
+}
+
+static struct json_object *show_opt(const struct uvdpa_opt *opt)
+{
+	static const char *const types[] = {
+		[UVDPA_OPT_STRING] = "string", [UVDPA_OPT_BOOL] = "bool", [UVDPA_OPT_UINT] = "uint",
+		[UVDPA_OPT_SIZE] = "size",     [UVDPA_OPT_ENUM] = "enum",
+	};
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "type", types[opt->type]);
+	json_object_object_add(o, "required", json_object_new_boolean(opt->required));
+	if (opt->def)
+		add_str(o, "default", opt->def);
+	add_limit(o, opt);
+	if (opt->type == UVDPA_OPT_ENUM) {
+		struct json_object *choices = json_object_new_array();
+
+		for (const char *const *c = opt->choices; *c; c++)
+			json_object_array_add(choices, json_object_new_string(*c));
+		json_object_object_add(o, "choices", choices);
+	}
+	add_str(o, "help", opt->help);
+	return o;
+}
+
+static struct json_object *show_opts(const struct uvdpa_opt *opts)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (; opts && opts->key; opts++)
+		json_object_object_add(o, opts->key, show_opt(opts));
+	return o;
+}
+
+struct json_object *vd_show_parent(const struct uvdpa_parent *p)
+{
+	const uint32_t *ids = uvdpa_parent_device_ids(p);
+	struct json_object *o = json_object_new_object();
+	struct json_object *classes = json_object_new_array();
+
+	for (const uint32_t *id = ids; *id; id++) {
+		const char *name = uvdpa_class_name(*id);
+
+		json_object_array_add(classes,
+				      json_object_new_string(name ? name : "<unknown class>"));
+	}
+	json_object_object_add(o, "supported_classes", classes);
+	add_num(o, "max_supported_vqs", uvdpa_parent_max_vqs(p));
+	json_object_object_add(o, "dev_features",
+			       vd_show_features(ids[0], uvdpa_parent_features(p)));
+	add_str(o, "help", uvdpa_parent_help(p));
+	json_object_object_add(o, "options", show_opts(uvdpa_parent_opts(p)));
+	return o;
+}
+
+struct json_object *vd_show_driver(const struct uvdpa_driver *d)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "help", uvdpa_driver_help(d));
+	json_object_object_add(o, "options", show_opts(uvdpa_driver_opts(d)));
+	return o;
+}
