@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * main.c - uvdpad, the daemon: a context, a control socket, and signals
+ *
+ * It stays in the foreground and logs to standard error, as service managers want it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "config.h"
+#include "control/control.h"
+#include "uvdpad/listen.h"
+#include "uvdpad/server.h"
+
+/* Devices are given UVDPA_DRAIN_MS; this is a little more, for what follows from it. */
+#define STOP_MS (UVDPA_DRAIN_MS + 200)
+
+struct daemon {
+	const char *path;
+	enum uvdpa_log_level level;
+	struct uvdpa *u;
+	struct vd_loop loop;
+	struct vd_log log;
+	struct vd_fd bus; /* uvdpa_fd() */
+	struct vd_fd signals;
+	struct vd_timer deadline;
+	struct server server;
+	int listen;
+	bool stopping;
+	bool late; /* the deadline has passed */
+};
+
+/* Tell the service manager, if there is one (sd_notify(3) has the protocol). */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	vd_cleanup(vd_closep) int fd = -1;
+	size_t len = path ? strlen(path) : 0;
+
+	if (!len || len >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, len);
+	if (*path == '@')
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
+		       (struct sockaddr *)&addr,
+		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
+/* ---- stopping --------------------------------------------------------------------------- */
+
+static void deadline_passed(struct vd_timer *t)
+{
+	container_of(t, struct daemon, deadline)->late = true;
+}
+
+static void stop(struct daemon *d)
+{
+	struct uvdpa_dev *dev = NULL, *next;
+
+	vd_log_info(&d->log, "uvdpad", "stopping");
+	notify("STOPPING=1");
+	d->stopping = true;
+	d->deadline.fn = deadline_passed;
+	vd_timer_set(&d->loop, &d->deadline, STOP_MS);
+	listen_unlink(d->listen, d->path);
+	server_stop(&d->server);
+	for (dev = uvdpa_dev_next(d->u, NULL); dev; dev = next) {
+		next = uvdpa_dev_next(d->u, dev);
+		uvdpa_dev_del(dev, NULL);
+	}
+}
+
+static bool stopped(const struct daemon *d)
+{
+	return d->stopping && (d->late || (!uvdpa_dev_next(d->u, NULL) && server_idle(&d->server)));
+}
+
+static void on_signal(struct vd_fd *f, uint32_t events)
+{
+	struct daemon *d = container_of(f, struct daemon, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(f->fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (d->stopping)
+		_exit(128 + (int)si.ssi_signo);
+	stop(d);
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static void on_bus(struct vd_fd *f, uint32_t events)
+{
+	(void)events;
+	uvdpa_dispatch(container_of(f, struct daemon, bus)->u, 0);
+}
+
+/* Blocked before any thread is made, so that the data threads have them blocked, too. */
+static int watch_signals(struct daemon *d)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return vd_err(-errno, "signalfd: %m");
+	d->signals.fn = on_signal;
+	return vd_fd_add(&d->loop, &d->signals, fd, EPOLLIN);
+}
+
+static int start(struct daemon *d)
+{
+	int r;
+
+	r = watch_signals(d);
+	if (r)
+		return r;
+	r = uvdpa_sigbus_guard();
+	if (!r)
+		r = uvdpa_create(&d->u);
+	if (r)
+		return vd_err(r, "%s", uvdpa_error());
+	uvdpa_set_log(d->u, NULL, d->level);
+	d->bus.fn = on_bus;
+	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
+	if (r)
+		return r;
+	d->listen = listen_open(d->path);
+	if (d->listen < 0)
+		return d->listen;
+	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
+	return server_start(&d->server, d->listen);
+}
+
+static int run(struct daemon *d)
+{
+	int r = start(d);
+
+	if (r) {
+		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		return EXIT_FAILURE;
+	}
+	printf("uvdpad: ready on %s\n", d->path);
+	fflush(stdout);
+	notify("READY=1");
+	while (!stopped(d)) {
+		r = vd_loop_dispatch(&d->loop, -1);
+		if (r < 0 && r != -EINTR)
+			break;
+	}
+	if (d->late) {
+		/* Something will not come home; to wait for it longer helps nobody. */
+		vd_log_warn(&d->log, "uvdpad", "requests in flight were left after %u ms", STOP_MS);
+		_exit(EXIT_SUCCESS);
+	}
+	vd_fd_del(&d->bus);
+	uvdpa_destroy(d->u);
+	server_fini(&d->server);
+	vd_close(&d->listen);
+	vd_close(&d->signals.fd);
+	return EXIT_SUCCESS;
+}
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static void usage(FILE *f)
+{
+	fputs("Usage: uvdpad [ OPTIONS ]\n"
+	      "       --socket PATH      control socket (" VD_CONTROL_SOCKET ")\n"
+	      "       --log-level LEVEL  error, warning, info or debug (warning)\n"
+	      "       --version\n"
+	      "       --help\n",
+	      f);
+}
+
+static int parse_level(const char *word, enum uvdpa_log_level *ret_level)
+{
+	static const char *const names[] = {
+		[UVDPA_LOG_ERR] = "error",
+		[UVDPA_LOG_WARN] = "warning",
+		[UVDPA_LOG_INFO] = "info",
+		[UVDPA_LOG_DEBUG] = "debug",
+	};
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], word)) {
+			*ret_level = i;
+			return 0;
+		}
+	fprintf(stderr, "uvdpad: log level \"%s\" is none of error, warning, info, debug\n", word);
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "log-level", required_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct daemon d = { .path = VD_CONTROL_SOCKET, .level = UVDPA_LOG_WARN, .listen = -1 };
+	int opt, r;
+
+	while ((opt = getopt_long(argc, argv, "s:l:Vh", options, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			d.path = optarg;
+			break;
+		case 'l':
+			if (parse_level(optarg, &d.level))
+				return EXIT_FAILURE;
+			break;
+		case 'V':
+			puts("uvdpad " UVDPA_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_FAILURE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "uvdpad: \"%s\" is no option\n", argv[optind]);
+		return EXIT_FAILURE;
+	}
+	vd_log_init(&d.log);
+	vd_log_set(&d.log, NULL, d.level);
+	r = vd_loop_init(&d.loop);
+	if (r) {
+		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		return EXIT_FAILURE;
+	}
+	r = run(&d);
+	vd_loop_fini(&d.loop);
+	vd_log_fini(&d.log);
+	return r;
+}

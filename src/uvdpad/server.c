@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * server.c - JSON-RPC 2.0 on a unix socket, one object in each line
+ *
+ *	bytes -> in[] -> lines -> vd_call_start() -> ... call ends -> out[] -> bytes
+ *
+ * A client is read only while few of its calls are in progress and it takes its answers, so what
+ * it can make us keep is bounded without throwing anything away. Output is written from the
+ * client's own descriptor callback alone: an answer that is ready elsewhere is put into out[]
+ * and asks for EPOLLOUT, so a client never disappears under somebody's feet.
+ */
+#include "uvdpad/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "control/control.h"
+
+#define READ_CHUNK (16u << 10)
+#define TICK_MS    500
+#define JSON_DEPTH 8
+
+struct buf {
+	char *p;
+	size_t len; /* bytes in it */
+	size_t cap;
+};
+
+struct client {
+	struct server *s;
+	struct vd_fd fd;
+	struct vd_list node; /* in s->clients */
+	struct vd_list requests;
+	unsigned int nrequests;
+	struct buf in, out;
+	size_t scanned;     /* bytes of in that hold no newline */
+	uint64_t active_ns; /* of the last request or byte that was taken */
+	bool eof;           /* read no more; close when all is answered */
+};
+
+struct request {
+	struct vd_call call;
+	struct server *s;
+	struct client *client;  /* NULL: it went */
+	struct vd_list node;    /* in client->requests */
+	struct json_object *id; /* of a notification, too: NULL then */
+	bool notification;
+};
+
+/* ---- buffers ---------------------------------------------------------------------------- */
+
+static bool buf_reserve(struct buf *b, size_t more)
+{
+	size_t cap = b->cap ? b->cap : 1024;
+	char *p;
+
+	while (cap - b->len < more)
+		cap *= 2;
+	if (cap == b->cap)
+		return true;
+	p = realloc(b->p, cap);
+	if (!p)
+		return false;
+	b->p = p;
+	b->cap = cap;
+	return true;
+}
+
+static bool buf_add(struct buf *b, const char *p, size_t len)
+{
+	if (!buf_reserve(b, len))
+		return false;
+	memcpy(b->p + b->len, p, len);
+	b->len += len;
+	return true;
+}
+
+/* Forget the first @n bytes; a buffer that a long line had blown up shrinks again. */
+static void buf_eat(struct buf *b, size_t n)
+{
+	b->len -= n;
+	memmove(b->p, b->p + n, b->len);
+	if (!b->len && b->cap > SERVER_OUT_HIGH) {
+		free(b->p);
+		*b = (struct buf){ 0 };
+	}
+}
+
+/* ---- clients ---------------------------------------------------------------------------- */
+
+static bool client_busy(const struct client *c)
+{
+	return c->nrequests >= SERVER_CALLS_MAX || c->out.len > SERVER_OUT_HIGH;
+}
+
+static void client_close(struct client *c)
+{
+	struct server *s = c->s;
+	struct request *rq, *tmp;
+
+	vd_list_for_each_safe (rq, tmp, &c->requests, node) {
+		vd_list_del(&rq->node);
+		rq->client = NULL;
+	}
+	vd_list_del(&c->node);
+	vd_fd_del(&c->fd);
+	close(c->fd.fd);
+	free(c->in.p);
+	free(c->out.p);
+	free(c);
+	if (s->nclients-- == SERVER_CLIENTS_MAX && s->listen.loop)
+		vd_fd_mod(&s->listen, EPOLLIN);
+}
+
+/* What it is watched for follows from its state. Return: false if it is of no use any more. */
+static bool client_rearm(struct client *c)
+{
+	uint32_t events = 0;
+
+	if (c->out.len)
+		events |= EPOLLOUT;
+	if (!c->eof && !client_busy(c))
+		events |= EPOLLIN;
+	if (c->eof && !c->nrequests && !c->out.len)
+		return false;
+	return !vd_fd_mod(&c->fd, events);
+}
+
+/* Takes @id and @body. */
+static void client_answer(struct client *c, struct json_object *id, const char *key,
+			  struct json_object *body)
+{
+	struct json_object *o = json_object_new_object();
+	const char *text;
+	size_t len;
+
+	json_object_object_add(o, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(o, key, body);
+	json_object_object_add(o, "id", id);
+	text = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	if (!buf_add(&c->out, text, len) || !buf_add(&c->out, "\n", 1))
+		c->eof = true; /* no memory: half an answer is worse than none */
+	json_object_put(o);
+}
+
+static void client_error(struct client *c, int code, const char *text)
+{
+	client_answer(c, NULL, "error", vd_rpc_error(code, 0, text));
+}
+
+/* ---- requests --------------------------------------------------------------------------- */
+
+/* The call has ended: answer it, unless nobody wants to know. Frees @rq. */
+static void request_end(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct json_object *result = rq->call.result, *error = rq->call.error;
+
+	if (c) {
+		vd_list_del(&rq->node);
+		c->nrequests--;
+	}
+	rq->s->ncalls--;
+	if (c && !rq->notification) {
+		client_answer(c, json_object_get(rq->id), error ? "error" : "result",
+			      json_object_get(error ? error : result));
+	}
+	json_object_put(result);
+	json_object_put(error);
+	json_object_put(rq->id);
+	free(rq);
+}
+
+static void request_done(struct vd_call *call)
+{
+	struct request *rq = container_of(call, struct request, call);
+	struct client *c = rq->client;
+
+	request_end(rq);
+	/* There may be lines that were not handled while it was busy: EPOLLOUT brings it back. */
+	if (c)
+		vd_fd_mod(&c->fd, EPOLLOUT);
+}
+
+static const char *check_request(struct json_object *o)
+{
+	struct json_object *v;
+
+	if (!json_object_is_type(o, json_type_object))
+		return "a request is an object; send one in each line instead of a batch";
+	if (!json_object_object_get_ex(o, "jsonrpc", &v) ||
+	    !json_object_is_type(v, json_type_string) || strcmp(json_object_get_string(v), "2.0"))
+		return "\"jsonrpc\" is not \"2.0\"";
+	if (!json_object_object_get_ex(o, "method", &v) ||
+	    !json_object_is_type(v, json_type_string))
+		return "\"method\" is not a string";
+	if (json_object_object_get_ex(o, "id", &v) && v &&
+	    !json_object_is_type(v, json_type_string) && !json_object_is_type(v, json_type_int) &&
+	    !json_object_is_type(v, json_type_double))
+		return "\"id\" is not a string or a number";
+	return NULL;
+}
+
+static void client_request(struct client *c, struct json_object *o)
+{
+	const char *wrong = check_request(o);
+	struct json_object *method, *params = NULL;
+	struct request *rq;
+
+	if (wrong) {
+		client_error(c, VD_RPC_INVALID, wrong);
+		return;
+	}
+	rq = calloc(1, sizeof(*rq));
+	if (!rq) {
+		client_error(c, VD_RPC_FAILED, "no memory");
+		return;
+	}
+	rq->call.done = request_done;
+	rq->s = c->s;
+	rq->client = c;
+	rq->notification = !json_object_object_get_ex(o, "id", &rq->id);
+	json_object_get(rq->id);
+	vd_list_add(&c->requests, &rq->node);
+	c->nrequests++;
+	c->s->ncalls++;
+	json_object_object_get_ex(o, "method", &method);
+	json_object_object_get_ex(o, "params", &params);
+	vd_log_debug(c->s->log, "control", "%s", json_object_get_string(method));
+	if (vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
+		request_end(rq);
+}
+
+static bool is_space(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\r';
+}
+
+/* @line is not terminated. */
+static void client_line(struct client *c, const char *line, size_t len)
+{
+	struct json_tokener *tok;
+	struct json_object *o;
+
+	while (len && is_space(line[len - 1]))
+		len--;
+	if (!len)
+		return;
+	tok = json_tokener_new_ex(JSON_DEPTH);
+	if (!tok) {
+		client_error(c, VD_RPC_FAILED, "no memory");
+		return;
+	}
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	o = json_tokener_parse_ex(tok, line, (int)len);
+	if (json_tokener_get_error(tok) != json_tokener_success ||
+	    json_tokener_get_parse_end(tok) != len) {
+		vd_err(-EBADMSG, "not JSON: %s",
+		       json_tokener_error_desc(json_tokener_get_error(tok)));
+		client_error(c, VD_RPC_PARSE, vd_err_text());
+	} else {
+		client_request(c, o);
+	}
+	json_object_put(o);
+	json_tokener_free(tok);
+}
+
+/* Handle the lines that are there, as far as the client may ask. */
+static void client_lines(struct client *c)
+{
+	size_t done = 0;
+
+	while (!client_busy(c)) {
+		char *nl = memchr(c->in.p + c->scanned, '\n', c->in.len - c->scanned);
+
+		if (!nl) {
+			c->scanned = c->in.len;
+			break;
+		}
+		c->active_ns = vd_now_ns();
+		client_line(c, c->in.p + done, (size_t)(nl - c->in.p) - done);
+		done = c->scanned = (size_t)(nl - c->in.p) + 1;
+	}
+	if (done) {
+		buf_eat(&c->in, done);
+		c->scanned -= done;
+	}
+	if (c->in.len >= SERVER_LINE_MAX && c->scanned == c->in.len) {
+		vd_err(-EMSGSIZE, "a request is longer than %u bytes", SERVER_LINE_MAX);
+		client_error(c, VD_RPC_INVALID, vd_err_text());
+		c->eof = true;
+	}
+}
+
+/* ---- bytes ------------------------------------------------------------------------------ */
+
+/* Return: false if the client is gone. */
+static bool client_read(struct client *c)
+{
+	size_t room = vd_min(READ_CHUNK, SERVER_LINE_MAX - c->in.len);
+	ssize_t n;
+
+	if (!room)
+		return true;
+	if (!buf_reserve(&c->in, room))
+		return false;
+	n = recv(c->fd.fd, c->in.p + c->in.len, room, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (!n)
+		c->eof = true; /* what has no newline is not a request */
+	c->in.len += (size_t)n;
+	return true;
+}
+
+static bool client_write(struct client *c)
+{
+	ssize_t n = send(c->fd.fd, c->out.p, c->out.len, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	c->active_ns = vd_now_ns();
+	buf_eat(&c->out, (size_t)n);
+	return true;
+}
+
+static void client_event(struct vd_fd *f, uint32_t events)
+{
+	struct client *c = container_of(f, struct client, fd);
+	bool ok = true;
+
+	if ((events & EPOLLIN) && !c->eof)
+		ok = client_read(c);
+	if (ok && !c->s->stopping && c->in.len)
+		client_lines(c);
+	if (ok && c->out.len)
+		ok = client_write(c);
+	/* Hung up: nobody takes an answer, but what it asked for goes on. */
+	if (!ok || (events & (EPOLLHUP | EPOLLERR)) || !client_rearm(c))
+		client_close(c);
+}
+
+/* ---- the server ------------------------------------------------------------------------- */
+
+static void server_accept(struct vd_fd *f, uint32_t events)
+{
+	struct server *s = container_of(f, struct server, listen);
+	struct client *c;
+	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (!s->tick.armed)
+		vd_timer_set(s->loop, &s->tick, TICK_MS);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			vd_log_warn(s->log, "control", "accept: %m");
+			vd_fd_mod(&s->listen, 0); /* the tick tries again */
+		}
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->s = s;
+	c->fd.fn = client_event;
+	c->active_ns = vd_now_ns();
+	vd_list_init(&c->requests);
+	if (vd_fd_add(s->loop, &c->fd, fd, EPOLLIN)) {
+		vd_log_warn(s->log, "control", "%s", vd_err_text());
+		close(fd);
+		free(c);
+		return;
+	}
+	vd_list_add(&s->clients, &c->node);
+	if (++s->nclients == SERVER_CLIENTS_MAX)
+		vd_fd_mod(&s->listen, 0);
+}
+
+/* A client with a call in progress waits for us, so it is not idle; the others are measured. */
+static void server_tick(struct vd_timer *t)
+{
+	struct server *s = container_of(t, struct server, tick);
+	bool full = s->nclients >= SERVER_CLIENTS_MAX;
+	uint64_t limit_ns = (full ? SERVER_IDLE_FULL_MS : SERVER_IDLE_MS) * UINT64_C(1000000);
+	struct client *c, *tmp;
+	uint64_t now = vd_now_ns();
+
+	vd_list_for_each_safe (c, tmp, &s->clients, node) {
+		if ((c->nrequests && !c->out.len) || now - c->active_ns < limit_ns)
+			continue;
+		vd_log_info(s->log, "control", "client dropped: idle for %u ms",
+			    (unsigned int)((now - c->active_ns) / 1000000));
+		client_close(c);
+	}
+	if (!s->stopping && s->nclients < SERVER_CLIENTS_MAX)
+		vd_fd_mod(&s->listen, EPOLLIN);
+	if (s->nclients)
+		vd_timer_set(s->loop, &s->tick, TICK_MS);
+}
+
+int server_start(struct server *s, int fd)
+{
+	vd_list_init(&s->clients);
+	s->listen.fn = server_accept;
+	s->tick.fn = server_tick;
+	return vd_fd_add(s->loop, &s->listen, fd, EPOLLIN);
+}
+
+void server_stop(struct server *s)
+{
+	struct client *c, *tmp;
+
+	s->stopping = true;
+	vd_fd_del(&s->listen);
+	vd_list_for_each_safe (c, tmp, &s->clients, node) {
+		c->eof = true;
+		if (!client_rearm(c))
+			client_close(c);
+	}
+}
+
+bool server_idle(const struct server *s)
+{
+	return s->stopping && !s->ncalls && !s->nclients;
+}
+
+void server_fini(struct server *s)
+{
+	struct client *c, *tmp;
+
+	vd_timer_del(s->loop, &s->tick);
+	vd_fd_del(&s->listen);
+	vd_list_for_each_safe (c, tmp, &s->clients, node)
+		client_close(c);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * server.h - JSON-RPC 2.0 on a unix socket, one object in each line
+ *
+ * Whoever may open the socket may do everything, so its mode is 0600; what is bounded here is what
+ * a broken client could cost: lengths, numbers, time.
+ */
+#ifndef VD_UVDPAD_SERVER_H
+#define VD_UVDPAD_SERVER_H
+
+#include <uvdpa/uvdpa.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+
+#define SERVER_LINE_MAX     (1u << 20) /* bytes of a request, with its newline */
+#define SERVER_CLIENTS_MAX  64         /* further ones wait in the listening queue */
+#define SERVER_CALLS_MAX    8          /* calls of one client at a time; the next is not read yet */
+#define SERVER_OUT_HIGH     (64u << 10) /* bytes not taken yet; above, no request is read */
+#define SERVER_IDLE_MS      300000      /* a client that asks nothing, or takes no answer */
+#define SERVER_IDLE_FULL_MS 2000        /* the same while others wait for a place */
+
+struct server {
+	struct vd_loop *loop;
+	struct vd_log *log;
+	struct uvdpa *u;
+	struct vd_fd listen;
+	struct vd_timer tick;
+	struct vd_list clients;
+	unsigned int nclients;
+	unsigned int ncalls; /* in progress, also those whose client has gone */
+	bool stopping;
+};
+
+/**
+ * server_start() - Serve on a socket from listen_open()
+ * @s: all zero but loop, log and u
+ * @fd: taken on success
+ *
+ * Return: 0 or -errno with a sentence.
+ */
+int server_start(struct server *s, int fd);
+
+/* Take no client and no request any more; calls in progress are still answered. */
+void server_stop(struct server *s);
+
+/* Stopped, every call has ended and every answer was taken. */
+bool server_idle(const struct server *s);
+
+/* Drop every client. Every call has ended, or its context was destroyed. */
+void server_fini(struct server *s);
+
+#endif
