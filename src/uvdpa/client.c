@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* client.c - one request to the daemon, and its answer */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "uvdpa/cmd.h"
+
+#define ANSWER_CHUNK (64u << 10)
+
+/* Return: a descriptor. */
+static int client_connect(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return print_error("socket %s: longer than %zu bytes", path,
+				   sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return print_error("socket: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr))) {
+		print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket %s)",
+			    path, strerror(errno), path);
+		vd_close(&fd);
+	}
+	return fd;
+}
+
+static int client_send(int fd, struct json_object *request)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+		request, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+
+	/* The text is terminated by a NUL, the line by a newline. */
+	for (bool newline = false;;) {
+		ssize_t n = send(fd, newline ? "\n" : text, newline ? 1 : len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return print_error("send to uvdpad: %s", strerror(errno));
+		if (newline)
+			return 0;
+		text += n;
+		len -= (size_t)n;
+		newline = !len;
+	}
+}
+
+/* Read until the end of the line; it parses itself. */
+static struct json_object *client_receive(int fd)
+{
+	struct json_tokener *tok = json_tokener_new();
+	struct json_object *o = NULL;
+	char *buf = malloc(ANSWER_CHUNK);
+	ssize_t n;
+
+	if (!tok || !buf) {
+		print_error("no memory");
+		goto out;
+	}
+	do {
+		n = recv(fd, buf, ANSWER_CHUNK, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			print_error("uvdpad closed the connection: %s",
+				    n ? strerror(errno) : "no answer");
+			goto out;
+		}
+		o = json_tokener_parse_ex(tok, buf, (int)n);
+	} while (!o && json_tokener_get_error(tok) == json_tokener_continue);
+	if (!o)
+		print_error("uvdpad's answer is not JSON");
+out:
+	free(buf);
+	json_tokener_free(tok);
+	return o;
+}
+
+/* Takes @answer. */
+static int client_result(struct json_object *answer, struct json_object **ret_result)
+{
+	struct json_object *error, *text;
+	int r = -1;
+
+	if (json_object_object_get_ex(answer, "result", ret_result)) {
+		json_object_get(*ret_result);
+		r = 0;
+	} else if (json_object_object_get_ex(answer, "error", &error) &&
+		   json_object_object_get_ex(error, "message", &text)) {
+		print_error("%s", json_object_get_string(text));
+	} else {
+		print_error("uvdpad's answer has neither result nor error");
+	}
+	json_object_put(answer);
+	return r;
+}
+
+int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
+		struct json_object **ret_result)
+{
+	struct json_object *request = json_object_new_object();
+	vd_cleanup(vd_closep) int fd = -1;
+	struct json_object *answer = NULL;
+
+	json_object_object_add(request, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(request, "method", json_object_new_string(method));
+	json_object_object_add(request, "params", params);
+	json_object_object_add(request, "id", json_object_new_int(1));
+	fd = client_connect(cmd->socket);
+	if (fd >= 0 && !client_send(fd, request))
+		answer = client_receive(fd);
+	json_object_put(request);
+	return answer ? client_result(answer, ret_result) : -1;
+}
+
+int client_do(const struct cmd *cmd, const char *method, struct json_object *params)
+{
+	struct json_object *result;
+	int r = client_call(cmd, method, params, &result);
+
+	if (!r)
+		json_object_put(result);
+	return r;
+}

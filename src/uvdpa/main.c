@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* main.c - uvdpa, the command: the grammar of iproute2's vdpa, and what this bus has beyond it */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "control/control.h"
+#include "uvdpa/cmd.h"
+
+static void usage(FILE *f)
+{
+	fputs("Usage: uvdpa [ OPTIONS ] { mgmtdev | dev | driver | run } { COMMAND | help }\n"
+	      "       -V  --version\n"
+	      "       -j  --json\n"
+	      "       -p  --pretty          with -j: for people\n"
+	      "       -s  --socket PATH     of uvdpad (" VD_CONTROL_SOCKET ")\n"
+	      "Words may be abbreviated.\n",
+	      f);
+}
+
+static int help(const struct cmd *cmd, int argc, char **argv)
+{
+	(void)cmd, (void)argc, (void)argv;
+	usage(stdout);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "version", no_argument, NULL, 'V' },
+		{ "Version", no_argument, NULL, 'V' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "pretty", no_argument, NULL, 'p' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	static const struct cmd_verb verbs[] = {
+		{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
+		{ "driver", cmd_driver }, { "run", cmd_run },         { 0 },
+	};
+	struct cmd cmd = { .socket = VD_CONTROL_SOCKET };
+	int opt, r;
+
+	while ((opt = getopt_long(argc, argv, "+Vjps:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'V':
+			puts("uvdpa " UVDPA_VERSION);
+			return EXIT_SUCCESS;
+		case 'j':
+			cmd.json = true;
+			break;
+		case 'p':
+			cmd.pretty = true;
+			break;
+		case 's':
+			cmd.socket = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_FAILURE;
+		}
+	}
+	r = word_run(verbs, "uvdpa", &cmd, argc - optind, argv + optind);
+	if (fflush(stdout) && !r)
+		r = print_error("standard output: %m");
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}

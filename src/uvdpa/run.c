@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.c - what needs no daemon: one device in this process, and the options of parents and drivers
+ *
+ * The same methods that the daemon offers are called in a context of our own.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <uvdpa/uvdpa.h>
+
+#include "base/fd.h"
+#include "control/control.h"
+#include "uvdpa/cmd.h"
+
+struct run {
+	struct uvdpa *u;
+	struct uvdpa_watch watch;
+	struct vd_call call;
+	int signals;
+	bool ended; /* the call has */
+	bool stop;  /* a signal came */
+	bool gone;  /* the device is not bound any more */
+};
+
+/* Of a call that has ended. Takes its error. */
+static int call_result(struct vd_call *call, struct json_object **ret_result)
+{
+	struct json_object *text;
+
+	if (!call->error) {
+		*ret_result = call->result;
+		return 0;
+	}
+	json_object_object_get_ex(call->error, "message", &text);
+	print_error("%s", json_object_get_string(text));
+	json_object_put(call->error);
+	return -1;
+}
+
+/* Call a method that ends at once. Takes @params. */
+static int call_now(struct uvdpa *u, const char *method, struct json_object *params,
+		    struct json_object **ret_result)
+{
+	struct vd_call call = { 0 };
+
+	vd_call_start(u, method, params, &call);
+	json_object_put(params);
+	return call_result(&call, ret_result);
+}
+
+int local_options(const struct cmd *cmd, const char *method, struct json_object *params)
+{
+	struct json_object *result;
+	struct uvdpa *u;
+	int r;
+
+	if (uvdpa_create(&u)) {
+		json_object_put(params);
+		return print_error("%s", uvdpa_error());
+	}
+	r = call_now(u, method, params, &result);
+	if (!r)
+		print_options(cmd, result);
+	uvdpa_destroy(u);
+	return r;
+}
+
+/* ---- run -------------------------------------------------------------------------------- */
+
+static void added(struct vd_call *call)
+{
+	container_of(call, struct run, call)->ended = true;
+}
+
+/* There is one device. */
+static void event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
+	struct run *run = container_of(w, struct run, watch);
+
+	(void)dev;
+	if (ev == UVDPA_DEV_UNBOUND || ev == UVDPA_DEV_REMOVED)
+		run->gone = true;
+}
+
+/* Blocked before the context starts any thread. A second one takes its usual course. */
+static int catch_signals(struct run *run)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return run->signals < 0 ? print_error("signalfd: %s", strerror(errno)) : 0;
+}
+
+static void signal_came(struct run *run)
+{
+	struct signalfd_siginfo si;
+	sigset_t set;
+
+	if (read(run->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	run->stop = true;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void turn(struct run *run)
+{
+	struct pollfd fds[] = {
+		{ .fd = uvdpa_fd(run->u), .events = POLLIN },
+		{ .fd = run->signals, .events = POLLIN },
+	};
+
+	if (poll(fds, VD_ARRAY_SIZE(fds), -1) < 0)
+		return;
+	if (fds[0].revents)
+		uvdpa_dispatch(run->u, 0);
+	if (fds[1].revents)
+		signal_came(run);
+}
+
+/* Make the device, tell how to attach to it, and serve until something ends it. */
+static int serve(struct run *run, const struct cmd *cmd, struct json_object *params)
+{
+	struct json_object *name, *result;
+	int r;
+
+	run->call.done = added;
+	run->ended = vd_call_start(run->u, "dev.add", params, &run->call);
+	while (!run->ended && !run->stop)
+		turn(run);
+	if (!run->ended)
+		return 0;
+	r = call_result(&run->call, &result);
+	if (r)
+		return r;
+	json_object_put(result);
+	json_object_object_get_ex(params, "name", &name);
+	r = call_now(run->u, "dev.describe", words_param("name", json_object_get_string(name)),
+		     &result);
+	if (r)
+		return r;
+	print_result(cmd, result, PRINT_BLOCK);
+	fflush(stdout);
+	run->watch.event = event;
+	uvdpa_watch_add(run->u, &run->watch);
+	while (!run->stop && !run->gone)
+		turn(run);
+	uvdpa_watch_del(run->u, &run->watch);
+	return run->stop
+		       ? 0
+		       : print_error("%s: the bus driver gave it up", json_object_get_string(name));
+}
+
+static int run_params(struct json_object *params)
+{
+	struct json_object *mgmtdev;
+
+	if (!json_object_object_get_ex(params, "mgmtdev", &mgmtdev) ||
+	    !json_object_object_get_ex(params, "driver", NULL))
+		return words_count(-1, 0,
+				   "run mgmtdev MGMTDEV [ KEY VALUE ]... driver DRIVER "
+				   "[ KEY VALUE ]... [ name NAME ]");
+	if (!json_object_object_get_ex(params, "name", NULL))
+		json_object_object_add(params, "name", json_object_get(mgmtdev));
+	return 0;
+}
+
+static int run_device(const struct cmd *cmd, struct json_object *params)
+{
+	struct run run = { .signals = -1 };
+	int r;
+
+	r = catch_signals(&run);
+	if (!r && (uvdpa_sigbus_guard() || uvdpa_create(&run.u)))
+		r = print_error("%s", uvdpa_error());
+	if (!r)
+		r = serve(&run, cmd, params);
+	uvdpa_destroy(run.u);
+	/* A call that was under way when the signal came has ended by now. */
+	if (!run.ended) {
+		json_object_put(run.call.result);
+		json_object_put(run.call.error);
+	}
+	vd_close(&run.signals);
+	return r;
+}
+
+static void help(void)
+{
+	fputs("Usage: uvdpa run mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]...\n"
+	      "                 driver DRIVER [ KEY VALUE ]... [ name NAME ]\n"
+	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys.\n",
+	      stdout);
+}
+
+int cmd_run(const struct cmd *cmd, int argc, char **argv)
+{
+	struct json_object *params;
+	int r;
+
+	if (argc == 1 && word_is(argv[0], "help")) {
+		help();
+		return 0;
+	}
+	r = words_dev(argc, argv, &params);
+	if (r)
+		return r;
+	r = run_params(params);
+	if (!r)
+		r = run_device(cmd, params);
+	json_object_put(params);
+	return r;
+}
