@@ -17,6 +17,9 @@ struct vd_log *vd_ctx_log(struct uvdpa *u);
 /* Valid between add's return and destroy. */
 struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev);
 
+/* The driver's end of a device that is bound; NULL if it is not. Control thread. */
+struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);
+
 /**
  * vd_dev_mem() - The table in force for a queue's address space
  *

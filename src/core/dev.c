@@ -17,6 +17,11 @@ struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev)
 	return dev->core->u;
 }
 
+struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev)
+{
+	return dev->core->bind.b;
+}
+
 /* ---- events -------------------------------------------------------------------------------- */
 
 void vd_dev_raise(struct vd_dev *d, enum uvdpa_event ev)
