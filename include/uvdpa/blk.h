@@ -4,7 +4,9 @@
  *
  * Opening binds the device to the in-process virtio bus (bus driver "virtio"); closing leaves it
  * bound and idle. Requests go to a queue in batches and come back in batches; data moves between
- * the device and memory that was registered, with no copy.
+ * the device and memory from uvdpa_blk_alloc(), with no copy. That memory and the rings are one
+ * file in memory, mapped here and, a second time, by the device; so a device in another process
+ * can have it, and closing needs to wait for nobody.
  *
  *	uvdpa_blk_open(dev, NULL, &blk);
  *	buf = uvdpa_blk_alloc(blk, 1 << 20);
@@ -14,8 +16,12 @@
  *	while (!(n = uvdpa_blkq_poll(q, done, 32)))
  *		uvdpa_blkq_wait(q, -1);
  *
- * Threads: open, close, alloc, free belong to the control thread. A queue belongs to one thread
- * at a time, any thread, which need not be the control thread; nothing is locked.
+ * Threads: open, close, info, alloc, free belong to the control thread. A queue belongs to one
+ * thread at a time, any thread, which need not be the control thread; nothing is locked.
+ *
+ * When the device is taken away (unbound, removed) the handle stays valid: submit says -ENODEV,
+ * outstanding requests come back with -ENODEV from poll, and the queue's descriptor is readable.
+ * When the device breaks it is the same with -EIO. Close, then open again.
  */
 #ifndef UVDPA_BLK_H
 #define UVDPA_BLK_H
@@ -39,7 +45,9 @@ struct uvdpa_blkq;
  * struct uvdpa_blk_opts - How to drive the device
  * @size: sizeof(struct uvdpa_blk_opts)
  * @queues: at most so many; 0: all it has
- * @queue_size: ring size; 0: the largest
+ * @queue_size: ring size; 0: the largest, but 1024 at most
+ * @mem: bytes that uvdpa_blk_alloc() can hand out in all, fixed now because the memory of a
+ *       running device does not change; 0: 16 MiB. Pages are used only when touched.
  * @features_off: bits not to negotiate, of 1 << VIRTIO_*_F_*; for tests and measurements
  * @packed: prefer packed rings when offered (split is the default)
  */
@@ -47,10 +55,12 @@ struct uvdpa_blk_opts {
 	size_t size;
 	unsigned int queues;
 	unsigned int queue_size;
+	size_t mem;
 	uint64_t features_off;
 	bool packed;
 };
 
+/* What was found at open; capacity_sectors follows the device. */
 struct uvdpa_blk_info {
 	uint64_t capacity_sectors;
 	uint32_t block_size;		/* bytes */
@@ -73,10 +83,11 @@ enum uvdpa_blk_op {
  * struct uvdpa_blk_req - One request; the caller's, untouched by the caller until it came back
  * @op: what to do
  * @sector: first sector; 0 for FLUSH and GET_ID
- * @iov: registered memory, each length and address a multiple of nothing, the sum of 512 bytes;
- *       the array itself is read at submission only
+ * @iov: memory from uvdpa_blk_alloc(); each length and address a multiple of nothing, the sum of
+ *       512 bytes; the array itself is read at submission only
  * @niov: 0 for FLUSH
- * @res: 0, or -EIO, -EOPNOTSUPP, -EROFS, -ENODEV (the device was taken away), set when it is back
+ * @res: 0, or -EIO (also: the device answered nonsense), -EOPNOTSUPP, -ENODEV (it was taken
+ *       away), set when it is back
  */
 struct uvdpa_blk_req {
 	enum uvdpa_blk_op op;
@@ -92,12 +103,16 @@ struct uvdpa_blk_req {
  * @o: NULL for defaults
  * @ret_blk: the handle; the caller's
  *
- * Return: 0; -EBUSY it is bound to another driver, or is open already; -ENODEV not a block device,
- * or going; -EAGAIN not ready.
+ * May dispatch the context's events while it waits for the bind, or for the end of a former use;
+ * so not to be called from a callback.
+ *
+ * Return: 0; -EBUSY it is bound to another driver, or in use already (open, or a file); -ENODEV
+ * not a block device, or going; -EAGAIN not ready; -EINVAL an option; -EOPNOTSUPP a legacy
+ * device; -EBADMSG its configuration makes no sense.
  */
 int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o, struct uvdpa_blk **ret_blk);
 
-/* Every request must have come back, or its memory stay until it could have. NULL is fine. */
+/* No thread may be inside a queue any more. Outstanding requests never come back. NULL is fine. */
 void uvdpa_blk_close(struct uvdpa_blk *blk);
 
 const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
@@ -107,7 +122,8 @@ struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx);
  * uvdpa_blk_alloc() - Memory that requests may use
  * @len: bytes, rounded up to pages
  *
- * Return: page-aligned, zeroed; NULL with uvdpa_error(). Freed by uvdpa_blk_free() or close.
+ * Return: page-aligned, zeroed; NULL with uvdpa_error(): more than uvdpa_blk_opts.mem in all.
+ * Freed by uvdpa_blk_free() or close.
  */
 void *uvdpa_blk_alloc(struct uvdpa_blk *blk, size_t len);
 void uvdpa_blk_free(struct uvdpa_blk *blk, void *p);
@@ -116,18 +132,24 @@ void uvdpa_blk_free(struct uvdpa_blk *blk, void *p);
  * uvdpa_blkq_submit() - Queue requests, in order, with at most one notification
  * @reqs: borrowed until each comes back
  *
- * Return: how many were taken, fewer if the ring is full; -ENODEV the device is gone; -EINVAL,
- * -EFAULT (memory not registered), -EROFS, -EOPNOTSUPP if the first of them is wrong.
+ * Return: how many were taken, fewer if the ring is full or one of them is wrong; if the first is:
+ * -EINVAL the op, a length that is no multiple of 512 (GET_ID: below UVDPA_BLK_ID_LEN), or more
+ * segments than info.seg_max; -EFAULT memory that is not of uvdpa_blk_alloc(); -EROFS;
+ * -EOPNOTSUPP FLUSH without info.flush. -ENODEV the device is gone; -EIO it is broken. Sets no
+ * sentence.
  */
 int uvdpa_blkq_submit(struct uvdpa_blkq *q, struct uvdpa_blk_req *const *reqs, unsigned int n);
 
-/* Requests that came back, at most @max. Never waits. After the device went, all come back. */
+/* Requests that came back, at most @max, with res set. Never waits. After the device went, all
+ * come back. */
 unsigned int uvdpa_blkq_poll(struct uvdpa_blkq *q, struct uvdpa_blk_req **done, unsigned int max);
 
 /**
  * uvdpa_blkq_fd() - Readable when something may have come back, after uvdpa_blkq_arm()
  * uvdpa_blkq_arm() - Ask for it. Return: true if something is there already: poll instead
- * uvdpa_blkq_wait() - arm, wait, disarm. Return: 0; -ETIMEDOUT; -EINTR
+ * uvdpa_blkq_wait() - Both, and sleep. Return: 0; -ETIMEDOUT; -EINTR
+ *
+ * One arm is good for one notification; uvdpa_blkq_poll() disarms.
  */
 int uvdpa_blkq_fd(const struct uvdpa_blkq *q);
 bool uvdpa_blkq_arm(struct uvdpa_blkq *q);

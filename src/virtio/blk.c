@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* blk.c - the virtio block driver: what blk.h draws, and its life */
+#include "virtio/blk.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+
+#define PAGE 4096u
+#define QUEUE_SIZE_MIN 4u	/* header, two segments, status */
+#define QUEUE_SIZE_DEF 1024u
+#define SEG_MAX 126u		/* an indirect table is two kilobytes then */
+#define MEM_DEF (16u << 20)
+
+#define FEATURES                                                                          \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ACCESS_PLATFORM |                  \
+	 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |          \
+	 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |                   \
+	 1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE |                        \
+	 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ)
+
+/* One uvdpa_blk_alloc(). */
+struct alloc {
+	struct vd_list node;
+	size_t off, len;	/* in the region, whole pages */
+};
+
+static struct vd_blkdrv *to_drv(struct vd_virtio_bound *b)
+{
+	return container_of(b, struct vd_blkdrv, bound);
+}
+
+/* ---- the configuration space (virtio 1.3, 5.2.4) ------------------------------------------------ */
+
+/* A field that is there if @feature is negotiated; @ret_v is left alone otherwise. */
+static int get_field(struct vd_virtio_dev *vdev, unsigned int feature, uint32_t off, uint32_t len,
+		     uint32_t *ret_v)
+{
+	uint32_t v = 0;
+	int r;
+
+	if (!vd_virtio_has(vdev, feature))
+		return 0;
+	r = vd_virtio_get_config(vdev, off, &v, len);
+	if (!r)
+		*ret_v = le32toh(v);
+	return r;
+}
+
+#define GET_FIELD(vdev, feature, m, ret)                                             \
+	get_field(vdev, feature, offsetof(struct virtio_blk_config, m),              \
+		  sizeof(((struct virtio_blk_config *)0)->m), ret)
+
+static int get_capacity(struct vd_virtio_dev *vdev, uint64_t *ret_sectors)
+{
+	uint64_t v;
+	int r = vd_virtio_get_config(vdev, offsetof(struct virtio_blk_config, capacity), &v,
+				     sizeof(v));
+
+	if (r)
+		return r;
+	v = le64toh(v);
+	if (v > INT64_MAX / UVDPA_BLK_SECTOR)
+		return vd_err(-EBADMSG, "%s: capacity of %" PRIu64 " sectors", vdev->name, v);
+	*ret_sectors = v;
+	return 0;
+}
+
+/* Fill in all but queues and queue_size. *ret_queues: what the device has. */
+static int get_info(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info, uint32_t *ret_queues)
+{
+	uint32_t queues = 1, size_max = 0, seg_max = 1, block_size = UVDPA_BLK_SECTOR;
+	int r = get_capacity(vdev, &info->capacity_sectors);
+
+	if (!r)
+		r = GET_FIELD(vdev, VIRTIO_BLK_F_SIZE_MAX, size_max, &size_max);
+	if (!r)
+		r = GET_FIELD(vdev, VIRTIO_BLK_F_SEG_MAX, seg_max, &seg_max);
+	if (!r)
+		r = GET_FIELD(vdev, VIRTIO_BLK_F_BLK_SIZE, blk_size, &block_size);
+	if (!r)
+		r = GET_FIELD(vdev, VIRTIO_BLK_F_MQ, num_queues, &queues);
+	if (r)
+		return r;
+	if (block_size < UVDPA_BLK_SECTOR || block_size & (block_size - 1))
+		return vd_err(-EBADMSG, "%s: block size of %" PRIu32, vdev->name, block_size);
+	if (!queues)
+		return vd_err(-EBADMSG, "%s: no queues", vdev->name);
+	info->size_max = size_max;
+	info->seg_max = vd_max(vd_min(seg_max, SEG_MAX), 1u);
+	info->block_size = block_size;
+	info->readonly = vd_virtio_has(vdev, VIRTIO_BLK_F_RO);
+	info->flush = vd_virtio_has(vdev, VIRTIO_BLK_F_FLUSH);
+	*ret_queues = queues;
+	return 0;
+}
+
+/* Queues, their size, and with it the segments: a chain must not be longer than its ring. */
+static int size_queues(struct vd_virtio_dev *vdev, const struct uvdpa_blk_opts *o,
+		       uint32_t has_queues, struct uvdpa_blk_info *info)
+{
+	unsigned int num = o->queue_size ? o->queue_size : vd_min(vdev->vq_num_max, QUEUE_SIZE_DEF);
+
+	if (num < QUEUE_SIZE_MIN || num > vdev->vq_num_max)
+		return vd_err(-EINVAL, "%s: queue size %u, not %u to %u", vdev->name, num,
+			      QUEUE_SIZE_MIN, vdev->vq_num_max);
+	if (num & (num - 1) && !vd_virtio_has(vdev, VIRTIO_F_RING_PACKED))
+		return vd_err(-EINVAL, "%s: queue size %u is no power of two", vdev->name, num);
+	info->queue_size = num;
+	info->seg_max = vd_min(info->seg_max, num - 2);
+	info->queues = vd_min(has_queues, vdev->nvqs);
+	if (o->queues)
+		info->queues = vd_min(info->queues, o->queues);
+	return 0;
+}
+
+/* ---- the region ----------------------------------------------------------------------------------- */
+
+static int create_region(struct uvdpa_blk *blk, const char *name)
+{
+	int fd, r;
+
+	fd = memfd_create("uvdpa-blk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return vd_err(-errno, "%s: memory: %m", name);
+	if (ftruncate(fd, (off_t)blk->size)) {
+		r = vd_err(-errno, "%s: memory of %zu bytes: %m", name, blk->size);
+		goto err_close;
+	}
+	/* Whoever gets it may rely on its length; see fcntl(2). */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		r = vd_err(-errno, "%s: seals: %m", name);
+		goto err_close;
+	}
+	blk->base = mmap(NULL, blk->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (blk->base == MAP_FAILED) {
+		blk->base = NULL;
+		r = vd_err(-errno, "%s: mapping of %zu bytes: %m", name, blk->size);
+		goto err_close;
+	}
+	blk->memfd = fd;
+	return 0;
+
+err_close:
+	vd_close(&fd);
+	return r;
+}
+
+/* The device's view. Not identical to ours, so that a device which confuses the two is found. */
+static int map_region(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
+{
+	uint64_t iova = vd_align_up(vd_max(vdev->iova_first, (uint64_t)PAGE), PAGE);
+
+	if (iova > vdev->iova_last || blk->size - 1 > vdev->iova_last - iova)
+		return vd_err(-EINVAL, "%s: %zu bytes do not fit into its address space 0x%" PRIx64
+			      "-0x%" PRIx64, vdev->name, blk->size, vdev->iova_first,
+			      vdev->iova_last);
+	blk->iova = iova;
+	return vdev->config->map(vdev, &(struct uvdpa_map){ .iova = iova, .len = blk->size,
+			.fd = blk->memfd, .prot = UVDPA_MAP_RW });
+}
+
+static size_t queue_bytes(const struct uvdpa_blk *blk, uint64_t features)
+{
+	return vd_blkq_ring_size(features, (uint16_t)blk->info.queue_size, blk->info.seg_max) +
+	       vd_blkq_slots_size((uint16_t)blk->info.queue_size);
+}
+
+static int start_queues(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
+{
+	struct vd_blkq_conf c = {
+		.features = vdev->features, .num = (uint16_t)blk->info.queue_size,
+		.seg_max = blk->info.seg_max, .size_max = blk->info.size_max,
+		.base = blk->base, .iova = blk->iova, .arena = blk->arena, .size = blk->size,
+	};
+	int r;
+
+	for (unsigned int i = 0; i < blk->info.queues; i++) {
+		struct uvdpa_vq vq;
+
+		c.ring = i * queue_bytes(blk, vdev->features);
+		c.slots = c.ring + vd_blkq_ring_size(c.features, c.num, c.seg_max);
+		r = vd_blkq_init(&blk->queues[i], &c);
+		if (r)
+			return vd_err_prefix(r, "%s: queue %u: ", vdev->name, i);
+		vd_blkq_vq(&blk->queues[i], &vq);
+		r = vdev->config->set_vq(vdev, i, &vq);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- open, close ------------------------------------------------------------------------------------ */
+
+static void free_blk(struct uvdpa_blk *blk)
+{
+	struct alloc *a, *tmp;
+
+	vd_list_for_each_safe(a, tmp, &blk->allocs, node)
+		free(a);
+	for (unsigned int i = 0; blk->queues && i < blk->info.queues; i++)
+		vd_blkq_fini(&blk->queues[i]);
+	free(blk->queues);
+	if (blk->base)
+		munmap(blk->base, blk->size);
+	vd_close(&blk->memfd);
+	free(blk);
+}
+
+static int start(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev, const struct uvdpa_blk_opts *o)
+{
+	uint64_t packed = o->packed ? 1ull << VIRTIO_F_RING_PACKED : 0;
+	uint32_t has_queues = 0;
+	int r;
+
+	r = vd_virtio_begin(vdev, (FEATURES | packed) & ~o->features_off);
+	if (!r)
+		r = get_info(vdev, &blk->info, &has_queues);
+	if (!r)
+		r = size_queues(vdev, o, has_queues, &blk->info);
+	if (r)
+		return r;
+	blk->queues = calloc(blk->info.queues, sizeof(*blk->queues));
+	if (!blk->queues)
+		return vd_err(-ENOMEM, "%s: %u queues: no memory", vdev->name, blk->info.queues);
+	for (unsigned int i = 0; i < blk->info.queues; i++)
+		blk->queues[i].kick = blk->queues[i].call = -1;
+
+	blk->arena = blk->info.queues * queue_bytes(blk, vdev->features);
+	blk->size = blk->arena + vd_align_up(o->mem ? o->mem : MEM_DEF, PAGE);
+	r = create_region(blk, vdev->name);
+	if (!r)
+		r = map_region(blk, vdev);
+	if (!r)
+		r = start_queues(blk, vdev);
+	return r ? r : vd_virtio_go(vdev);
+}
+
+int vd_blk_open(struct vd_virtio_bound *b, const struct uvdpa_blk_opts *o,
+		struct uvdpa_blk **ret_blk)
+{
+	static const struct uvdpa_blk_opts defaults = { .size = sizeof(defaults) };
+	struct vd_blkdrv *drv = to_drv(b);
+	struct uvdpa_blk *blk;
+	int r;
+
+	if (!o)
+		o = &defaults;
+	if (o->size != sizeof(*o))
+		return vd_err(-EINVAL, "%s: options of %zu bytes, not %zu", b->vdev->name, o->size,
+			      sizeof(*o));
+	if (o->mem > SIZE_MAX / 2)
+		return vd_err(-EINVAL, "%s: mem of %zu bytes", b->vdev->name, o->mem);
+	if (drv->blk)
+		return vd_err(-EBUSY, "%s: in use already", b->vdev->name);
+	blk = calloc(1, sizeof(*blk));
+	if (!blk)
+		return vd_err(-ENOMEM, "%s: no memory", b->vdev->name);
+	blk->memfd = -1;
+	vd_list_init(&blk->allocs);
+	r = start(blk, b->vdev, o);
+	if (r) {
+		b->vdev->config->reset(b->vdev);
+		free_blk(blk);
+		return r;
+	}
+	blk->drv = drv;
+	drv->blk = blk;
+	*ret_blk = blk;
+	return 0;
+}
+
+void uvdpa_blk_close(struct uvdpa_blk *blk)
+{
+	if (!blk)
+		return;
+	if (blk->drv) {
+		struct vd_virtio_dev *vdev = blk->drv->bound.vdev;
+
+		blk->drv->blk = NULL;
+		vdev->config->reset(vdev);
+	}
+	free_blk(blk);	/* the device's side has its own mapping, see blk.h */
+}
+
+const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk)
+{
+	return &blk->info;
+}
+
+struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx)
+{
+	if (idx >= blk->info.queues) {
+		vd_err(-EINVAL, "queue %u of %u", idx, blk->info.queues);
+		return NULL;
+	}
+	return &blk->queues[idx];
+}
+
+/* ---- memory: first fit --------------------------------------------------------------------------------- */
+
+void *uvdpa_blk_alloc(struct uvdpa_blk *blk, size_t len)
+{
+	size_t off = blk->arena;
+	struct alloc *a, *pos;
+
+	if (!len || len > blk->size - blk->arena) {
+		vd_err(-ENOMEM, "%zu bytes of %zu; see uvdpa_blk_opts.mem", len,
+		       blk->size - blk->arena);
+		return NULL;
+	}
+	len = vd_align_up(len, PAGE);
+	vd_list_for_each(pos, &blk->allocs, node) {
+		if (pos->off - off >= len)
+			break;
+		off = pos->off + pos->len;
+	}
+	if (len > blk->size - off) {
+		vd_err(-ENOMEM, "no %zu bytes left of %zu; see uvdpa_blk_opts.mem", len,
+		       blk->size - blk->arena);
+		return NULL;
+	}
+	a = malloc(sizeof(*a));
+	if (!a) {
+		vd_err(-ENOMEM, "no memory");
+		return NULL;
+	}
+	a->off = off;
+	a->len = len;
+	vd_list_add(&pos->node, &a->node);	/* before pos, or at the end */
+	return blk->base + off;
+}
+
+void uvdpa_blk_free(struct uvdpa_blk *blk, void *p)
+{
+	struct alloc *a;
+
+	vd_list_for_each(a, &blk->allocs, node) {
+		if (blk->base + a->off != p)
+			continue;
+		/* Zero for the next, and nobody's memory until then. */
+		if (fallocate(blk->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)a->off, (off_t)a->len))
+			memset(p, 0, a->len);
+		vd_list_del(&a->node);
+		free(a);
+		return;
+	}
+	assert(!p);
+}
+
+/* ---- the driver ------------------------------------------------------------------------------------------ */
+
+static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
+		 struct vd_virtio_bound **ret_b)
+{
+	struct vd_blkdrv *drv = calloc(1, sizeof(*drv));
+	int r;
+
+	if (!drv)
+		return vd_err(-ENOMEM, "%s: no memory", vdev->name);
+	drv->bound.vdev = vdev;
+	if (conf->file) {
+		r = vd_blk_file_create(drv, conf, &drv->file);
+		if (r) {
+			free(drv);
+			return r;
+		}
+	}
+	*ret_b = &drv->bound;
+	return 0;
+}
+
+static void quiesce(struct vd_virtio_bound *b)
+{
+	struct vd_blkdrv *drv = to_drv(b);
+
+	if (drv->file) {
+		vd_blk_file_quiesce(drv->file);
+		return;
+	}
+	/* An application may never call again, so what is in the ring is the device's to finish. */
+	for (unsigned int i = 0; drv->blk && i < drv->blk->info.queues; i++)
+		vd_blkq_refuse(&drv->blk->queues[i], -ENODEV);
+	b->vdev->config->quiesced(b->vdev);
+}
+
+static void all_gone(struct uvdpa_blk *blk, int err)
+{
+	for (unsigned int i = 0; i < blk->info.queues; i++)
+		vd_blkq_gone(&blk->queues[i], err);
+}
+
+static void driver_remove(struct vd_virtio_bound *b)
+{
+	struct vd_blkdrv *drv = to_drv(b);
+	struct uvdpa_blk *blk = drv->blk;
+
+	if (blk) {
+		drv->blk = NULL;
+		blk->drv = NULL;
+		all_gone(blk, -ENODEV);
+	}
+	if (drv->file)
+		vd_blk_file_destroy(drv->file);
+	free(drv);
+}
+
+static void changed(struct vd_virtio_bound *b, enum uvdpa_event ev)
+{
+	struct vd_virtio_dev *vdev = b->vdev;
+	struct vd_blkdrv *drv = to_drv(b);
+	struct uvdpa_blk *blk = drv->blk;
+
+	if (!blk)
+		return;
+	if (ev == UVDPA_DEV_CONFIG) {
+		if (get_capacity(vdev, &blk->info.capacity_sectors))
+			vd_log_warn(vdev->log, vdev->name, "%s", vd_err_text());
+		else if (drv->file)
+			vd_blk_file_resized(drv->file, blk->info.capacity_sectors);
+	} else if (ev == UVDPA_DEV_STATUS) {
+		/* Nothing can be relied upon any more (virtio 1.3, 2.1.1). */
+		if (vdev->config->status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			all_gone(blk, -EIO);
+	} else if (ev == UVDPA_DEV_READY) {
+		for (unsigned int i = 0; i < blk->info.queues; i++)
+			vd_blkq_nudge(&blk->queues[i]);
+	}
+}
+
+static void describe(struct vd_virtio_bound *b, struct uvdpa_emit *e)
+{
+	struct vd_blkdrv *drv = to_drv(b);
+
+	if (drv->file)
+		vd_blk_file_describe(drv->file, e);
+}
+
+const struct vd_virtio_driver vd_virtio_blk_driver = {
+	.name = "virtio_blk",
+	.device_id = VIRTIO_ID_BLOCK,
+	.probe = probe,
+	.quiesce = quiesce,
+	.remove = driver_remove,
+	.changed = changed,
+	.describe = describe,
+};
