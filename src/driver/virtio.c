@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio.c - bus driver "virtio": a vDPA device becomes one on the in-process virtio bus
+ *
+ * What virtio_vdpa.c is in Linux: it translates and decides nothing. The drivers of src/virtio/
+ * make something of the device: a file, or a handle for uvdpa_blk_open().
+ *
+ * A reset may take time. Until it has ended, the device cannot be set up again, and its memory
+ * stays mapped for it. If the binding ends before (-ETIMEDOUT, a device that hangs), what waits
+ * is left behind until it has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uvdpa/blk.h>
+
+#include "base/err.h"
+#include "config.h"
+#include "core/core.h"
+#include "virtio/blk.h"
+#include "virtio/virtio.h"
+
+extern const struct uvdpa_driver vd_driver_virtio;
+
+struct adapter {
+	struct uvdpa_binding b;
+	struct vd_virtio_dev vdev;
+	struct uvdpa_wait reset;
+	struct uvdpa_wait commit;
+	bool stuck;	/* the last reset did not end in time: the device may still do anything */
+	bool removed;	/* the binding is no more; freed when reset has ended */
+};
+
+static struct adapter *to_adapter(struct vd_virtio_dev *vdev)
+{
+	return container_of(vdev, struct adapter, vdev);
+}
+
+static struct uvdpa_dev *to_dev(struct vd_virtio_dev *vdev)
+{
+	return to_adapter(vdev)->b.dev;
+}
+
+/* ---- config ops ----------------------------------------------------------------------------- */
+
+static uint8_t op_status(struct vd_virtio_dev *vdev)
+{
+	return uvdpa_dev_status(to_dev(vdev));
+}
+
+static int op_set_status(struct vd_virtio_dev *vdev, uint8_t status)
+{
+	return uvdpa_dev_set_status(to_dev(vdev), status);
+}
+
+static int op_set_features(struct vd_virtio_dev *vdev, uint64_t features)
+{
+	return uvdpa_dev_set_features(to_dev(vdev), features);
+}
+
+static uint32_t op_generation(struct vd_virtio_dev *vdev)
+{
+	return uvdpa_dev_generation(to_dev(vdev));
+}
+
+static int op_get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
+{
+	return uvdpa_dev_get_config(to_dev(vdev), off, buf, len);
+}
+
+static int op_set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
+{
+	return uvdpa_dev_set_config(to_dev(vdev), off, buf, len);
+}
+
+/* Nothing runs, so the gate commits at once. */
+static int commit(struct adapter *a)
+{
+	int r = uvdpa_dev_commit(a->b.dev, &a->commit);
+
+	assert(r != -EINPROGRESS);
+	if (r)
+		uvdpa_dev_rollback(a->b.dev);
+	return r;
+}
+
+static int op_map(struct vd_virtio_dev *vdev, const struct uvdpa_map *map)
+{
+	struct adapter *a = to_adapter(vdev);
+	int r;
+
+	if (a->reset.pending || a->stuck)
+		return vd_err(-EBUSY, "%s: not reset yet", vdev->name);
+	r = uvdpa_dev_map(a->b.dev, 0, map);
+	if (r) {
+		uvdpa_dev_rollback(a->b.dev);
+		return r;
+	}
+	return commit(a);
+}
+
+static int op_set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
+{
+	int r = uvdpa_dev_set_vq(to_dev(vdev), idx, vq);
+
+	return r ? r : uvdpa_dev_enable_vq(to_dev(vdev), idx);
+}
+
+static void unmap_all(struct adapter *a)
+{
+	const struct vd_virtio_dev *v = &a->vdev;
+	uint64_t len = v->iova_last - v->iova_first;
+
+	/* One less than all of 2^64 bytes; no mapping reaches there. */
+	if (len < UINT64_MAX)
+		len++;
+	if (uvdpa_dev_unmap(a->b.dev, 0, v->iova_first, len) || commit(a))
+		vd_log_warn(v->log, v->name, "unmap: %s", vd_err_text());
+}
+
+static void reset_done(struct uvdpa_wait *w, int err)
+{
+	struct adapter *a = container_of(w, struct adapter, reset);
+
+	if (a->removed) {
+		free(a);
+		return;
+	}
+	a->stuck = err != 0;
+	if (err)
+		vd_log_warn(a->vdev.log, a->vdev.name, "reset: %s", vd_err_text());
+	else
+		unmap_all(a);
+}
+
+static void op_reset(struct vd_virtio_dev *vdev)
+{
+	struct adapter *a = to_adapter(vdev);
+	int r;
+
+	if (a->reset.pending)
+		return;
+	memset(&a->reset, 0, sizeof(a->reset));
+	a->reset.done = reset_done;
+	r = uvdpa_dev_reset(a->b.dev, &a->reset);
+	if (r != -EINPROGRESS)
+		reset_done(&a->reset, r);
+}
+
+static void op_quiesced(struct vd_virtio_dev *vdev)
+{
+	uvdpa_binding_quiesced(&to_adapter(vdev)->b);
+}
+
+static void op_release(struct vd_virtio_dev *vdev)
+{
+	uvdpa_binding_release(&to_adapter(vdev)->b);
+}
+
+static const struct vd_virtio_config_ops config_ops = {
+	.status = op_status,
+	.set_status = op_set_status,
+	.set_features = op_set_features,
+	.generation = op_generation,
+	.get_config = op_get_config,
+	.set_config = op_set_config,
+	.map = op_map,
+	.set_vq = op_set_vq,
+	.reset = op_reset,
+	.quiesced = op_quiesced,
+	.release = op_release,
+};
+
+/* ---- the bus driver ----------------------------------------------------------------------------- */
+
+static bool virtio_match(const struct uvdpa_dev_info *info)
+{
+	return vd_virtio_driver_of(info->device_id) != NULL;
+}
+
+static void free_adapter(struct adapter *a)
+{
+	a->removed = true;
+	if (!a->reset.pending)
+		free(a);
+}
+
+static int virtio_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
+{
+	const struct uvdpa_dev_info *info = uvdpa_dev_info(dev);
+	struct adapter *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return vd_err(-ENOMEM, "%s: no memory", uvdpa_dev_name(dev));
+	a->b.dev = dev;
+	a->vdev = (struct vd_virtio_dev){
+		.config = &config_ops,
+		.name = uvdpa_dev_name(dev),
+		.log = vd_ctx_log(vd_dev_ctx(dev)),
+		.loop = vd_ctx_loop(vd_dev_ctx(dev)),
+		.device_id = info->device_id,
+		.offered = info->features,
+		.nvqs = info->nvqs,
+		.vq_num_max = info->vq_num_max,
+		.iova_first = info->iova_first,
+		.iova_last = info->iova_last,
+	};
+	r = vd_virtio_bind(&a->vdev, conf);
+	if (r) {
+		free_adapter(a);
+		return r;
+	}
+	*ret_b = &a->b;
+	return 0;
+}
+
+static struct adapter *of_binding(struct uvdpa_binding *b)
+{
+	return container_of(b, struct adapter, b);
+}
+
+static void virtio_quiesce(struct uvdpa_binding *b)
+{
+	struct vd_virtio_dev *vdev = &of_binding(b)->vdev;
+
+	vdev->bound->driver->quiesce(vdev->bound);
+}
+
+static void virtio_remove(struct uvdpa_binding *b)
+{
+	struct adapter *a = of_binding(b);
+
+	vd_virtio_unbind(&a->vdev);
+	free_adapter(a);	/* core forgets the mappings when it may */
+}
+
+static void virtio_changed(struct uvdpa_binding *b, enum uvdpa_event ev)
+{
+	struct vd_virtio_dev *vdev = &of_binding(b)->vdev;
+
+	if (vdev->bound)
+		vdev->bound->driver->changed(vdev->bound, ev);
+}
+
+static void virtio_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
+{
+	struct vd_virtio_dev *vdev = &of_binding(b)->vdev;
+
+	vdev->bound->driver->describe(vdev->bound, e);
+}
+
+static const struct uvdpa_opt opts[] = {
+#if HAVE_FUSE
+	{ .key = "file", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, file),
+	  .help = "block: the disk as a file at this path, by FUSE" },
+#endif
+	{ .key = "queues", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vd_virtio_conf, queues),
+	  .max = 256, .help = "use at most so many queues; 0: what the use needs" },
+	{ .key = "queue_size", .type = UVDPA_OPT_UINT,
+	  .offset = offsetof(struct vd_virtio_conf, queue_size), .max = 32768,
+	  .help = "size of the rings; 0: the largest, but 1024 at most" },
+	{ .key = "packed", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vd_virtio_conf, packed),
+	  .def = "off", .help = "prefer packed rings" },
+	{ .key = NULL },
+};
+
+const struct uvdpa_driver vd_driver_virtio = {
+	.name = "virtio",
+	.help = "the device in this process: a file that can be mounted, or the C API",
+	.opts = opts,
+	.conf_size = sizeof(struct vd_virtio_conf),
+	.match = virtio_match,
+	.probe = virtio_probe,
+	.quiesce = virtio_quiesce,
+	.remove = virtio_remove,
+	.changed = virtio_changed,
+	.describe = virtio_describe,
+};
+
+/* ---- <uvdpa/blk.h> --------------------------------------------------------------------------------- */
+
+/* The device of that name if it is still the same one and in our hands. */
+static int find(struct uvdpa *u, const char *name, const struct uvdpa_dev *dev,
+		struct adapter **ret_a)
+{
+	if (uvdpa_dev_find(u, name) != dev)
+		return vd_err(-ENODEV, "%s: has been removed", name);
+	if (!uvdpa_dev_driver(dev))
+		return vd_err(-ENODEV, "%s: has been unbound", name);
+	if (uvdpa_dev_driver(dev) != &vd_driver_virtio)
+		return vd_err(-EBUSY, "%s: in the hands of driver %s", name,
+			      uvdpa_driver_name(uvdpa_dev_driver(dev)));
+	*ret_a = of_binding(vd_dev_binding(dev));
+	return 0;
+}
+
+/* Dispatching can remove the device, so everything is looked up again after it. */
+int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
+		   struct uvdpa_blk **ret_blk)
+{
+	struct uvdpa *u = vd_dev_ctx(dev);
+	struct uvdpa_wait w = { 0 };
+	char name[UVDPA_NAME_MAX + 1];
+	struct adapter *a = NULL;
+	int r = 0;
+
+	strcpy(name, uvdpa_dev_name(dev));
+	if (!uvdpa_dev_ready(dev))
+		return vd_err(-EAGAIN, "%s: not ready", name);
+	if (uvdpa_dev_info(dev)->device_id != vd_virtio_blk_driver.device_id)
+		return vd_err(-ENODEV, "%s: not a block device", name);
+	if (!uvdpa_dev_driver(dev))
+		r = uvdpa_await(u, &w, uvdpa_dev_bind(dev, vd_driver_virtio.name, NULL, 0, &w));
+	if (!r)
+		r = find(u, name, dev, &a);
+	if (!r && a->stuck)
+		op_reset(&a->vdev);
+	while (!r && a->reset.pending) {
+		r = uvdpa_dispatch(u, -1);
+		if (r >= 0 || r == -EINTR)
+			r = find(u, name, dev, &a);
+	}
+	return r ? r : vd_blk_open(a->vdev.bound, o, ret_blk);
+}
