@@ -158,7 +158,7 @@ struct vd_vu_conn {
 	size_t out_bytes;	/* of memory they take; at most VD_VU_OUT_MAX */
 };
 
-#define VD_VU_OUT_MAX 65536u	/* a peer that is so far behind does not read */
+#define VD_VU_OUT_MAX (512u << 10)	/* a peer that is so far behind does not read */
 
 /* Takes @fd, always. It need not be non-blocking: whoever shares it could change that. */
 void vd_vu_conn_init(struct vd_vu_conn *c, int fd, bool backend_channel);
