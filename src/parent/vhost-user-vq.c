@@ -91,7 +91,7 @@ void vd_vuf_queues_destroy(struct vd_vuf *f)
 void vd_vuf_queues_reset(struct vd_vuf *f)
 {
 	for (unsigned int i = 0; i < f->dev.info.nvqs; i++) {
-		f->queues[i].resume = f->queues[i].unknown = false;
+		f->queues[i].unknown = false;
 		f->queues[i].vq.state = (struct uvdpa_vq_state){ 0 };
 	}
 }
@@ -140,7 +140,6 @@ static void stop(struct vd_vuf *f, unsigned int idx)
 {
 	struct vd_vuf_queue *q = &f->queues[idx];
 
-	q->resume = false;
 	if (q->run != VD_VUF_RUNNING)
 		return;
 	q->run = VD_VUF_STOPPING;
@@ -185,9 +184,9 @@ void vd_vuf_queues_lost(struct vd_vuf *f)
 		if (q->run == VD_VUF_OFF)
 			continue;
 		find_state(f, q);
-		q->resume = q->run == VD_VUF_RUNNING;
 		queue_stopped(q);
-		if (q->resume && q->unknown)
+		vd_eventfd_signal_peer(q->vq.call);	/* its last one may have gone with it */
+		if (q->unknown)
 			uvdpa_dev_vq_broken(&f->dev, i,
 					    vd_err(-EBADMSG, "queue %u: the back-end went with "
 						   "requests that may be done or not", i));
@@ -212,7 +211,6 @@ static void err_event(struct vd_fd *e, uint32_t events)
 int vd_vuf_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq)
 {
 	struct vd_vuf_queue *q = &vd_vuf(dev)->queues[idx];
-	struct uvdpa_vq_state state = q->vq.state;
 	int r;
 
 	if (vq->kick < 0 && !vq->poll && q->own_kick < 0) {
@@ -222,8 +220,6 @@ int vd_vuf_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq
 		q->own_kick = r;
 	}
 	q->vq = *vq;
-	if (q->resume)
-		q->vq.state = state;
 	return 0;
 }
 
@@ -287,13 +283,9 @@ int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	send_fd(f, VD_VU_SET_VRING_KICK, idx, vq->poll ? -1 : kick_fd(q));	/* starts it */
 	if (f->link.features & VD_BIT(VD_VU_F_PROTOCOL_FEATURES))
 		send_state(f, VD_VU_SET_VRING_ENABLE, idx, 1);
-	/* A kick may have been eaten while it stood still; likewise the last call. */
-	if (!vq->poll)
-		vd_eventfd_signal(kick_fd(q));
-	if (q->resume && vq->call >= 0)
-		vd_eventfd_signal(vq->call);
+	if (!vq->poll)	/* a kick may have been eaten while it stood still */
+		vd_eventfd_signal_peer(kick_fd(q));
 	q->run = VD_VUF_RUNNING;
-	q->resume = false;
 	return 0;
 }
 
@@ -310,9 +302,6 @@ int vd_vuf_get_vq(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_vq_state
 
 void vd_vuf_kick(struct uvdpa_dev *dev, unsigned int idx, uint32_t data)
 {
-	int fd = kick_fd(&vd_vuf(dev)->queues[idx]);
-
 	(void)data;	/* it cannot travel in an eventfd; NOTIFICATION_DATA is not offered */
-	if (fd >= 0)
-		vd_eventfd_signal(fd);
+	vd_eventfd_signal_peer(kick_fd(&vd_vuf(dev)->queues[idx]));
 }

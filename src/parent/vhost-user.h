@@ -22,7 +22,6 @@ struct vd_vuf_queue {
 	struct uvdpa_vq vq;	/* descriptors are the gate's */
 	enum vd_vuf_run run;
 	bool asked;		/* uvdpa_dev_quiesced() is due */
-	bool resume;		/* it ran when the back-end went: vq.state is where to go on */
 	bool unknown;		/* where it stands nobody knows */
 	int own_kick;		/* for a driver without one */
 	struct vd_fd err;	/* the back-end writes it when the queue breaks */
