@@ -9,11 +9,23 @@
 #define VD_SOFTDEV_BLK_H
 
 #include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
 
 #include "mem/sg.h"
 #include "softdev/softdev.h"
 
 struct vd_blk;
+
+#define VD_BLK_QUEUES_MAX 256
+#define VD_BLK_QUEUE_SIZE_MAX 1024
+#define VD_BLK_SEG_MAX 254
+#define VD_BLK_SECTOR 512u	/* unit of sector numbers (virtio 1.3, 5.2.4) */
+
+/* All that vd_blk_init() may offer; for uvdpa_parent.features. */
+#define VD_BLK_FEATURES                                                                         \
+	(VD_SOFTDEV_FEATURES | 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |   \
+	 1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH | \
+	 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_MQ)
 
 enum vd_blk_op { VD_BLK_READ, VD_BLK_WRITE, VD_BLK_FLUSH };
 
@@ -23,7 +35,7 @@ enum vd_blk_op { VD_BLK_READ, VD_BLK_WRITE, VD_BLK_FLUSH };
  * @q: the queue it came from
  * @op: what to do
  * @off: bytes from the start of the disk; @off + @len is within the capacity
- * @len: bytes, a multiple of 512; 0 for FLUSH
+ * @len: bytes, a multiple of 512, perhaps 0; 0 for FLUSH
  * @iov: the data's pieces, @len bytes in all, laid out for the kernel by vd_iov_kernel()
  * @niov: how many
  *
@@ -37,10 +49,12 @@ struct vd_blk_req {
 	uint64_t len;
 	struct vd_iov *iov;
 	unsigned int niov;
-	struct vd_iov status;	/* blk.c's: where the status byte goes */
+	size_t filled;		/* blk.c's: in bytes that were written already */
+	struct vd_iov status;	/* blk.c's: where the status byte goes; len 0: it has none */
 
-	struct vd_blk_req *next;	/* parent's */
-	uint64_t done;			/* parent's: bytes so far */
+	struct vd_blk_req *next;
+	uint64_t done;			/* bytes so far */
+	int err;
 };
 
 struct vd_blk_ops {
@@ -49,6 +63,7 @@ struct vd_blk_ops {
 		       unsigned int n);
 	/* As vd_softdev_ops.worker_start. */
 	int (*worker_start)(struct vd_blk *blk, struct vd_worker *w, struct vd_engine **ret_engine);
+	void (*reset)(struct vd_blk *blk);
 	void (*destroy)(struct vd_blk *blk);
 };
 
@@ -58,10 +73,11 @@ struct vd_blk_conf {
 	bool readonly;
 	bool flush;		/* there is a volatile cache: offer FLUSH */
 	uint32_t block_size;	/* bytes; 0: 512 */
+	uint32_t phys_block_size; /* bytes, what writes should be multiples of; 0: block_size */
 	uint32_t size_max;	/* bytes of a segment; 0: not offered */
-	uint32_t seg_max;	/* 0: the default of 126 */
-	unsigned int queues;	/* 1 to 256 */
-	unsigned int queue_size;
+	uint32_t seg_max;	/* 0: 126, or what fits into queue_size; at most VD_BLK_SEG_MAX */
+	unsigned int queues;	/* 1 to VD_BLK_QUEUES_MAX; 0: 1 */
+	unsigned int queue_size; /* a power of two; 0: 256 */
 	uint64_t features_off;	/* ring features not to offer */
 	struct vd_softdev_conf soft;
 };
@@ -72,14 +88,57 @@ struct vd_blk {
 	const struct vd_blk_ops *ops;
 	struct vd_blk_conf conf;
 	struct virtio_blk_config config;	/* little-endian */
+	/* No volatile cache as far as the driver knows (FLUSH not negotiated): a write that is
+	 * done must be durable (virtio 1.3, 5.2.6.2). Constant while a queue runs. */
+	bool writethrough;
 };
 
+/* The options that every block parent has; embedded in its configuration. */
+struct vd_blk_args {
+	uint64_t queues, queue_size, workers, poll_us;
+	char *serial;
+	bool readonly;
+};
+
+#define VD_BLK_OPT(k, t, conf, field, ...) \
+	{ .key = k, .type = UVDPA_OPT_##t, .offset = offsetof(conf, field), __VA_ARGS__ }
+
+/* For the parent's table; @member: the struct vd_blk_args in @conf; @id: default of serial. */
+#define VD_BLK_OPTS(conf, member, id)                                                          \
+	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),        \
+	VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                           \
+		   .help = "what GET_ID answers, 20 bytes; the device's name if not given"),  \
+	VD_BLK_OPT("queues", UINT, conf, member.queues, .def = "1", .min = 1,                  \
+		   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                            \
+	VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,        \
+		   .max = VD_BLK_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),      \
+	VD_BLK_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,                \
+		   .max = VD_BLK_QUEUES_MAX, .help = "data threads, at most one for a queue"), \
+	VD_BLK_OPT("poll_us", UINT, conf, member.poll_us, .max = 1000000,                      \
+		   .help = "longest time to look for requests before sleeping, microseconds")
+
+/**
+ * vd_blk_args() - Put the common options into a configuration
+ * @name: the device's; borrowed as long as @conf is used; it is the serial if none was given
+ *
+ * Return: 0; -EINVAL the serial is too long.
+ */
+int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_conf *conf);
+
+/**
+ * vd_blk_init() - Make the device; starts its workers
+ * @blk: zeroed, embedded in the parent's device, which worker_start may use already
+ * @conf: copied
+ *
+ * Return: 0; -EINVAL a value is out of range; on failure nothing is left behind.
+ */
 int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops,
 		const struct vd_blk_conf *conf);
+/* For an add that fails after init; destroy does it otherwise. */
 void vd_blk_fini(struct vd_blk *blk);
 
 /**
- * vd_blk_done() - A request has ended
+ * vd_blk_done() - A request has ended, with all of its data or with an error
  * @err: 0; -EOPNOTSUPP gives UNSUPP, any other -errno IOERR
  *
  * Context: the queue's worker.

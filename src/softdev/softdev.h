@@ -86,13 +86,16 @@ struct vd_softdev {
 	struct uvdpa_dev dev;
 	const struct vd_softdev_ops *ops;
 	struct uvdpa *u;
+	char name[UVDPA_NAME_MAX + 1];	/* for threads and messages */
 	uint64_t features;		/* negotiated */
 	unsigned int nworkers;
 	struct vd_worker *workers;
 	struct vd_softq *queues;	/* dev.info.nvqs of them */
+	bool answer_all;		/* uvdpa_dev_quiesced(UVDPA_VQ_ALL) is owed */
 };
 
 struct vd_softdev_conf {
+	const char *name;		/* the device's, as add got it; copied */
 	unsigned int workers;		/* data threads; at most one for each queue; 0: 1 */
 	unsigned int poll_us;		/* longest time to poll before sleeping; 0: never poll */
 };
@@ -123,5 +126,6 @@ struct vd_softdev *vd_softq_dev(struct vd_softq *q);
 unsigned int vd_softq_index(const struct vd_softq *q);
 struct vd_worker *vd_softq_worker(struct vd_softq *q);
 struct vd_engine *vd_worker_engine(struct vd_worker *w);
+unsigned int vd_worker_index(const struct vd_worker *w);
 
 #endif

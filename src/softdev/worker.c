@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.c - a data thread: serves some queues of one device
+ *
+ * One round: take a burst from each queue in its turn, give it to the device, hand what the
+ * device queued to the kernel with one call, take what has ended, publish each queue's results
+ * with one notification. A burst is bounded, so a queue that is never empty cannot starve
+ * another (CVE-2019-3900). After a round that found nothing the worker looks again for a while,
+ * the window, and then sleeps in one wait for everything that could come.
+ */
+#include "softdev/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+
+#define BURST 32
+#define EVENTS 16
+#define TIMED_MS 1		/* how often a queue is looked at whose driver never kicks */
+#define POLL_MIN_NS 1000	/* a shorter window is none */
+
+/* Counters have one writer and are read by control: a store that does not tear is enough. */
+static void count(uint64_t *c, uint64_t n)
+{
+	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
+}
+
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static void tell_control(struct vd_softq *q, unsigned int event)
+{
+	/* Release: all that the worker did to the queue. Pairs with vd_softq_event(). */
+	__atomic_fetch_or(&q->events, event, __ATOMIC_RELEASE);
+	vd_loop_post(vd_ctx_loop(q->sd->u), &q->post);
+}
+
+static void watch_kick(struct vd_softq *q)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = q };
+
+	q->kick = q->conf.kick;
+	q->timed = q->conf.poll;
+	if (q->kick >= 0 && epoll_ctl(q->worker->epfd, EPOLL_CTL_ADD, q->kick, &ev)) {
+		q->kick = -1;	/* cannot be waited for */
+		q->timed = true;
+	}
+	q->worker->ntimed += q->timed;
+}
+
+static void unwatch_kick(struct vd_softq *q)
+{
+	if (q->kick >= 0)
+		epoll_ctl(q->worker->epfd, EPOLL_CTL_DEL, q->kick, NULL);
+	q->kick = -1;
+	q->worker->ntimed -= q->timed;
+	q->timed = false;
+}
+
+static void queue_begin(struct vd_softq *q)
+{
+	q->stopping = q->broken = q->done = false;
+	q->running = true;
+	q->worker->run[q->worker->nrun++] = q;
+	watch_kick(q);
+}
+
+static void queue_end(struct vd_softq *q)
+{
+	struct vd_worker *w = q->worker;
+	unsigned int i = 0;
+
+	if (q->running) {
+		unwatch_kick(q);
+		while (w->run[i] != q)
+			i++;
+		w->run[i] = w->run[--w->nrun];
+		q->running = false;
+	}
+	/* Release: control has the queue back. Pairs with the exchange in vd_softq_event(). */
+	__atomic_store_n(&q->want, VD_SOFTQ_IDLE, __ATOMIC_RELEASE);
+	tell_control(q, VD_SOFTQ_QUIET);
+}
+
+static void queue_call(struct vd_softq *q)
+{
+	int call = __atomic_load_n(&q->call, __ATOMIC_RELAXED);
+
+	if (call < 0)
+		return;
+	vd_eventfd_signal(call);
+	count(&q->stats.calls, 1);
+}
+
+static void read_mail(struct vd_worker *w)
+{
+	struct vd_softdev *sd = w->sd;
+
+	for (unsigned int i = w->idx; i < sd->dev.info.nvqs; i += sd->nworkers) {
+		struct vd_softq *q = &sd->queues[i];
+		/* Acquire: q->vq and q->conf. Pairs with the release in softdev.c. */
+		enum vd_softq_want want = __atomic_load_n(&q->want, __ATOMIC_ACQUIRE);
+
+		if (want == VD_SOFTQ_RUN && !q->running)
+			queue_begin(q);
+		if (want == VD_SOFTQ_STOP) {
+			q->stopping = true;
+			if (!q->running)	/* it came and went before we looked */
+				queue_end(q);
+		}
+	}
+}
+
+/* Return: whether there was something. */
+static bool queue_pop(struct vd_softq *q)
+{
+	struct vd_chain *chains[BURST];
+	int n;
+
+	if (q->stopping || q->broken)
+		return false;
+	n = vd_virtq_pop(q->vq, chains, BURST);
+	if (vd_likely(n == 0))
+		return false;
+	if (n < 0) {
+		q->broken = true;
+		unwatch_kick(q);
+		tell_control(q, VD_SOFTQ_BROKEN);
+		return false;
+	}
+	vd_virtq_kicks_off(q->vq);
+	count(&q->stats.bursts, 1);
+	q->sd->ops->handle(q, chains, (unsigned int)n);
+	return true;
+}
+
+/* Publish what has ended; the queue may be quiet with it. */
+static void queue_settle(struct vd_softq *q)
+{
+	if (q->done) {
+		q->done = false;
+		if (vd_virtq_flush(q->vq))
+			queue_call(q);
+	}
+	if (vd_unlikely(q->stopping) && !vd_virtq_inflight(q->vq))
+		queue_end(q);
+}
+
+/* Return: whether there was something. */
+static bool worker_round(struct vd_worker *w)
+{
+	bool busy = false;
+
+	for (unsigned int i = 0; i < w->nrun; i++)
+		busy |= queue_pop(w->run[i]);
+	if (w->engine) {
+		w->engine->ops->submit(w->engine);
+		busy |= w->engine->ops->reap(w->engine) > 0;
+	}
+	for (unsigned int i = w->nrun; i-- > 0;)	/* one that ends is replaced by the last */
+		queue_settle(w->run[i]);
+	return busy;
+}
+
+static bool has_mail(const struct vd_worker *w)
+{
+	return __atomic_load_n(&w->mail, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
+}
+
+/* Look on for as long as the window says. Return: true if something came. */
+static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
+{
+	for (unsigned int i = 0; i < w->nrun; i++)
+		if (!w->run[i]->broken)
+			vd_virtq_kicks_off(w->run[i]->vq);
+	do {
+		for (unsigned int i = 0; i < 16; i++) {
+			if (worker_round(w) || has_mail(w))
+				return true;
+			cpu_relax();
+		}
+	} while (vd_now_ns() - since_ns < w->poll_ns);
+	return false;
+}
+
+/* Doubles when polling a little longer would have spared the sleep, halves when it was in vain. */
+static void adapt_window(struct vd_worker *w, uint64_t idle_ns)
+{
+	if (idle_ns > w->poll_max_ns) {
+		w->poll_ns /= 2;
+		if (w->poll_ns < POLL_MIN_NS)
+			w->poll_ns = 0;
+	} else {
+		w->poll_ns = vd_min(vd_max(w->poll_ns * 2, POLL_MIN_NS), w->poll_max_ns);
+	}
+}
+
+static void wait_event(struct vd_worker *w, const struct epoll_event *ev)
+{
+	struct vd_softq *q = ev->data.ptr;
+
+	if (!q) {
+		vd_eventfd_drain(w->wakefd);
+	} else if (ev->data.ptr == w) {
+		return;		/* the engine: reap looks */
+	} else if (vd_eventfd_drain(q->kick)) {
+		count(&q->stats.kicks, 1);
+	} else if (ev->events & (EPOLLHUP | EPOLLERR)) {
+		unwatch_kick(q);	/* a pipe whose writer went: nobody will kick any more */
+	}
+}
+
+static void worker_sleep(struct vd_worker *w)
+{
+	struct epoll_event ev[EVENTS];
+	bool found = false;
+	int n;
+
+	/* All of them, so that each is noticed whoever wakes us. */
+	for (unsigned int i = 0; i < w->nrun; i++) {
+		struct vd_softq *q = w->run[i];
+
+		if (!q->stopping && !q->broken)
+			found |= vd_virtq_kicks_on(q->vq);
+	}
+	if (w->engine)
+		found |= w->engine->ops->arm(w->engine);
+	if (found)
+		return;
+	for (unsigned int i = 0; i < w->nrun; i++)
+		count(&w->run[i]->stats.sleeps, 1);
+	n = epoll_wait(w->epfd, ev, EVENTS, w->ntimed ? TIMED_MS : -1);
+	for (int i = 0; i < n; i++)
+		wait_event(w, &ev[i]);
+}
+
+static void *worker_main(void *arg)
+{
+	struct vd_worker *w = arg;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		uint64_t idle_since;
+
+		/* Load first: an exchange would take the cache line from control every round. */
+		if (__atomic_load_n(&w->mail, __ATOMIC_RELAXED) &&
+		    __atomic_exchange_n(&w->mail, false, __ATOMIC_ACQ_REL))
+			read_mail(w);
+		if (worker_round(w))
+			continue;
+		if (!w->poll_max_ns || !w->nrun) {
+			worker_sleep(w);
+			continue;
+		}
+		idle_since = vd_now_ns();
+		if (w->poll_ns && worker_poll(w, idle_since))
+			continue;
+		worker_sleep(w);
+		adapt_window(w, vd_now_ns() - idle_since);
+	}
+	return NULL;
+}
+
+void vd_worker_wake(struct vd_worker *w)
+{
+	vd_eventfd_signal(w->wakefd);
+}
+
+void vd_worker_mail(struct vd_worker *w)
+{
+	/* Release: what the mail is about. Pairs with the exchange in worker_main(). */
+	__atomic_store_n(&w->mail, true, __ATOMIC_RELEASE);
+	vd_worker_wake(w);
+}
+
+/* "uvdpa/NAME/0" in the 15 bytes that a thread's name has: what is too long goes from NAME. */
+static void name_thread(struct vd_worker *w)
+{
+	char text[32], tail[12];
+	int room;
+
+	snprintf(tail, sizeof(tail), "/%u", w->idx);
+	room = (int)(15 - strlen("uvdpa/") - strlen(tail));
+	snprintf(text, sizeof(text), "uvdpa/%.*s%s", room, w->sd->name, tail);
+	pthread_setname_np(w->thread, text);
+}
+
+static int start_thread(struct vd_worker *w)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are the application's: none shall land here. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return vd_err(-r, "%s: data thread %u: %s", w->sd->name, w->idx, strerror(r));
+	name_thread(w);
+	return 0;
+}
+
+static int watch(struct vd_worker *w, int fd, void *ptr)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ptr };
+
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, fd, &ev))
+		return vd_err(-errno, "%s: watch descriptor %d: %m", w->sd->name, fd);
+	return 0;
+}
+
+int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx,
+		    unsigned int poll_us)
+{
+	unsigned int nqueues = (sd->dev.info.nvqs - idx + sd->nworkers - 1) / sd->nworkers;
+	int r;
+
+	*w = (struct vd_worker){ .sd = sd, .idx = idx, .poll_max_ns = poll_us * 1000ull };
+	w->run = calloc(nqueues, sizeof(struct vd_softq *));
+	if (!w->run)
+		return vd_err(-ENOMEM, "%s: data thread %u: no memory", sd->name, idx);
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epfd < 0) {
+		r = vd_err(-errno, "%s: epoll: %m", sd->name);
+		goto err_free;
+	}
+	r = w->wakefd = vd_eventfd();
+	if (r < 0)
+		goto err_close_epoll;
+	r = watch(w, w->wakefd, NULL);
+	if (r)
+		goto err_close_wake;
+	r = sd->ops->worker_start(sd, w, &w->engine);
+	if (r)
+		goto err_close_wake;
+	if (w->engine && w->engine->fd >= 0) {
+		r = watch(w, w->engine->fd, w);
+		if (r)
+			goto err_engine;
+	}
+	r = start_thread(w);
+	if (r)
+		goto err_engine;
+	return 0;
+
+err_engine:
+	if (w->engine)
+		w->engine->ops->destroy(w->engine);
+err_close_wake:
+	close(w->wakefd);
+err_close_epoll:
+	close(w->epfd);
+err_free:
+	free(w->run);
+	return r;
+}
+
+void vd_worker_end(struct vd_worker *w)
+{
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+	vd_worker_wake(w);
+	pthread_join(w->thread, NULL);
+	assert(!w->nrun);
+	if (w->engine)
+		w->engine->ops->destroy(w->engine);
+	close(w->wakefd);
+	close(w->epfd);
+	free(w->run);
+}
+
+void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok)
+{
+	count(&q->stats.requests, 1);
+	count(&q->stats.bytes_in, written);
+	count(&q->stats.bytes_out, chain->out_len);
+	if (!ok)
+		count(&q->stats.errors, 1);
+	q->done = true;
+	vd_virtq_push(q->vq, chain, written);
+}

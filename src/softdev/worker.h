@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker.h - between softdev.c (control thread) and worker.c (data threads)
+ *
+ * A queue's life, as its field want says it; who may change it is written at the arrow:
+ *
+ *	IDLE --control--> RUN --control--> STOP --worker--> IDLE, then VD_SOFTQ_QUIET is posted
+ *
+ * q->vq belongs to control while IDLE and to the worker otherwise; storing
+ * and loading want hands it over. Control does not leave IDLE before it has seen VD_SOFTQ_QUIET.
+ */
+#ifndef VD_SOFTDEV_WORKER_H
+#define VD_SOFTDEV_WORKER_H
+
+#include <pthread.h>
+
+#include "softdev/softdev.h"
+
+#define VD_CACHE_LINE 64
+
+enum vd_softq_want { VD_SOFTQ_IDLE, VD_SOFTQ_RUN, VD_SOFTQ_STOP };
+
+/* What a worker tells control, in q->events. */
+#define VD_SOFTQ_QUIET 1u
+#define VD_SOFTQ_BROKEN 2u
+
+struct vd_softq {
+	/* Control's; constant while the queue runs. */
+	struct vd_softdev *sd;
+	struct vd_worker *worker;
+	unsigned int idx;
+	struct uvdpa_vq conf;
+	bool attached;		/* handed to the worker; control's alone */
+	bool answer;		/* uvdpa_dev_quiesced() is owed for this queue; control's alone */
+	struct vd_post post;	/* runs vd_softq_event() */
+
+	/* Between both. */
+	struct vd_virtq *vq;	/* see above */
+	enum vd_softq_want want; /* atomic */
+	int call;		/* atomic: the first may come while the queue runs */
+	unsigned int events;	/* atomic: VD_SOFTQ_* that control has not seen */
+
+	/* The worker's. */
+	bool running __attribute__((aligned(VD_CACHE_LINE)));	/* in worker->run */
+	bool stopping;		/* takes no new work, goes when the last request is home */
+	bool broken;		/* takes no new work */
+	bool done;		/* something was pushed in this round */
+	bool timed;		/* nobody kicks: look again after a while */
+	int kick;		/* being waited for; -1: not */
+	struct vd_softq_stats stats;
+} __attribute__((aligned(VD_CACHE_LINE)));
+
+struct vd_worker {
+	struct vd_softdev *sd;
+	unsigned int idx;	/* serves the queues idx, idx + nworkers, ... */
+	pthread_t thread;
+	int epfd, wakefd;
+	struct vd_engine *engine;
+	bool mail;		/* atomic: want of some queue has changed */
+	bool stop;		/* atomic */
+
+	/* The worker's. */
+	struct vd_softq **run __attribute__((aligned(VD_CACHE_LINE)));
+	unsigned int nrun;
+	unsigned int ntimed;
+	uint64_t poll_max_ns;
+	uint64_t poll_ns;	/* the window now: 0 to poll_max_ns */
+} __attribute__((aligned(VD_CACHE_LINE)));
+
+/* Start worker @idx of @sd; sd->queues are there. Control thread. Return: 0 or -errno. */
+int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx,
+		    unsigned int poll_us);
+/* End it; its queues are IDLE. Control thread. */
+void vd_worker_end(struct vd_worker *w);
+/* Make it look at the mail and at every ring. Any thread. */
+void vd_worker_wake(struct vd_worker *w);
+/* The same, and the mail has something. */
+void vd_worker_mail(struct vd_worker *w);
+
+#endif
