@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * blk-file.h - between blk.c and its engines, which do the reading and writing
+ *
+ * An engine belongs to one worker. Whatever it does, a request is with the kernel at most once
+ * at a time, and is done only when the kernel has let go of its buffers.
+ */
+#ifndef VD_PARENT_BLK_FILE_H
+#define VD_PARENT_BLK_FILE_H
+
+#include "softdev/blk.h"
+
+enum vd_file_engine_kind { VD_FILE_AUTO, VD_FILE_IO_URING, VD_FILE_THREADS };
+
+struct vd_file {
+	struct vd_blk blk;
+	int fd;
+	char *path;
+	enum vd_file_engine_kind kind;
+	bool nowait;		/* atomic: reading what is cached, and only that, can be asked for */
+	bool sync_failed;	/* atomic: a flush has failed; what it should have kept may be lost */
+};
+
+struct vd_file_engine {
+	struct vd_engine e;
+	struct vd_file *f;
+	/* Take a request; it goes to the kernel with the next e.ops->submit. */
+	void (*queue)(struct vd_file_engine *fe, struct vd_blk_req *req);
+	struct vd_ratelimit log;	/* the worker's */
+};
+
+/* A list of requests, in order; zeroed it is empty. */
+struct vd_file_fifo {
+	struct vd_blk_req *first, *last;
+};
+
+static inline void vd_file_fifo_add(struct vd_file_fifo *l, struct vd_blk_req *req)
+{
+	req->next = NULL;
+	*(l->first ? &l->last->next : &l->first) = req;
+	l->last = req;
+}
+
+static inline struct vd_blk_req *vd_file_fifo_take(struct vd_file_fifo *l)
+{
+	struct vd_blk_req *req = l->first;
+
+	if (req)
+		l->first = req->next;
+	return req;
+}
+
+/**
+ * vd_file_advance() - The kernel has answered
+ * @res: bytes, or -errno
+ *
+ * Return: 1 the request is complete; 0 go on from req->done, req->iov, req->niov; -errno.
+ * Context: any thread that has the request.
+ */
+int vd_file_advance(struct vd_blk_req *req, int64_t res);
+
+/* The request has ended: note and log what failed, answer. @err: 0 or -errno. The worker. */
+void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
+
+/* Flags of a write for pwritev2(). */
+int vd_file_write_flags(const struct vd_file *f);
+
+/* Engines. Return: 0; -errno with a sentence. */
+int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);
+int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);
+
+#endif

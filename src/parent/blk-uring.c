@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* blk-uring.c - the blk parent's engine over io_uring: one ring for each worker */
+#include "parent/blk-file.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define SQ_ENTRIES 256u		/* what does not fit waits in @pending */
+#define REAP 64
+
+struct uring {
+	struct vd_file_engine fe;
+	struct io_uring ring;
+	struct vd_file_fifo pending;
+};
+
+static struct uring *to_uring(struct vd_engine *e)
+{
+	return container_of(e, struct uring, fe.e);
+}
+
+static void uring_queue(struct vd_file_engine *fe, struct vd_blk_req *req)
+{
+	vd_file_fifo_add(&container_of(fe, struct uring, fe)->pending, req);
+}
+
+static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct vd_blk_req *req)
+{
+	const struct iovec *iov = vd_iov_kernel(req->iov);
+	uint64_t off = req->off + req->done;
+
+	switch (req->op) {
+	case VD_BLK_READ:
+		if (req->niov == 1)	/* spares the kernel a copy of the array */
+			io_uring_prep_read(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
+		else
+			io_uring_prep_readv(sqe, 0, iov, req->niov, off);
+		break;
+	case VD_BLK_WRITE:
+		if (req->niov == 1)
+			io_uring_prep_write(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
+		else
+			io_uring_prep_writev(sqe, 0, iov, req->niov, off);
+		sqe->rw_flags = vd_file_write_flags(u->fe.f);
+		break;
+	case VD_BLK_FLUSH:
+		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+		break;
+	}
+	sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data(sqe, req);
+}
+
+static void uring_submit(struct vd_engine *e)
+{
+	struct uring *u = to_uring(e);
+
+	while (u->pending.first || io_uring_sq_ready(&u->ring)) {
+		struct io_uring_sqe *sqe;
+		int n;
+
+		while (u->pending.first && (sqe = io_uring_get_sqe(&u->ring)))
+			prepare(u, sqe, vd_file_fifo_take(&u->pending));
+		n = io_uring_submit(&u->ring);
+		/* EAGAIN, EBUSY: no memory, or completions must be taken first. They stay in the
+		 * ring for the next round; arm keeps the worker awake. */
+		if (n <= 0 && n != -EINTR)
+			return;
+	}
+}
+
+static unsigned int uring_reap(struct vd_engine *e)
+{
+	struct uring *u = to_uring(e);
+	struct io_uring_cqe *cqes[REAP];
+	unsigned int n = io_uring_peek_batch_cqe(&u->ring, cqes, REAP);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct vd_blk_req *req = io_uring_cqe_get_data(cqes[i]);
+		int r = vd_file_advance(req, cqes[i]->res);
+
+		if (r)
+			vd_file_done(&u->fe, req, r < 0 ? r : 0);
+		else
+			uring_queue(&u->fe, req);
+	}
+	io_uring_cq_advance(&u->ring, n);
+	return n;
+}
+
+static bool uring_arm(struct vd_engine *e)
+{
+	struct uring *u = to_uring(e);
+
+	return u->pending.first || io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring);
+}
+
+static void uring_destroy(struct vd_engine *e)
+{
+	struct uring *u = to_uring(e);
+
+	/* The ring ends some time later in the kernel; the image shall not be in use till then. */
+	io_uring_unregister_files(&u->ring);
+	io_uring_queue_exit(&u->ring);
+	free(u);
+}
+
+static const struct vd_engine_ops uring_ops = {
+	.submit = uring_submit,
+	.reap = uring_reap,
+	.arm = uring_arm,
+	.destroy = uring_destroy,
+};
+
+int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe)
+{
+	const struct vd_softdev *sd = &f->blk.sd;
+	unsigned int queues = (sd->dev.info.nvqs + sd->nworkers - 1) / sd->nworkers;
+	/* Room for every completion there can be; more than the kernel allows, it keeps itself. */
+	struct io_uring_params p = { .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP };
+	struct uring *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return vd_err(-ENOMEM, "%s: no memory", sd->name);
+	p.cq_entries = vd_max(queues * sd->dev.info.vq_num_max, SQ_ENTRIES);
+	r = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &p);
+	if (r) {
+		vd_err(r, "%s: io_uring of data thread %u: %s", sd->name, vd_worker_index(w),
+		       strerror(-r));
+		goto err_free;
+	}
+	r = io_uring_register_files(&u->ring, &f->fd, 1);
+	if (r) {
+		vd_err(r, "%s: io_uring: register the image: %s", sd->name, strerror(-r));
+		goto err_exit;
+	}
+	u->fe = (struct vd_file_engine){
+		.e = { .ops = &uring_ops, .fd = u->ring.ring_fd },
+		.f = f,
+		.queue = uring_queue,
+	};
+	*ret_fe = &u->fe;
+	return 0;
+
+err_exit:
+	io_uring_queue_exit(&u->ring);
+err_free:
+	free(u);
+	return r;
+}

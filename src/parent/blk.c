@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * blk.c - a raw image file, or a block device, as a disk
+ *
+ * The bytes of the file are the bytes of the disk; no format is ever looked for in it, so a
+ * guest cannot make one up. What is in the page cache is read on the spot, everything else goes
+ * through the worker's engine: io_uring, or threads where there is none.
+ *
+ * Durability. With FLUSH negotiated a flush is an fdatasync, which covers every write that was
+ * answered before; without, each write is O_DSYNC. The kernel reports a lost write once, so a
+ * flush that failed makes all later ones fail, until reset: after it nothing is promised.
+ *
+ * An error of one request (no space, bad sector, a file that somebody truncated) fails that
+ * request.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "config.h"
+#include "parent/blk-file.h"
+
+struct file_conf {
+	struct vd_blk_args blk;
+	char *image;
+	unsigned int engine;
+};
+
+static struct vd_file *to_file(struct vd_blk *blk)
+{
+	return container_of(blk, struct vd_file, blk);
+}
+
+int vd_file_write_flags(const struct vd_file *f)
+{
+	return f->blk.writethrough ? RWF_DSYNC : 0;
+}
+
+int vd_file_advance(struct vd_blk_req *req, int64_t res)
+{
+	if (res == -EINTR || res == -EAGAIN)
+		return 0;
+	if (res < 0)
+		return (int)res;
+	if (req->op == VD_BLK_FLUSH)
+		return 1;
+	if (!res)	/* a read behind the end: the file is shorter than it was */
+		return -EIO;
+	req->done += (uint64_t)res;
+	while (req->niov && (uint64_t)res >= req->iov->len) {
+		res -= (int64_t)req->iov->len;
+		req->iov++;
+		req->niov--;
+	}
+	if (res) {
+		req->iov->base += res;
+		req->iov->len -= (size_t)res;
+	}
+	return req->done == req->len;
+}
+
+void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
+{
+	static const char *const what[] = { "read", "write", "flush" };
+	struct vd_file *f = fe->f;
+	unsigned int missed;
+
+	if (vd_unlikely(err)) {
+		if (req->op == VD_BLK_FLUSH)
+			__atomic_store_n(&f->sync_failed, true, __ATOMIC_RELAXED);
+		if (vd_ratelimit_ok(&fe->log, &missed))
+			vd_log_warn(vd_ctx_log(f->blk.sd.u), f->blk.sd.name,
+				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", f->path,
+				    what[req->op], (unsigned long long)req->len,
+				    (unsigned long long)req->off, strerror(-err), missed);
+	}
+	vd_blk_done(req, err == -EOPNOTSUPP ? -EIO : err);
+}
+
+/* Read what is in the page cache. Return: true if that was all of it. */
+static bool read_cached(struct vd_file *f, struct vd_blk_req *req)
+{
+	ssize_t n = preadv2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off,
+			    RWF_NOWAIT);
+
+	if (n > 0)
+		return vd_file_advance(req, n) == 1;
+	if (n < 0 && errno == EOPNOTSUPP)
+		__atomic_store_n(&f->nowait, false, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void file_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
+			unsigned int n)
+{
+	struct vd_file_engine *fe = container_of(vd_worker_engine(w), struct vd_file_engine, e);
+	struct vd_file *f = to_file(blk);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct vd_blk_req *req = reqs[i];
+
+		if (req->op == VD_BLK_FLUSH && __atomic_load_n(&f->sync_failed, __ATOMIC_RELAXED))
+			vd_blk_done(req, -EIO);
+		else if (req->op != VD_BLK_FLUSH && !req->len)
+			vd_blk_done(req, 0);
+		else if (req->op == VD_BLK_READ && __atomic_load_n(&f->nowait, __ATOMIC_RELAXED) &&
+			 read_cached(f, req))
+			vd_blk_done(req, 0);
+		else
+			fe->queue(fe, req);
+	}
+}
+
+#if !HAVE_LIBURING
+int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe)
+{
+	(void)w;
+	(void)ret_fe;
+	return vd_err(-ENOSYS, "%s: built without io_uring", f->blk.sd.name);
+}
+#endif
+
+static int file_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_engine **ret_engine)
+{
+	struct vd_file *f = to_file(blk);
+	struct vd_file_engine *fe = NULL;
+	int r = -ENOSYS;
+
+	if (f->kind != VD_FILE_THREADS) {
+		r = vd_file_uring_create(f, w, &fe);
+		if (r && f->kind == VD_FILE_IO_URING)
+			return r;
+		if (r) {
+			vd_log_info(vd_ctx_log(blk->sd.u), NULL, "%s; threads instead", vd_err_text());
+			f->kind = VD_FILE_THREADS;
+		}
+	}
+	if (r)
+		r = vd_file_threads_create(f, w, &fe);
+	if (r)
+		return r;
+	*ret_engine = &fe->e;
+	return 0;
+}
+
+static void file_reset(struct vd_blk *blk)
+{
+	__atomic_store_n(&to_file(blk)->sync_failed, false, __ATOMIC_RELAXED);
+}
+
+static void file_free(struct vd_file *f)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	/* Not left to close: the kernel may hold the file for an io_uring that is ending. */
+	if (f->fd >= 0)
+		fcntl(f->fd, F_OFD_SETLK, &fl);
+	vd_close(&f->fd);
+	free(f->path);
+	free(f);
+}
+
+static void file_destroy(struct vd_blk *blk)
+{
+	file_free(to_file(blk));
+}
+
+static const struct vd_blk_ops file_ops = {
+	.submit = file_submit,
+	.worker_start = file_worker_start,
+	.reset = file_reset,
+	.destroy = file_destroy,
+};
+
+/* Regular file or block device; nothing else is opened, which alone can have effects. */
+static int check_type(const char *name, const char *path, mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return vd_err(-EISDIR, "%s: image %s is a directory", name, path);
+	if (!S_ISREG(mode) && !S_ISBLK(mode))
+		return vd_err(-EINVAL, "%s: image %s is neither a file nor a block device", name,
+			      path);
+	return 0;
+}
+
+static int open_image(const char *name, const char *path, bool readonly)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (readonly ? O_RDONLY : O_RDWR);
+	struct stat st;
+	int fd, r;
+
+	if (stat(path, &st))
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	r = check_type(name, path, st.st_mode);
+	if (r)
+		return r;
+	if (S_ISBLK(st.st_mode) && !readonly)
+		flags |= O_EXCL;	/* not one that is mounted */
+	fd = open(path, flags);
+	if (fd < 0 && !readonly && (errno == EACCES || errno == EROFS || errno == EPERM))
+		return vd_err(-errno, "%s: image %s: %m; readonly=on needs no right to write", name,
+			      path);
+	if (fd < 0)
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	/* Opened without waiting, so that a FIFO put in its place could not hold us. */
+	r = fstat(fd, &st) ? vd_err(-errno, "%s: image %s: %m", name, path) :
+			     check_type(name, path, st.st_mode);
+	if (!r)
+		r = vd_set_nonblock(fd, false);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* One who writes, or any who read. */
+static int lock_image(const char *name, const char *path, int fd, bool readonly)
+{
+	struct flock fl = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (!fcntl(fd, F_OFD_SETLK, &fl))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return vd_err(-EBUSY, "%s: image %s is in use by another", name, path);
+	return vd_err(-errno, "%s: lock image %s: %m", name, path);
+}
+
+static int measure(const char *name, const char *path, int fd, struct vd_blk_conf *bc)
+{
+	unsigned int phys = 0;
+	struct stat st;
+	uint64_t size;
+
+	if (fstat(fd, &st))
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	size = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(fd, BLKGETSIZE64, &size))
+			return vd_err(-errno, "%s: size of %s: %m", name, path);
+		if (ioctl(fd, BLKPBSZGET, &phys))
+			phys = 0;
+	} else {
+		phys = (unsigned int)st.st_blksize;
+	}
+	if (!size)
+		return vd_err(-EINVAL, "%s: image %s is empty", name, path);
+	if (size % VD_BLK_SECTOR)
+		return vd_err(-EINVAL, "%s: image %s has %llu bytes, not a multiple of %u", name, path,
+			      (unsigned long long)size, VD_BLK_SECTOR);
+	bc->capacity_sectors = size / VD_BLK_SECTOR;
+	/* A hint; what is not one (a stripe, a huge page) is left out. */
+	if (phys >= VD_BLK_SECTOR && phys <= 65536 && !(phys & (phys - 1)))
+		bc->phys_block_size = phys;
+	return 0;
+}
+
+static int file_add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev)
+{
+	const struct file_conf *c = conf;
+	struct vd_blk_conf bc = { .flush = true };
+	struct vd_file *f;
+	int r;
+
+	r = vd_blk_args(&c->blk, name, &bc);
+	if (r)
+		return r;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return vd_err(-ENOMEM, "%s: no memory", name);
+	f->fd = -1;
+	f->kind = (enum vd_file_engine_kind)c->engine;
+	f->nowait = true;
+	f->path = strdup(c->image);
+	if (!f->path) {
+		r = vd_err(-ENOMEM, "%s: no memory", name);
+		goto err_free;
+	}
+	r = f->fd = open_image(name, f->path, bc.readonly);
+	if (r < 0)
+		goto err_free;
+	r = lock_image(name, f->path, f->fd, bc.readonly);
+	if (r)
+		goto err_free;
+	r = measure(name, f->path, f->fd, &bc);
+	if (r)
+		goto err_free;
+	r = vd_blk_init(&f->blk, u, &file_ops, &bc);
+	if (r)
+		goto err_free;
+	*ret_dev = &f->blk.sd.dev;
+	return 0;
+
+err_free:
+	file_free(f);
+	return r;
+}
+
+static const char *const engines[] = { "auto", "io_uring", "threads", NULL };
+
+static const struct uvdpa_opt file_opts[] = {
+	{ .key = "image", .type = UVDPA_OPT_STRING, .required = true,
+	  .offset = offsetof(struct file_conf, image), .help = "raw image file or block device" },
+	VD_BLK_OPTS(struct file_conf, blk, NULL),
+	{ .key = "engine", .type = UVDPA_OPT_ENUM, .offset = offsetof(struct file_conf, engine),
+	  .choices = engines, .def = "auto", .help = "how to read and write; auto: io_uring if there is one" },
+	{ 0 },
+};
+
+static const uint32_t file_ids[] = { VIRTIO_ID_BLOCK, 0 };
+
+extern const struct uvdpa_parent vd_parent_blk;
+const struct uvdpa_parent vd_parent_blk = {
+	.name = "blk",
+	.help = "a raw image file or a block device",
+	.device_ids = file_ids,
+	.features = VD_BLK_FEATURES & ~(1ull << VIRTIO_BLK_F_SIZE_MAX),
+	.max_vqs = VD_BLK_QUEUES_MAX,
+	.opts = file_opts,
+	.conf_size = sizeof(struct file_conf),
+	.add = file_add,
+};
