@@ -21,8 +21,9 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 {
 	if (argc > 1)
 		return words_count(argc, 1, "driver help [ DRIVER ]");
-	if (argc)
-		return local_options(cmd, "driver.show", words_param("name", argv[0]));
+	if (argc || cmd->json)
+		return local_options(cmd, "driver.show",
+				     words_param("name", argc ? argv[0] : NULL));
 	fputs("Usage: uvdpa driver show [ DRIVER ]\n"
 	      "       uvdpa driver help DRIVER          its options\n",
 	      stdout);

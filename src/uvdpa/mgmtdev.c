@@ -21,8 +21,9 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 {
 	if (argc > 1)
 		return words_count(argc, 1, "mgmtdev help [ MGMTDEV ]");
-	if (argc)
-		return local_options(cmd, "mgmtdev.show", words_param("name", argv[0]));
+	if (argc || cmd->json)
+		return local_options(cmd, "mgmtdev.show",
+				     words_param("name", argc ? argv[0] : NULL));
 	fputs("Usage: uvdpa mgmtdev show [ MGMTDEV ]\n"
 	      "       uvdpa mgmtdev help MGMTDEV          its options\n",
 	      stdout);
