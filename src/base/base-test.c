@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/bell.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/loop.h"
@@ -41,6 +42,43 @@ static void drain_never_blocks(void **state)
 	assert_true(vd_eventfd_drain(fd));
 	assert_false(vd_eventfd_drain(fd));
 	alarm(0);
+	close(fd);
+}
+
+/* A peer fills the counter of an eventfd that blocks; the bell must not wait for it. */
+static void bell_never_blocks(void **state)
+{
+	struct vd_bell bell;
+	int fd = eventfd(0, 0), p[2];
+	uint64_t n = UINT64_MAX - 1;
+	char page[4096] = { 0 };
+
+	(void)state;
+	vd_bell_init(&bell);
+	assert_int_not_equal(bell.ctx, 0);
+	alarm(5);
+	vd_bell_ring(&bell, fd);
+	vd_bell_ring(&bell, fd);
+	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, 2);
+	n = UINT64_MAX - 1;
+	assert_int_equal(write(fd, &n, sizeof(n)), sizeof(n));
+	for (int i = 0; i < 10; i++)
+		vd_bell_ring(&bell, fd);
+	assert_true(vd_eventfd_drain(fd));
+
+	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
+	vd_bell_ring(&bell, p[1]);
+	assert_int_equal(read(p[0], &n, sizeof(n)), sizeof(n));
+	while (write(p[1], page, sizeof(page)) > 0)
+		;
+	assert_int_equal(vd_set_nonblock(p[1], false), 0);
+	vd_bell_ring(&bell, p[1]);
+	vd_bell_ring(&bell, -1);
+	alarm(0);
+	vd_bell_fini(&bell);
+	close(p[0]);
+	close(p[1]);
 	close(fd);
 }
 
@@ -173,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(err_keeps_errno_and_text),
 		cmocka_unit_test(drain_never_blocks),
+		cmocka_unit_test(bell_never_blocks),
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 	};
