@@ -114,7 +114,7 @@ struct uvdpa_dev_ops {
 	int (*set_vq)(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);
 
 	/* The eventfd behind vq->call is another one now; @call is the same number, or the first
-	 * or no descriptor. A software device writes it once, a proxy passes it on. */
+	 * or no descriptor. A proxy passes it on; the gate has written to it once already. */
 	int (*set_call)(struct uvdpa_dev *dev, unsigned int idx, int call);
 
 	/* Run. Only between DRIVER_OK and reset. Return: 0; -EBADMSG: the rings are not in mapped

@@ -290,26 +290,33 @@ int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 	return -EINPROGRESS;
 }
 
+void vd_bind_bury(struct vd_dev *d)
+{
+	d->bind.gone = true;
+	d->to_tell = d->to_driver = 0;
+	vd_post_del(&d->u->loop, &d->tell_post);
+	vd_list_del(&d->node);
+	if (vd_gate_quiet(d) && !d->gate.reset.pending)
+		vd_dev_free(d);
+	else
+		vd_list_add(&d->u->dying, &d->node);
+}
+
 static void remove_dev(struct vd_dev *d)
 {
 	struct uvdpa *u = d->u;
 	struct uvdpa_wait *w = d->bind.del_w;
 
-	d->bind.gone = true;
+	d->bind.gone = true;	/* to those who are told, too */
 	d->bind.del_w = NULL;
 	if (d->told & 1u << UVDPA_DEV_ADDED)
 		vd_dev_raise(d, UVDPA_DEV_REMOVED);
 	else
 		d->to_tell = 0;
-	vd_list_del(&d->node);
-	vd_list_add(&u->dying, &d->node);
+	vd_list_del(&d->node);	/* its name is free */
 	vd_dev_tell(d);
-	vd_post_del(&u->loop, &d->tell_post);
 	vd_log_info(&u->log, d->name, "removed");
-	if (vd_gate_quiet(d) && !d->gate.reset.pending) {
-		vd_list_del(&d->node);
-		vd_dev_free(d);
-	}
+	vd_bind_bury(d);
 	vd_wait_end(u, w, 0);
 }
 

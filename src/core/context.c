@@ -55,6 +55,7 @@ int uvdpa_create(struct uvdpa **ret_u)
 	r = u->nowhere = vd_eventfd();
 	if (r < 0)
 		goto err_fini_loop;
+	vd_bell_init(&u->bell);
 	r = register_all(u);
 	if (r)
 		goto err_close;
@@ -64,6 +65,7 @@ int uvdpa_create(struct uvdpa **ret_u)
 err_close:
 	free(u->parents);
 	free(u->drivers);
+	vd_bell_fini(&u->bell);
 	vd_close(&u->nowhere);
 err_fini_loop:
 	vd_loop_fini(&u->loop);
@@ -100,6 +102,7 @@ void uvdpa_destroy(struct uvdpa *u)
 	}
 	free(u->parents);
 	free(u->drivers);
+	vd_bell_fini(&u->bell);
 	vd_close(&u->nowhere);
 	vd_loop_fini(&u->loop);
 	vd_log_fini(&u->log);

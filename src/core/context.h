@@ -3,6 +3,7 @@
 #ifndef VD_CORE_CONTEXT_H
 #define VD_CORE_CONTEXT_H
 
+#include "base/bell.h"
 #include "core/core.h"
 
 struct vd_dev;
@@ -23,6 +24,7 @@ struct uvdpa {
 	struct vd_list ended;		/* struct uvdpa_wait, to be told */
 	struct vd_post ended_post;
 	int nowhere;			/* an eventfd that nobody reads */
+	struct vd_bell bell;
 };
 
 const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name);

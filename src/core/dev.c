@@ -294,8 +294,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
 	driver_conf = NULL;
 	if (r && r != -EINPROGRESS) {
 		/* Nobody has heard of it yet. */
-		vd_list_del(&d->node);
-		vd_dev_free(d);
+		vd_bind_bury(d);
 		return r;
 	}
 	*ret_dev = d->dev;
@@ -363,7 +362,10 @@ struct uvdpa_dev *uvdpa_dev_next(const struct uvdpa *u, const struct uvdpa_dev *
 {
 	struct vd_list *next = prev ? prev->core->node.next : u->devs.next;
 
-	return next == &u->devs ? NULL : container_of(next, struct vd_dev, node)->dev;
+	/* One that is being told as removed is in no list. */
+	if (next == &u->devs || (prev && next == &prev->core->node))
+		return NULL;
+	return container_of(next, struct vd_dev, node)->dev;
 }
 
 const char *uvdpa_dev_name(const struct uvdpa_dev *dev)

@@ -146,7 +146,6 @@ bool vd_gate_vq_should_run(const struct vd_dev *d, const struct vd_gate_vq *q);
 int vd_gate_vq_start(struct vd_dev *d, unsigned int idx);
 /* The parent says it is quiet. */
 void vd_gate_vq_stopped(struct vd_dev *d, unsigned int idx);
-void vd_gate_vq_signal_err(struct vd_gate_vq *q);
 /* A worker may sit in a write to an eventfd that a peer filled; let it go on. */
 void vd_gate_vq_unblock(struct vd_dev *d);
 
@@ -168,6 +167,8 @@ int vd_bind_begin(struct vd_dev *d, const struct uvdpa_driver *driver, void *con
 		  struct uvdpa_wait *w);
 /* It is ready for the first time, or (@err) never will be. */
 void vd_bind_ready(struct vd_dev *d, int err);
+/* Nobody has it any more: free it, now or when its last request is home. In no list, or in one. */
+void vd_bind_bury(struct vd_dev *d);
 /* The reset that nobody waited for any more has come to its end. */
 void vd_bind_home(struct vd_dev *d);
 

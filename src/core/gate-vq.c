@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,22 +20,22 @@
 #include "core/dev.h"
 
 /*
- * Add one, from the control thread. The counter belongs to a peer as well, who may have filled it
- * and made it blocking; such a peer is told nothing.
+ * A descriptor of our own for what a driver gave. Of a pipe it has flags of its own too, so nobody
+ * can make it block; an eventfd cannot be opened again.
  */
-static void signal_peer(int fd)
+static int take_fd(int fd, int flags)
 {
-	struct pollfd p = { fd, POLLOUT, 0 };
+	char path[32];
+	struct stat st;
+	int own;
 
-	if (fd < 0 || vd_set_nonblock(fd, true))
-		return;
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		vd_eventfd_signal(fd);
-}
-
-void vd_gate_vq_signal_err(struct vd_gate_vq *q)
-{
-	signal_peer(q->err_fd);
+	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		own = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+		if (own >= 0)
+			return own;
+	}
+	return vd_dup(fd);
 }
 
 void vd_gate_vq_init(struct vd_gate_vq *q, const struct uvdpa_dev_info *info)
@@ -200,7 +202,7 @@ static int kick_set(struct vd_dev *d, unsigned int idx, int fd, bool poll_ring)
 	if (r)
 		return r;
 	if (fd >= 0) {
-		r = dup = vd_dup(fd);
+		r = dup = take_fd(fd, O_RDONLY);
 		if (r < 0)
 			return r;
 	}
@@ -208,28 +210,44 @@ static int kick_set(struct vd_dev *d, unsigned int idx, int fd, bool poll_ring)
 	return 0;
 }
 
+/* Put @fd, or nothing (-1), behind the number that the device may be writing to right now. */
+static int call_put(struct vd_dev *d, struct vd_gate_vq *q, int fd)
+{
+	int own = -1, r = 0;
+
+	if (fd < 0 && !q->running) {
+		vd_close(&q->call_slot);
+		return 0;
+	}
+	if (fd >= 0) {
+		r = own = take_fd(fd, O_WRONLY);
+		if (r < 0)
+			return r;
+	}
+	if (q->call_slot < 0) {
+		q->call_slot = own;
+		return 0;
+	}
+	/* By syscall(): ThreadSanitizer takes dup3() for the end of the number's use. */
+	if (syscall(SYS_dup3, own < 0 ? d->u->nowhere : own, q->call_slot, O_CLOEXEC) < 0)
+		r = vd_err(-errno, "%s: call: %m", d->name);
+	vd_close(&own);
+	return r < 0 ? r : 0;
+}
+
 static int call_set(struct vd_dev *d, unsigned int idx, int fd)
 {
 	struct vd_gate_vq *q = &d->gate.vqs[idx];
-	int behind = fd >= 0 ? fd : d->u->nowhere, r = check_fd(d, idx, "call", fd);
+	int r = check_fd(d, idx, "call", fd);
 
 	if (r || (fd < 0 && q->vq.call < 0))
 		return r;
-	if (q->call_slot < 0) {
-		r = vd_dup(fd);
-		if (r < 0)
-			return r;
-		q->call_slot = r;
-	} else if (!q->running && fd < 0) {
-		vd_close(&q->call_slot);
-	} else if (syscall(SYS_dup3, behind, q->call_slot, O_CLOEXEC) < 0) {
-		/* By syscall(): ThreadSanitizer takes dup3() for the end of the number's use. */
-		return vd_err(-errno, "%s: queue %u: call: %m", d->name, idx);
-	}
+	r = call_put(d, q, fd);
+	if (r)
+		return r;
 	q->vq.call = fd >= 0 ? q->call_slot : -1;
 	/* What the device completed may have been told to the eventfd that is gone. */
-	if (fd >= 0)
-		signal_peer(q->call_slot);
+	vd_bell_ring(&d->u->bell, q->vq.call);
 	if (!q->running)
 		return 0;
 	vd_trace(&d->u->log, d->name, "set_call %u", idx);
@@ -260,7 +278,7 @@ int uvdpa_dev_set_vq_err(struct uvdpa_dev *dev, unsigned int idx, int fd)
 	if (r)
 		return r;
 	if (fd >= 0) {
-		r = dup = vd_dup(fd);
+		r = dup = take_fd(fd, O_WRONLY);
 		if (r < 0)
 			return r;
 	}

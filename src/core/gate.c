@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "core/dev.h"
@@ -178,7 +179,7 @@ static void end_ops(struct vd_dev *d)
 }
 
 /* A queue that the driver may not use any more, for a reason that is not its wish. */
-static void break_queue(struct vd_dev *d, unsigned int idx, int err)
+static void break_queue(struct vd_dev *d, unsigned int idx, const char *why)
 {
 	struct vd_gate_vq *q = &d->gate.vqs[idx];
 	unsigned int missed;
@@ -187,10 +188,9 @@ static void break_queue(struct vd_dev *d, unsigned int idx, int err)
 		return;
 	q->broken = true;
 	if (vd_ratelimit_ok(&d->gate.broken_log, &missed))
-		vd_log_warn(&d->u->log, d->name, "queue %u: broken: %s (error %d)", idx,
-			    vd_err_text(), -err);
+		vd_log_warn(&d->u->log, d->name, "queue %u: broken: %s", idx, why);
 	d->gate.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	vd_gate_vq_signal_err(q);
+	vd_bell_ring(&d->u->bell, q->err_fd);
 	vd_dev_raise(d, UVDPA_DEV_STATUS);
 	vd_dev_raise_driver(d, UVDPA_DEV_STATUS);
 }
@@ -206,7 +206,7 @@ static void start_queues(struct vd_dev *d)
 			continue;
 		r = vd_gate_vq_start(d, i);
 		if (r)
-			break_queue(d, i, r);
+			break_queue(d, i, vd_err_text());
 	}
 }
 
@@ -577,7 +577,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev)
 
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err)
 {
-	break_queue(dev->core, idx, err);
+	/* The sentence, if there is one, is the data thread's. */
+	break_queue(dev->core, idx, strerror(-err));
 	vd_gate_settle(dev->core);
 }
 
@@ -605,10 +606,9 @@ int vd_gate_replay(struct vd_dev *d)
 		if (g->status & VIRTIO_CONFIG_S_DRIVER_OK)
 			r = ops->set_status(d->dev, g->status & ~DEVICE_BITS);
 	}
-	if (r) {
-		g->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-		vd_dev_raise(d, UVDPA_DEV_STATUS);
-		vd_dev_raise_driver(d, UVDPA_DEV_STATUS);
-	}
+	/* Nothing runs on what is there by half. */
+	for (unsigned int i = 0; r && i < g->nvqs; i++)
+		if (g->vqs[i].enabled)
+			break_queue(d, i, vd_err_text());
 	return r;
 }
