@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conformance.h - what every parent's devices must do, tested through the gate
+ *
+ *	main.c		runs every case on every row of the parents' table
+ *	fixture.c	how a device of each parent is made; a parent that is not there fails
+ *	rig.c		one device in a driver's hands: memory, queues, waiting
+ *	generic.c	cases for devices of any type
+ *	block.c		cases for block devices, and what generic.c needs to try one
+ *
+ * A device type that is not known here yet needs one more file as block.c. A case that fails
+ * leaves by longjmp; its context is destroyed and the next case has a new one. So each case is a
+ * leak check as well: no descriptor may be left.
+ */
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+#include <stdbool.h>
+#include <uvdpa/driver.h>
+
+#include "virtq/virtq.h"
+
+#define CF_F(bit) (1ull << (bit))
+#define CF_QUEUES 4u			/* of a device, that are used at most */
+
+/* The memory: two mappings that touch in the device's view, and do not in the file. */
+#define CF_RINGS_IOVA 0x100000u
+#define CF_RINGS_LEN 0x100000u
+#define CF_DATA_IOVA 0x200000u		/* CF_RINGS_IOVA + CF_RINGS_LEN */
+#define CF_DATA_LEN 0x400000u
+#define CF_DATA_OFFSET 0x300000u
+#define CF_FILE_LEN (CF_DATA_OFFSET + CF_DATA_LEN)
+#define CF_TAIL 0x8000u			/* of the rings' mapping: in nobody's ring */
+
+struct cf;
+
+/* ---- fixtures ---------------------------------------------------------------------------------- */
+
+#define CF_ATTRS 8
+
+/* How to make a device, for one case. */
+struct cf_fixture {
+	char dir[64];			/* for its files; removed afterwards */
+	char path[96];
+	struct uvdpa_attr attrs[CF_ATTRS];
+	unsigned int nattrs;
+	const struct cf_variant *variant;
+	struct cf_server *server;
+};
+
+struct cf_variant {
+	const char *parent;
+	const char *name;		/* what is special; "" for nothing */
+	bool readonly;
+	void (*open)(struct cf_fixture *f);
+	void (*close)(struct cf_fixture *f);	/* or NULL */
+};
+
+extern const struct cf_variant cf_variants[];
+extern const unsigned int cf_nvariants;
+
+void cf_fixture_open(struct cf_fixture *f, const struct cf_variant *v);
+void cf_fixture_close(struct cf_fixture *f);
+
+/* ---- the rig ----------------------------------------------------------------------------------- */
+
+/* Ring features and size of one walk. */
+struct cf_mode {
+	uint64_t ring;			/* of INDIRECT_DESC, EVENT_IDX, IN_ORDER, RING_PACKED */
+	uint16_t num;
+};
+
+struct cf_queue {
+	struct cf *c;
+	unsigned int idx;
+	uint16_t num;
+	struct vd_virtq_drv *drv;	/* NULL: not started */
+	struct vd_vring_layout layout;
+	uint8_t *ring;
+	uint64_t ring_iova, data_iova;	/* a share of the memory each */
+	uint32_t data_len;
+	int kick, call;
+	void *io;			/* of the type's file; freed by the rig */
+};
+
+struct cf {
+	struct cf_fixture f;
+	const struct cf_type *type;
+	struct uvdpa *u;
+	struct uvdpa_dev *dev;
+	const struct uvdpa_dev_info *info;
+	struct cf_mode mode;
+	uint64_t features;		/* negotiated */
+	int memfd;
+	uint8_t *mem;
+	unsigned int nq;		/* used */
+	struct cf_queue q[CF_QUEUES];
+	struct uvdpa_wait w;
+	void *model;			/* of the type's file; freed by the rig */
+	unsigned int changed[UVDPA_DEV_REMOVED + 1];
+};
+
+void cf_open(struct cf *c, const struct cf_variant *v);
+void cf_close(struct cf *c);
+
+_Noreturn void cf_fail(const char *file, int line, const char *fmt, ...) vd_printf(3, 4);
+#define cf_check(cond) ((cond) ? (void)0 : cf_fail(__FILE__, __LINE__, "%s", #cond))
+#define cf_is(a, b)                                                                             \
+	do {                                                                                    \
+		long long a_ = (long long)(a), b_ = (long long)(b);                             \
+		if (a_ != b_)                                                                   \
+			cf_fail(__FILE__, __LINE__, "%s is %lld, not %lld (%s)", #a, a_, b_,    \
+				uvdpa_error());                                                 \
+	} while (0)
+/* What returned 0 or -EINPROGRESS with c->w has succeeded. */
+#define cf_ok(c, call) cf_is(cf_ended(c, call), 0)
+
+/* The end of an operation that was given &c->w. */
+int cf_ended(struct cf *c, int r);
+/* A turn of the loop, at most @ms. */
+void cf_turn(struct cf *c, int ms);
+#define cf_until(c, cond)                                                                       \
+	do {                                                                                    \
+		uint64_t due_ = cf_now_ms() + 10000;                                            \
+		while (!(cond)) {                                                               \
+			if (cf_now_ms() > due_)                                                 \
+				cf_fail(__FILE__, __LINE__, "never: %s", #cond);                \
+			cf_turn(c, 5);                                                          \
+		}                                                                               \
+	} while (0)
+uint64_t cf_now_ms(void);
+unsigned int cf_open_fds(void);
+
+void *cf_at(struct cf *c, uint64_t iova);
+void cf_map(struct cf *c);
+
+/* Status up to FEATURES_OK, queues set and enabled, DRIVER_OK; all as @m says. */
+void cf_start(struct cf *c, const struct cf_mode *m);
+/* The parts of it. */
+void cf_negotiate(struct cf *c, const struct cf_mode *m);
+void cf_queue_init(struct cf *c, unsigned int idx);	/* new rings */
+void cf_queue_set(struct cf_queue *q, struct uvdpa_vq_state state);
+void cf_reset(struct cf *c);
+bool cf_offered(const struct cf *c, const struct cf_mode *m);
+
+void cf_publish(struct cf_queue *q);
+/* Wait for requests by notification. Return: how many, at least 1. */
+unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max);
+
+/* ---- types and cases ---------------------------------------------------------------------------- */
+
+struct cf_case {
+	const char *name;
+	/* Once for each mode; with NULL modes once, and c->mode is the default. */
+	void (*run)(struct cf *c);
+	enum { CF_ONCE, CF_LAYOUTS, CF_MODES } over;
+};
+
+struct cf_type {
+	uint32_t device_id;
+	const struct cf_case *cases;	/* ends with a NULL name */
+	/* One small operation of the device works, on this queue. */
+	void (*ping)(struct cf_queue *q);
+	/* Many at once, begun and not waited for; and the end of all of them. */
+	void (*begin)(struct cf_queue *q);
+	void (*end)(struct cf_queue *q);
+};
+
+extern const struct cf_case cf_generic[];
+extern const struct cf_type cf_block;
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fixture.c - how a device of each parent is made, for the length of one case
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conformance.h"
+
+static void attr(struct cf_fixture *f, const char *key, const char *value)
+{
+	cf_check(f->nattrs < CF_ATTRS);
+	f->attrs[f->nattrs++] = (struct uvdpa_attr){ key, value };
+}
+
+/* ---- block devices of ours ------------------------------------------------------------------------ */
+
+static void block(struct cf_fixture *f)
+{
+	attr(f, "queues", "4");
+	attr(f, "queue_size", "512");
+	attr(f, "workers", "2");
+}
+
+static void sim_blk(struct cf_fixture *f)
+{
+	block(f);
+	attr(f, "capacity", "4M");
+}
+
+static void sim_blk_polling(struct cf_fixture *f)
+{
+	sim_blk(f);
+	attr(f, "poll_us", "50");
+}
+
+static void sim_blk_readonly(struct cf_fixture *f)
+{
+	sim_blk(f);
+	attr(f, "readonly", "on");
+}
+
+static void image(struct cf_fixture *f)
+{
+	int fd = open(f->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	cf_check(fd >= 0);
+	cf_is(ftruncate(fd, 4 << 20), 0);
+	close(fd);
+	block(f);
+	attr(f, "image", f->path);
+}
+
+static void image_uring(struct cf_fixture *f)
+{
+	image(f);
+	attr(f, "engine", "io_uring");
+}
+
+static void image_threads(struct cf_fixture *f)
+{
+	image(f);
+	attr(f, "engine", "threads");
+}
+
+/* ---- somebody else's: a second context, in a thread of its own, serves a device -------------------- */
+
+struct cf_server {
+	pthread_t thread;
+	pthread_barrier_t up;
+	const char *path;
+	int stop[2];			/* a pipe: the thread ends when it is closed */
+	int err;
+	char error[256];
+};
+
+static void *serve(void *arg)
+{
+	struct uvdpa_attr attrs[] = { { "capacity", "4M" }, { "queues", "4" },
+				      { "queue_size", "512" } };
+	struct uvdpa_attr socket = { "socket", NULL };
+	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "served", .mgmtdev = "sim-blk",
+				    .attrs = attrs, .nattrs = 3, .driver = "vhost-user",
+				    .driver_attrs = &socket, .ndriver_attrs = 1 };
+	struct cf_server *s = arg;
+	struct uvdpa_wait w = { 0 };
+	struct uvdpa_dev *dev;
+	struct uvdpa *u = NULL;
+	char byte;
+
+	socket.value = s->path;
+	s->err = uvdpa_create(&u);
+	if (!s->err)
+		s->err = uvdpa_await(u, &w, uvdpa_dev_add(u, &o, &dev, &w));
+	if (s->err)
+		snprintf(s->error, sizeof(s->error), "%s", uvdpa_error());
+	pthread_barrier_wait(&s->up);
+	while (!s->err && read(s->stop[0], &byte, 1) < 0)
+		uvdpa_dispatch(u, 20);
+	uvdpa_destroy(u);
+	return NULL;
+}
+
+static void served(struct cf_fixture *f)
+{
+	struct cf_server *s = calloc(1, sizeof(*s));
+
+	cf_check(s);
+	s->path = f->path;
+	cf_is(pipe2(s->stop, O_CLOEXEC | O_NONBLOCK), 0);
+	pthread_barrier_init(&s->up, NULL, 2);
+	cf_is(pthread_create(&s->thread, NULL, serve, s), 0);
+	f->server = s;
+	pthread_barrier_wait(&s->up);
+	if (s->err)
+		cf_fail(__FILE__, __LINE__, "server: %s", s->error);
+	attr(f, "socket", f->path);
+	attr(f, "queue_size", "512");
+}
+
+static void served_close(struct cf_fixture *f)
+{
+	struct cf_server *s = f->server;
+
+	if (!s)
+		return;
+	close(s->stop[1]);
+	pthread_join(s->thread, NULL);
+	close(s->stop[0]);
+	pthread_barrier_destroy(&s->up);
+	free(s);
+	f->server = NULL;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------- */
+
+const struct cf_variant cf_variants[] = {
+	{ "sim-blk", "", false, sim_blk, NULL },
+	{ "sim-blk", "polling", false, sim_blk_polling, NULL },
+	{ "sim-blk", "readonly", true, sim_blk_readonly, NULL },
+	{ "blk", "io_uring", false, image_uring, NULL },
+	{ "blk", "threads", false, image_threads, NULL },
+	{ "vhost-user", "", false, served, served_close },
+};
+const unsigned int cf_nvariants = VD_ARRAY_SIZE(cf_variants);
+
+void cf_fixture_open(struct cf_fixture *f, const struct cf_variant *v)
+{
+	*f = (struct cf_fixture){ .variant = v, .dir = "/tmp/uvdpa-conformance-XXXXXX" };
+	if (!mkdtemp(f->dir)) {
+		*f->dir = '\0';
+		cf_fail(__FILE__, __LINE__, "directory in /tmp: %s", strerror(errno));
+	}
+	snprintf(f->path, sizeof(f->path), "%s/file", f->dir);
+	v->open(f);
+}
+
+void cf_fixture_close(struct cf_fixture *f)
+{
+	if (f->variant && f->variant->close)
+		f->variant->close(f);
+	if (*f->dir) {
+		unlink(f->path);
+		rmdir(f->dir);
+	}
+	*f->dir = '\0';
+	f->variant = NULL;
+}
