@@ -181,7 +181,10 @@ static void tell_ended(struct vd_post *p)
 		memset(w->reserved, 0, sizeof(w->reserved));
 		if (err)
 			vd_err(err, "%s", text ? text : strerror(-err));
-		free(text);
+		if (w == u->awaited)
+			u->awaited_text = text;
+		else
+			free(text);
 		w->pending = false;	/* from here on it is the caller's again */
 		if (w->done)
 			w->done(w, err);
@@ -192,10 +195,16 @@ int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r)
 {
 	if (r != -EINPROGRESS)
 		return r;
-	while (w->pending) {
+	u->awaited = w;
+	while (w->pending && (r >= 0 || r == -EINPROGRESS || r == -EINTR))
 		r = uvdpa_dispatch(u, -1);
-		if (r < 0 && r != -EINTR)
-			return r;
-	}
+	u->awaited = NULL;
+	if (w->pending)
+		return r;
+	/* What came after it in the same turn may have failed as well. */
+	if (w->err && u->awaited_text)
+		vd_err(w->err, "%s", u->awaited_text);
+	free(u->awaited_text);
+	u->awaited_text = NULL;
 	return w->err;
 }

@@ -23,6 +23,8 @@ struct uvdpa {
 	struct vd_watch_iter *iters;	/* walks over watches that are under way */
 	struct vd_list ended;		/* struct uvdpa_wait, to be told */
 	struct vd_post ended_post;
+	struct uvdpa_wait *awaited;	/* by uvdpa_await(), which wants its sentence: */
+	char *awaited_text;		/* ours, or NULL */
 	int nowhere;			/* an eventfd that nobody reads */
 	struct vd_bell bell;
 };
