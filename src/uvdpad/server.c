@@ -40,6 +40,7 @@ struct client {
 	struct buf in, out;
 	size_t scanned;     /* bytes of in that hold no newline */
 	uint64_t active_ns; /* of the last request or byte that was taken */
+	bool skip;          /* a line was too long: wait for its end */
 	bool eof;           /* read no more; close when all is answered */
 };
 
@@ -117,16 +118,22 @@ static void client_close(struct client *c)
 		vd_fd_mod(&s->listen, EPOLLIN);
 }
 
+/* Lines may be there that were not handled while it was busy. */
+static bool client_pending(const struct client *c)
+{
+	return c->scanned < c->in.len && !c->s->stopping;
+}
+
 /* What it is watched for follows from its state. Return: false if it is of no use any more. */
 static bool client_rearm(struct client *c)
 {
 	uint32_t events = 0;
 
-	if (c->out.len)
+	if (c->out.len || (client_pending(c) && !client_busy(c)))
 		events |= EPOLLOUT;
 	if (!c->eof && !client_busy(c))
 		events |= EPOLLIN;
-	if (c->eof && !c->nrequests && !c->out.len)
+	if (c->eof && !c->nrequests && !c->out.len && !client_pending(c))
 		return false;
 	return !vd_fd_mod(&c->fd, events);
 }
@@ -183,7 +190,6 @@ static void request_done(struct vd_call *call)
 	struct client *c = rq->client;
 
 	request_end(rq);
-	/* There may be lines that were not handled while it was busy: EPOLLOUT brings it back. */
 	if (c)
 		vd_fd_mod(&c->fd, EPOLLOUT);
 }
@@ -271,31 +277,41 @@ static void client_line(struct client *c, const char *line, size_t len)
 	json_tokener_free(tok);
 }
 
+/* What is there holds no newline. A line that is too long is skipped, up to its end. */
+static void client_no_line(struct client *c)
+{
+	c->scanned = c->in.len;
+	if (!c->skip && c->in.len < SERVER_LINE_MAX)
+		return;
+	if (!c->skip) {
+		vd_err(-EMSGSIZE, "a request is longer than %u bytes", SERVER_LINE_MAX);
+		client_error(c, VD_RPC_INVALID, vd_err_text());
+	}
+	c->skip = true;
+	buf_eat(&c->in, c->in.len);
+	c->scanned = 0;
+}
+
 /* Handle the lines that are there, as far as the client may ask. */
 static void client_lines(struct client *c)
 {
 	size_t done = 0;
+	char *nl = NULL;
 
 	while (!client_busy(c)) {
-		char *nl = memchr(c->in.p + c->scanned, '\n', c->in.len - c->scanned);
-
-		if (!nl) {
-			c->scanned = c->in.len;
+		nl = memchr(c->in.p + c->scanned, '\n', c->in.len - c->scanned);
+		if (!nl)
 			break;
-		}
 		c->active_ns = vd_now_ns();
-		client_line(c, c->in.p + done, (size_t)(nl - c->in.p) - done);
+		if (!c->skip)
+			client_line(c, c->in.p + done, (size_t)(nl - c->in.p) - done);
+		c->skip = false;
 		done = c->scanned = (size_t)(nl - c->in.p) + 1;
 	}
-	if (done) {
-		buf_eat(&c->in, done);
-		c->scanned -= done;
-	}
-	if (c->in.len >= SERVER_LINE_MAX && c->scanned == c->in.len) {
-		vd_err(-EMSGSIZE, "a request is longer than %u bytes", SERVER_LINE_MAX);
-		client_error(c, VD_RPC_INVALID, vd_err_text());
-		c->eof = true;
-	}
+	buf_eat(&c->in, done);
+	c->scanned -= done;
+	if (!client_busy(c))
+		client_no_line(c);
 }
 
 /* ---- bytes ------------------------------------------------------------------------------ */
@@ -337,7 +353,7 @@ static void client_event(struct vd_fd *f, uint32_t events)
 
 	if ((events & EPOLLIN) && !c->eof)
 		ok = client_read(c);
-	if (ok && !c->s->stopping && c->in.len)
+	if (ok && client_pending(c))
 		client_lines(c);
 	if (ok && c->out.len)
 		ok = client_write(c);
