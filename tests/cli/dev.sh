@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Devices come, are shown and go; the JSON has iproute2's shapes.
+. "$(dirname "$0")/cli.sh"
+
+daemon_start --log-level info
+
+# ---- what there is to make devices of, and to give them to
+json '.mgmtdev["sim-blk"] | [.supported_classes, (.max_supported_vqs|type), (.dev_features|type)]' \
+	mgmtdev show sim-blk >"$tmp/out"
+same '[["block"],"number","array"]' "$(cat "$tmp/out")" mgmtdev
+json '.mgmtdev | length' mgmtdev show sim-blk | grep -qx 1
+json '.mgmtdev["sim-blk"].dev_features | index("VERSION_1") != null' mgmtdev show | grep -qx true
+uvdpa mgmtdev show sim-blk | head -3 | tr -d '\n' |
+	grep -Eq '^sim-blk:  supported_classes block  max_supported_vqs [0-9]+$'
+refused 'management device "nothing" not found' uvdpa mgmtdev show nothing
+same string "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
+refused 'bus driver "nothing" not found' uvdpa driver show nothing
+
+# ---- add, show
+uvdpa dev add name d0 mgmtdev sim-blk capacity 1M >"$tmp/out"
+[ ! -s "$tmp/out" ] || fail "dev add printed something"
+same '["block","sim-blk",0,"number","number",true,null,[]]' "$(json '.dev.d0 |
+	[.type, .mgmtdev, .vendor_id, (.max_vqs|type), (.max_vq_size|type), .ready, .driver, .status]' \
+	dev show d0)"
+uvdpa dev show | grep -Eq \
+	'^d0: type block mgmtdev sim-blk vendor_id 0 max_vqs [0-9]+ max_vq_size [0-9]+ ready true$'
+same '["d0"]' "$(json '.dev|keys' dev show)"
+uvdpa -jp dev show | grep -q '^  "dev":{' || uvdpa -jp dev show | grep -q '"dev": *{'
+same 2048 "$(json .config.d0.capacity dev config show d0)"
+same 2048 "$(json .config.d0.capacity dev config show)"
+
+# ---- names
+refused 'd0' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M
+same EEXIST "$(rpc '{"jsonrpc":"2.0","id":1,"method":"dev.add","params":{"name":"d0","mgmtdev":"sim-blk","attrs":{"capacity":"1M"}}}' |
+	jq -r .error.data.name)"
+long=$(printf '%063d' 7)
+uvdpa dev add name "$long" mgmtdev sim-blk capacity 1M
+uvdpa dev del "$long"
+for name in '' "${long}8" .d -d 'd 0' 'd/0' $'d\n' 'é'; do
+	refused . uvdpa dev add name "$name" mgmtdev sim-blk capacity 1M
+done
+refused 'nothing' uvdpa dev add name d1 mgmtdev nothing
+refused 'nothing' uvdpa dev add name d1 mgmtdev sim-blk capacity 1M driver nothing
+refused 'device "d1" not found' uvdpa dev show d1
+for words in 'dev del d1' 'dev unbind d1' 'dev bind d1 vhost-user' 'dev override d1 x' \
+	'dev describe d1' 'dev config show d1' 'dev vstats show d1'; do
+	# shellcheck disable=SC2086
+	refused 'device "d1" not found' uvdpa $words
+done
+
+# ---- features: a subset is offered, what it has not is refused
+refused . uvdpa dev add name d1 mgmtdev sim-blk capacity 1M device_features 0x8000000000000000
+uvdpa dev add name d1 mgmtdev sim-blk capacity 1M device_features 0x100000000
+uvdpa dev del d1
+
+# ---- statistics, of one queue and of all
+json '.vstats.d0 | type' dev vstats show d0 qidx 0 | grep -qx object
+same "$(json .dev.d0.max_vqs dev show d0)" "$(json '.vstats.d0.queues|length' dev vstats show d0)"
+uvdpa dev vstats show d0 | grep -Eq '^d0: qidx 0 '
+refused . uvdpa dev vstats show d0 qidx 65535
+
+# ---- binding
+refused . uvdpa dev describe d0
+refused . uvdpa dev unbind d0
+uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
+same '"vhost-user"' "$(uvdpa -j dev show | jq .dev.d0.driver)"
+same "$tmp/d0.sock" "$(json .describe.d0.socket dev describe d0)"
+[ -S "$tmp/d0.sock" ] || fail "no socket"
+uvdpa dev describe d0 | grep -q "^  socket $tmp/d0.sock"
+uvdpa dev unbind d0
+[ ! -e "$tmp/d0.sock" ] || fail "the socket is still there"
+
+# Override: only that driver may have it; a name that no driver has opts out; "" clears.
+uvdpa dev override d0 none
+same none "$(json .dev.d0.driver_override dev show)"
+refused . uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
+uvdpa dev override d0 ''
+same null "$(json .dev.d0.driver_override dev show)"
+uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
+
+# ---- del
+uvdpa dev del d0
+[ ! -e "$tmp/d0.sock" ] || fail "the socket is still there"
+same '{"dev":{}}' "$(uvdpa -j dev show)"
+
+# Many, with stable names, and all go.
+for i in {1..40}; do
+	uvdpa dev add name "m$i" mgmtdev sim-blk capacity 64K driver vhost-user socket "$tmp/m$i.sock"
+done
+same 40 "$(json '.dev|length' dev show)"
+for i in {1..40}; do
+	uvdpa dev del "m$i"
+done
+same '{"dev":{}}' "$(uvdpa -j dev show)"

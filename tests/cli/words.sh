@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The grammar: abbreviations, help at each level, exit codes, and what is said about wrong words.
+. "$(dirname "$0")/cli.sh"
+
+# Without a daemon: the hint names the socket and how to get one.
+refused "Error: uvdpa: cannot reach uvdpad at $ctl: No such file.*is it running\? \(uvdpad --socket" \
+	uvdpa dev show
+refused 'longer than' "$UVDPA" -s "$(printf '%0200d' 0)" dev show
+
+# Help needs none and goes to standard output.
+for words in '' help 'mgmtdev help' 'dev help' 'driver help' 'run help' 'dev config help' \
+	'dev vstats help' --help -h; do
+	# shellcheck disable=SC2086 # words
+	uvdpa $words >"$tmp/out" 2>"$tmp/err" || fail "\"$words\" failed"
+	grep -q '^Usage: uvdpa' "$tmp/out" || fail "\"$words\" printed no usage"
+	[ ! -s "$tmp/err" ] || fail "\"$words\" wrote to standard error"
+done
+uvdpa -V | grep -Eq '^uvdpa [0-9]+\.[0-9]+'
+uvdpa --Version >/dev/null
+
+# Options of a parent are known without a daemon; the same in JSON.
+uvdpa mgmtdev help sim-blk | grep -Eq '^sim-blk: '
+uvdpa -j mgmtdev help sim-blk | jq -e '.mgmtdev["sim-blk"].options | type == "object"' >/dev/null
+uvdpa driver help vhost-user | grep -Eq '^  socket string '
+refused 'management device "nothing" not found' uvdpa mgmtdev help nothing
+refused 'bus driver "nothing" not found' uvdpa driver help nothing
+
+daemon_start --log-level info
+same '{"dev":{}}' "$(uvdpa -j dev show)"
+same '' "$(uvdpa dev show)"
+
+# Any beginning of a word is the word.
+for words in 'dev show' 'd s' 'de list' 'd' 'dev' 'dev sh'; do
+	# shellcheck disable=SC2086
+	same '{"dev":{}}' "$(uvdpa -j $words)" "$words"
+done
+for words in 'mgmtdev show' 'm s' 'm' 'mg list'; do
+	# shellcheck disable=SC2086
+	uvdpa -j $words | jq -e .mgmtdev >/dev/null || fail "$words"
+done
+uvdpa -j dr s | jq -e .driver >/dev/null
+
+refused '"nothing" is not known to "uvdpa"; try "uvdpa help"' uvdpa nothing
+refused '"showx" is not known to "uvdpa dev"' uvdpa dev showx
+refused '"" is not known' uvdpa dev ''
+refused 'Usage: uvdpa' uvdpa --nothing
+refused '"mgmtdev" needs a value' uvdpa dev add name d0 mgmtdev
+refused '"name" is there twice' uvdpa dev add name d0 name d1
+refused '"capacity" is there twice' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M capacity 1M
+refused '"driver" is there twice' uvdpa dev add name d0 mgmtdev m driver a driver b
+refused 'parameter "name" is missing' uvdpa dev add mgmtdev sim-blk
+refused 'parameter "mgmtdev" is missing' uvdpa dev add name d0
+refused 'the words are: dev del DEV' uvdpa dev del
+refused 'the words are: dev del DEV' uvdpa dev del a b
+refused 'the words are: dev bind DEV DRIVER' uvdpa dev bind a
+refused 'qidx "x" is not a number' uvdpa dev vstats show d0 qidx x
+refused 'parameter "qidx": not a number 0 to 65535' uvdpa dev vstats show d0 qidx -1
+refused 'parameter "features"' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
+refused 'the words are: run ' uvdpa run mgmtdev sim-blk
+
+# Output that cannot be written is not a success.
+# shellcheck disable=SC2016 # for that shell
+refused 'standard output' sh -c '"$1" -s "$2" -j mgmtdev show >/dev/full' sh "$UVDPA" "$ctl"
