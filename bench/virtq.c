@@ -8,11 +8,12 @@
  *
  * Nobody touches the buffers, and nobody is called: both ends poll.
  *
- *	bench/virtq [-s SECONDS] [-n QUEUE SIZE]
+ *	bench/virtq [-s SECONDS] [-n QUEUE SIZE] [-b BATCH] [-l split|packed]
  */
 #include <linux/virtio_config.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/bench.h"
@@ -262,15 +263,21 @@ int main(int argc, char **argv)
 	unsigned int ncases = 2 * 2 * VD_ARRAY_SIZE(batches) * VD_ARRAY_SIZE(ends), n = 0;
 	struct bench_case *cases = calloc(ncases, sizeof(*cases));
 	struct bench *benches = aligned_alloc(128, ncases * sizeof(*benches));
+	unsigned int only_batch = 0;
+	const char *only = NULL;
 	double seconds = 15;
 	uint16_t num = 256;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:n:b:l:")) != -1) {
 		if (opt == 's')
 			seconds = atof(optarg);
 		else if (opt == 'n')
 			num = (uint16_t)atoi(optarg);
+		else if (opt == 'b')
+			only_batch = (unsigned int)atoi(optarg);
+		else if (opt == 'l')
+			only = optarg;
 		else
 			return 2;
 	}
@@ -281,9 +288,12 @@ int main(int argc, char **argv)
 	for (unsigned int packed = 0; packed < 2; packed++)
 		for (unsigned int k = 0; k < VD_ARRAY_SIZE(batches); k++)
 			for (unsigned int cpus = 1; cpus <= 2; cpus++)
-				for (unsigned int e = 0; e < VD_ARRAY_SIZE(ends); e++, n++) {
+				for (unsigned int e = 0; e < VD_ARRAY_SIZE(ends); e++) {
+					const char *layout = packed ? "packed" : "split";
 					struct bench_case *c = &cases[n];
 
+					if ((only_batch && only_batch != batches[k]) || (only && strcmp(only, layout)))
+						continue;
 					benches[n] = (struct bench){
 						.p = { .features = packed ? VD_F(VIRTIO_F_RING_PACKED) : 0,
 						       .num = num, .data_size = 4096 },
@@ -291,12 +301,12 @@ int main(int argc, char **argv)
 						.batch = batches[k],
 					};
 					snprintf(c->name, sizeof(c->name), "%s, %u at a time, %s",
-						 packed ? "packed" : "split", batches[k], ends[e]);
+						 layout, batches[k], ends[e]);
 					c->begin = begin;
 					c->here = cpus == 1 ? one_cpu : driver_cpu;
 					c->there = cpus == 1 ? NULL : device_cpu;
 					c->arg = &benches[n];
-					c->limit = n - e;
+					c->limit = n++ - e;
 				}
 	if (bench_run(cases, n, seconds))
 		return 1;
