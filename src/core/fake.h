@@ -33,6 +33,7 @@ struct fake {
 	const char *fail;		/* the operation that fails, once */
 	int fail_err;
 	const char *fail_always;
+	bool fail_asid1;		/* to map into address space 1 */
 	uint64_t features;
 	uint8_t status;
 	uint8_t config[FAKE_CONFIG];
