@@ -12,12 +12,20 @@
 
 enum vd_file_engine_kind { VD_FILE_AUTO, VD_FILE_IO_URING, VD_FILE_THREADS };
 
+/* What a worker may do by itself, at once, in place of the engine. */
+enum vd_file_now {
+	VD_FILE_NOW_NOWAIT,	/* whatever the kernel can do without waiting, which it is asked */
+	VD_FILE_NOW_PLAIN,	/* it cannot be asked; but it hardly ever waits */
+	VD_FILE_NOW_NEVER,
+};
+
 struct vd_file {
 	struct vd_blk blk;
 	int fd;
 	char *path;
 	enum vd_file_engine_kind kind;
-	bool nowait;		/* atomic: reading what is cached, and only that, can be asked for */
+	enum vd_file_now read_now, write_now;	/* atomic */
+	bool in_memory;		/* tmpfs, and the like */
 	bool sync_failed;	/* atomic: a flush has failed; what it should have kept may be lost */
 };
 
@@ -26,7 +34,10 @@ struct vd_file_engine {
 	struct vd_file *f;
 	/* Take a request; it goes to the kernel with the next e.ops->submit. */
 	void (*queue)(struct vd_file_engine *fe, struct vd_blk_req *req);
-	struct vd_ratelimit log;	/* the worker's */
+	/* The worker's. */
+	struct vd_ratelimit log;
+	bool slow;			/* the last plain call took too long */
+	uint64_t pause_until_ns;	/* no plain calls before this time */
 };
 
 /* A list of requests, in order; zeroed it is empty. */

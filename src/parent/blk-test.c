@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blk-test.c - every kind of request on every block parent, engine and ring layout */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "config.h"
 #include "softdev/blk-bed.h"
+
+#if HAVE_LIBURING
+#include <liburing.h>
+#endif
 
 #define DISK (1u << 20)
 #define SECTORS (DISK / 512)
@@ -20,7 +30,82 @@ struct kind {
 	const char *mgmtdev;
 	const char *engine;	/* NULL: sim-blk has none */
 	bool packed;
+	bool engine_only;	/* the worker does nothing at once */
 };
+
+/* ---- the system calls, as the device under test sees them; atomic --------------------------- */
+
+static struct {
+	bool no_nowait;		/* everything would wait */
+	bool bits;		/* I/O ends after 1000 bytes, or is interrupted */
+	int sync_err;		/* errno of fdatasync() */
+	int uring_err;		/* -errno of making an io_uring */
+	unsigned int calls, syncs, dsyncs;
+} fake;
+
+#define FAKE(f) __atomic_load_n(&fake.f, __ATOMIC_RELAXED)
+#define FAKE_SET(f, v) __atomic_store_n(&fake.f, v, __ATOMIC_RELAXED)
+#define FAKE_ADD(f) __atomic_fetch_add(&fake.f, 1, __ATOMIC_RELAXED)
+
+static ssize_t fake_io(long nr, int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	struct iovec bit;
+
+	if (flags & RWF_NOWAIT && FAKE(no_nowait)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (FAKE(bits)) {
+		if (FAKE_ADD(calls) % 2) {
+			errno = EINTR;
+			return -1;
+		}
+		bit = (struct iovec){ iov->iov_base, vd_min(iov->iov_len, (size_t)1000) };
+		return syscall(nr, fd, &bit, 1, off, 0, flags);
+	}
+	return syscall(nr, fd, iov, n, off, 0, flags);
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int n, off_t off)
+{
+	return fake_io(SYS_preadv2, fd, iov, n, off, 0);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	return fake_io(SYS_preadv2, fd, iov, n, off, flags);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	if (flags & RWF_DSYNC)
+		FAKE_ADD(dsyncs);
+	return fake_io(SYS_pwritev2, fd, iov, n, off, flags);
+}
+
+int fdatasync(int fd)
+{
+	FAKE_ADD(syncs);
+	if (FAKE(sync_err)) {
+		errno = FAKE(sync_err);
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+#if HAVE_LIBURING
+int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring,
+			       struct io_uring_params *p)
+{
+	static int (*real)(unsigned int, struct io_uring *, struct io_uring_params *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_queue_init_params");
+	return FAKE(uring_err) ? FAKE(uring_err) : real(entries, ring, p);
+}
+#endif
+
+/* ---- requests ------------------------------------------------------------------------------- */
 
 static char image[] = "/tmp/blk-test-XXXXXX";
 
@@ -47,6 +132,8 @@ static int add_with(struct bed *b, const struct kind *k, const char *const *more
 	const char *attrs[32];
 	unsigned int n = 0;
 
+	memset(&fake, 0, sizeof(fake));
+	FAKE_SET(no_nowait, k->engine_only);
 	if (k->engine) {
 		attrs[n++] = "image";
 		attrs[n++] = image;
@@ -442,10 +529,10 @@ static void test_queues(void **state)
 
 	begin(&b, *state, attrs, &(struct bed_conf){ .queues = 4, .num = 128 });
 	l.b = &b;
-	load_run(&l, 4000);
+	load_run(&l, 1200);
 	load_drain(&l);
 	for (unsigned int q = 0; q < 4; q++)
-		assert_true(bed_stat(&b, q, "requests") >= 500);
+		assert_true(bed_stat(&b, q, "requests") >= 100);
 	bed_end(&b);
 }
 
@@ -458,10 +545,10 @@ static void test_suspend_under_load(void **state)
 
 	begin(&b, *state, attrs, &(struct bed_conf){ .queues = 2, .num = 128 });
 	l.b = &b;
-	for (unsigned int i = 0; i < 100; i++) {
+	for (unsigned int i = 0; i < 30; i++) {
 		uint64_t before, after;
 
-		load_run(&l, 100);
+		load_run(&l, 70);
 		bed_suspend(&b);
 		before = bed_stat(&b, 0, "requests");
 		load_take(&l, 0, 0);
@@ -485,7 +572,7 @@ static void test_reset_under_load(void **state)
 	struct bed b;
 
 	assert_int_equal(add_with(&b, *state, attrs), 0);
-	for (unsigned int i = 0; i < 50; i++) {
+	for (unsigned int i = 0; i < 20; i++) {
 		static uint8_t copy[2 * SLOTS * SLOT];
 
 		bed_start(&b, &(struct bed_conf){ .queues = 2, .num = 128,
@@ -595,6 +682,163 @@ static void test_truncated(void **state)
 	bed_end(&b);
 }
 
+/* CH 1216, SPDK 3572, Firecracker 2172: what is acknowledged, and how it was made durable. */
+static void test_durable(void **state)
+{
+	static const struct {
+		bool flush;
+		unsigned int dsyncs, syncs;	/* of three writes and a flush */
+		uint8_t status;
+	} cases[] = { { true, 0, 1, VIRTIO_BLK_S_OK }, { false, 3, 0, VIRTIO_BLK_S_UNSUPP } };
+	uint8_t data[512] = { 3 };
+	struct bed b;
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		struct bed_io wr = { VIRTIO_BLK_T_OUT, 1, data, 512, 0 };
+		struct bed_io fl = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
+
+		begin(&b, *state, NULL, &(struct bed_conf){
+			.features_off = cases[i].flush ? 0 : 1ull << VIRTIO_BLK_F_FLUSH });
+		for (unsigned int j = 0; j < 3; j++)
+			assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+		assert_int_equal(bed_io(&b, 0, &fl), cases[i].status);
+		assert_int_equal(FAKE(dsyncs), cases[i].dsyncs);
+		assert_int_equal(FAKE(syncs), cases[i].syncs);
+		bed_end(&b);
+	}
+}
+
+/* The kernel tells of a lost write once; the driver is told until it resets the device. */
+static void test_flush_failed(void **state)
+{
+	uint8_t data[512] = { 4 };
+	struct bed_io wr = { VIRTIO_BLK_T_OUT, 1, data, 512, 0 };
+	struct bed_io fl = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
+	struct bed b;
+
+	begin(&b, *state, NULL, NULL);
+	FAKE_SET(sync_err, EIO);
+	assert_int_equal(bed_io(&b, 0, &fl), VIRTIO_BLK_S_IOERR);
+	FAKE_SET(sync_err, 0);
+	assert_int_equal(bed_io(&b, 0, &fl), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(FAKE(syncs), 1);
+	assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+	bed_suspend(&b);
+	bed_resume(&b);
+	assert_int_equal(bed_io(&b, 0, &fl), VIRTIO_BLK_S_IOERR);
+	bed_reset(&b);
+	bed_start(&b, NULL);
+	assert_int_equal(bed_io(&b, 0, &fl), VIRTIO_BLK_S_OK);
+	bed_end(&b);
+}
+
+/* Short and interrupted system calls are gone on with. */
+static void test_bits(void **state)
+{
+	static uint8_t out[65536], in[65536];
+	struct bed_io wr = { VIRTIO_BLK_T_OUT, 5, out, sizeof(out), 0 };
+	struct bed_io rd = { VIRTIO_BLK_T_IN, 5, in, sizeof(in), 0 };
+	struct bed b;
+
+	begin(&b, *state, NULL, NULL);
+	FAKE_SET(bits, true);
+	pattern(out, sizeof(out), 9);
+	assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+	assert_int_equal(bed_io(&b, 0, &rd), VIRTIO_BLK_S_OK);
+	assert_memory_equal(in, out, sizeof(in));
+	FAKE_SET(bits, false);
+	memset(in, 0, sizeof(in));
+	assert_int_equal(bed_io(&b, 0, &rd), VIRTIO_BLK_S_OK);
+	assert_memory_equal(in, out, sizeof(in));
+	bed_end(&b);
+}
+
+static unsigned int said_threads;
+
+static void hear(enum uvdpa_log_level level, const char *line)
+{
+	(void)level;
+	if (strstr(line, "threads instead"))
+		said_threads++;
+}
+
+/* A container that forbids io_uring. */
+static void test_no_uring(void **state)
+{
+	const char *attrs[] = { "image", image, "engine", "auto", NULL };
+	uint8_t data[512] = { 6 };
+	struct bed_io wr = { VIRTIO_BLK_T_OUT, 1, data, 512, 0 };
+	struct uvdpa_attr a[] = { { "image", image }, { "engine", "auto" }, { "workers", "2" },
+				  { "queues", "2" } };
+	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "d1", .mgmtdev = "blk",
+				    .attrs = a, .nattrs = 4 };
+	struct uvdpa_dev *dev;
+	struct uvdpa *u;
+	struct bed b;
+
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	FAKE_SET(uring_err, -EPERM);
+	FAKE_SET(no_nowait, true);
+	assert_int_equal(bed_add(&b, "blk", attrs), 0);
+	bed_start(&b, NULL);
+	assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+	bed_end(&b);
+
+	assert_int_equal(uvdpa_create(&u), 0);
+	uvdpa_set_log(u, hear, UVDPA_LOG_INFO);
+	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), 0);
+	assert_int_equal(said_threads, 1);	/* not for each worker */
+	uvdpa_destroy(u);
+	attrs[3] = "io_uring";
+	assert_int_equal(bed_add(&b, "blk", attrs), HAVE_LIBURING ? -EPERM : -ENOSYS);
+	FAKE_SET(uring_err, 0);
+}
+
+/* A full disk: a tmpfs of our own where that is allowed. */
+static void test_disk_full(void **state)
+{
+	const struct kind *k = *state;
+	char dir[] = "/tmp/blk-test-full-XXXXXX", path[64];
+	const char *attrs[] = { "image", path, "engine", k->engine, NULL };
+	static uint8_t data[262144];
+	unsigned int failed = 0;
+	struct bed b;
+
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		skip();
+	assert_non_null(mkdtemp(dir));
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", dir, "tmpfs", 0, "size=1M")) {
+		rmdir(dir);
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/img", dir);
+	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	assert_int_equal(truncate(path, 4 << 20), 0);
+	memset(&fake, 0, sizeof(fake));
+	FAKE_SET(no_nowait, k->engine_only);
+	assert_int_equal(bed_add(&b, "blk", attrs), 0);
+	bed_start(&b, NULL);
+	for (uint64_t i = 0; i < 16; i++) {
+		struct bed_io wr = { VIRTIO_BLK_T_OUT, i * 512, data, sizeof(data), 0 };
+
+		failed += bed_io(&b, 0, &wr) == VIRTIO_BLK_S_IOERR;
+	}
+	assert_in_range(failed, 12, 13);	/* of 16, 3 or 4 fit */
+	for (uint64_t i = 0; i < 3; i++) {
+		struct bed_io wr = { VIRTIO_BLK_T_OUT, i * 512, data, sizeof(data), 0 };
+		struct bed_io rd = { VIRTIO_BLK_T_IN, i * 512, data, sizeof(data), 0 };
+
+		assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+		assert_int_equal(bed_io(&b, 0, &rd), VIRTIO_BLK_S_OK);
+	}
+	bed_end(&b);
+	unlink(path);
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
+}
+
 /* What a file may grow to is limited for us as a full disk limits it: EFBIG in place of ENOSPC. */
 static void test_no_space(void **state)
 {
@@ -630,15 +874,17 @@ static void test_no_space(void **state)
 	cmocka_unit_test_prestate(test_reset_under_load, (void *)(k))
 
 #define FILE_ONLY(k)                                                                       \
+	cmocka_unit_test_prestate(test_disk_full, (void *)(k)),                            \
 	cmocka_unit_test_prestate(test_truncated, (void *)(k)),                            \
 	cmocka_unit_test_prestate(test_no_space, (void *)(k))
 
 int main(void)
 {
 	static struct kind kinds[] = {
-		{ "sim-blk", NULL, false }, { "sim-blk", NULL, true },
-		{ "blk", "io_uring", false }, { "blk", "io_uring", true },
-		{ "blk", "threads", false }, { "blk", "threads", true },
+		{ "sim-blk", NULL, false, false }, { "sim-blk", NULL, true, false },
+		{ "blk", "auto", false, false },   { "blk", "auto", true, false },
+		{ "blk", "threads", false, true }, { "blk", "threads", true, true },
+		{ "blk", "io_uring", false, true }, { "blk", "io_uring", true, true },
 	};
 	const struct CMUnitTest tests[] = {
 		COMMON(&kinds[0]),
@@ -649,6 +895,16 @@ int main(void)
 		COMMON(&kinds[5]),
 		FILE_ONLY(&kinds[2]),
 		FILE_ONLY(&kinds[4]),
+#if HAVE_LIBURING
+		COMMON(&kinds[6]),
+		COMMON(&kinds[7]),
+		FILE_ONLY(&kinds[6]),
+#endif
+		cmocka_unit_test_prestate(test_durable, &kinds[4]),
+		cmocka_unit_test_prestate(test_flush_failed, &kinds[4]),
+		cmocka_unit_test_prestate(test_bits, &kinds[2]),
+		cmocka_unit_test_prestate(test_bits, &kinds[4]),
+		cmocka_unit_test(test_no_uring),
 		cmocka_unit_test(test_add_errors),
 		cmocka_unit_test(test_lock),
 	};

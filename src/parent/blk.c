@@ -3,8 +3,9 @@
  * blk.c - a raw image file, or a block device, as a disk
  *
  * The bytes of the file are the bytes of the disk; no format is ever looked for in it, so a
- * guest cannot make one up. What is in the page cache is read on the spot, everything else goes
- * through the worker's engine: io_uring, or threads where there is none.
+ * guest cannot make one up. What the page cache can do without waiting the worker does at once,
+ * which is several times cheaper than to hand it on; everything else goes through its engine:
+ * io_uring, or threads where there is none.
  *
  * Durability. With FLUSH negotiated a flush is an fdatasync, which covers every write that was
  * answered before; without, each write is O_DSYNC. The kernel reports a lost write once, so a
@@ -16,17 +17,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "config.h"
 #include "parent/blk-file.h"
+
+#define SLOW_NS 50000u		/* for a plain call, and 1 ns for each byte */
+#define STALL_NS 10000000u	/* longer than a thread that was preempted is away, mostly */
+#define PAUSE_NS 50000000u
 
 struct file_conf {
 	struct vd_blk_args blk;
@@ -85,17 +92,59 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 	vd_blk_done(req, err == -EOPNOTSUPP ? -EIO : err);
 }
 
-/* Read what is in the page cache. Return: true if that was all of it. */
-static bool read_cached(struct vd_file *f, struct vd_blk_req *req)
+/* The kernel cannot be asked not to wait. Is there another way to do it at once? */
+static void cannot_ask(struct vd_file *f, enum vd_blk_op op)
 {
-	ssize_t n = preadv2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off,
-			    RWF_NOWAIT);
+	/* A write goes to the page cache. A read of what is not in it waits for a disk. */
+	if (op == VD_BLK_WRITE)
+		__atomic_store_n(&f->write_now, VD_FILE_NOW_PLAIN, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&f->read_now,
+				 f->in_memory ? VD_FILE_NOW_PLAIN : VD_FILE_NOW_NEVER,
+				 __ATOMIC_RELAXED);
+}
 
+/*
+ * A plain call that takes longer than copying has waited: for the journal, for dirty pages to be
+ * written, for a server. Then the engine does it for a while, so that the other requests of this
+ * worker meet one such wait and not a row of them. One that is only a little slow may have been
+ * preempted; the second in a row was not.
+ */
+static void watch_time(struct vd_file_engine *fe, const struct vd_blk_req *req, uint64_t since_ns)
+{
+	uint64_t now = vd_now_ns(), took_ns = now - since_ns;
+	bool slow = took_ns > SLOW_NS + req->len;
+
+	if (took_ns > STALL_NS || (slow && fe->slow))
+		fe->pause_until_ns = now + PAUSE_NS;
+	fe->slow = slow;
+}
+
+/* Do it here and now if that needs no waiting. Return: true if it is complete. */
+static bool at_once(struct vd_file_engine *fe, struct vd_blk_req *req)
+{
+	struct vd_file *f = fe->f;
+	bool wr = req->op == VD_BLK_WRITE;
+	enum vd_file_now now =
+		__atomic_load_n(wr ? &f->write_now : &f->read_now, __ATOMIC_RELAXED);
+	int flags = now == VD_FILE_NOW_NOWAIT ? RWF_NOWAIT : 0;
+	uint64_t since_ns = now == VD_FILE_NOW_PLAIN ? vd_now_ns() : 0;
+	ssize_t n;
+
+	if (now == VD_FILE_NOW_NEVER || (wr && f->blk.writethrough) ||
+	    (now == VD_FILE_NOW_PLAIN && since_ns < fe->pause_until_ns))
+		return false;
+	if (wr)
+		n = pwritev2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off, flags);
+	else
+		n = preadv2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off, flags);
+	if (now == VD_FILE_NOW_PLAIN)
+		watch_time(fe, req, since_ns);
 	if (n > 0)
 		return vd_file_advance(req, n) == 1;
 	if (n < 0 && errno == EOPNOTSUPP)
-		__atomic_store_n(&f->nowait, false, __ATOMIC_RELAXED);
-	return false;
+		cannot_ask(f, req->op);
+	return false;	/* an error comes back with the engine's attempt */
 }
 
 static void file_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
@@ -106,13 +155,11 @@ static void file_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_r
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = reqs[i];
+		bool flush = req->op == VD_BLK_FLUSH;
 
-		if (req->op == VD_BLK_FLUSH && __atomic_load_n(&f->sync_failed, __ATOMIC_RELAXED))
+		if (flush && __atomic_load_n(&f->sync_failed, __ATOMIC_RELAXED))
 			vd_blk_done(req, -EIO);
-		else if (req->op != VD_BLK_FLUSH && !req->len)
-			vd_blk_done(req, 0);
-		else if (req->op == VD_BLK_READ && __atomic_load_n(&f->nowait, __ATOMIC_RELAXED) &&
-			 read_cached(f, req))
+		else if (!flush && (!req->len || at_once(fe, req)))
 			vd_blk_done(req, 0);
 		else
 			fe->queue(fe, req);
@@ -267,6 +314,7 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 {
 	const struct file_conf *c = conf;
 	struct vd_blk_conf bc = { .flush = true };
+	struct statfs fs;
 	struct vd_file *f;
 	int r;
 
@@ -278,7 +326,6 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	f->fd = -1;
 	f->kind = (enum vd_file_engine_kind)c->engine;
-	f->nowait = true;
 	f->path = strdup(c->image);
 	if (!f->path) {
 		r = vd_err(-ENOMEM, "%s: no memory", name);
@@ -290,6 +337,7 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	r = lock_image(name, f->path, f->fd, bc.readonly);
 	if (r)
 		goto err_free;
+	f->in_memory = !fstatfs(f->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 	r = measure(name, f->path, f->fd, &bc);
 	if (r)
 		goto err_free;

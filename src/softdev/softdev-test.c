@@ -240,6 +240,35 @@ static void test_new_call(void **state)
 	bed_end(&b);
 }
 
+/* A peer that makes the worker block in its call eventfd stalls its own device, and not for ever. */
+static void test_call_blocks(void **state)
+{
+	uint64_t full = UINT64_MAX - 1;
+	const uint64_t at = BED_RINGS;
+	struct virtio_blk_outhdr hdr = { .type = htole32(VIRTIO_BLK_T_IN) };
+	struct vd_buf bufs[2] = { { bed_iova(at), 16 }, { bed_iova(at + 16), 513 } };
+	struct bed b;
+
+	(void)state;
+	begin(&b, NULL, NULL);
+	memcpy(b.mem + at, &hdr, sizeof(hdr));
+	for (unsigned int i = 0; i < 3; i++) {
+		struct vd_done done;
+
+		vd_eventfd_drain(b.q[0].call);
+		assert_int_equal(write(b.q[0].call, &full, sizeof(full)), sizeof(full));
+		assert_int_equal(vd_set_nonblock(b.q[0].call, false), 0);
+		bed_add_req(&b, 0, bufs, 1, 1);
+		usleep(20000);	/* it blocks */
+		bed_suspend(&b);
+		assert_int_equal(vd_set_nonblock(b.q[0].call, true), 0);
+		vd_eventfd_drain(b.q[0].call);
+		bed_resume(&b);
+		assert_int_equal(bed_get(&b, 0, &done, 1, 5000), 1);
+	}
+	bed_end(&b);
+}
+
 /*
  * CVE-2019-3900: a full queue does not starve another. Each write of the full one puts its number
  * into sector 0, where the other one's read finds how many were before it.
@@ -289,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_kick_while_suspended),
 		cmocka_unit_test(test_one_queue_stops),
 		cmocka_unit_test(test_new_call),
+		cmocka_unit_test(test_call_blocks),
 		cmocka_unit_test(test_fair),
 	};
 
