@@ -6,14 +6,14 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need linux.uml busybox cpio
 
-truncate -s 32M "$tmp/disk"
+truncate -s 8M "$tmp/disk"
 daemon_start
 blk_add d0 "$tmp/disk"
 
 # Round n fills 4 KiB pieces with the letter of n, and tells when a round is on the disk.
 script writer <<'E2'
 for n in a b c d e f g h i j k l m n o p q r s t u v w x y z; do
-	tr '\0' $n </dev/zero | dd of=/dev/vda bs=4k count=2048 iflag=fullblock oflag=direct \
+	tr '\0' $n </dev/zero | dd of=/dev/vda bs=4k count=512 iflag=fullblock oflag=direct \
 		conv=notrunc,fsync 2>/dev/null
 	echo "synced $n"
 done
@@ -33,7 +33,7 @@ for round in 1 2 3; do
 
 	last=$(sed -n 's/^synced \(.\).*/\1/p' "$tmp/o/console.log" | tail -n 1)
 	# Only one writer, one request at a time: at most one change of letters, from new to old.
-	letters=$(head -c 8M "$tmp/disk" | fold -w 4096 | uniq)
+	letters=$(head -c 2M "$tmp/disk" | fold -w 4096 | uniq)
 	pieces=$(wc -l <<<"$letters")
 	[ "$pieces" -le 2 ] || fail "round $round: $pieces kinds of pieces"
 	while read -r l; do
