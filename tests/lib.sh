@@ -78,6 +78,7 @@ uvdpa() {
 
 # daemon_start: with $daemon_args; returns when it answers
 daemon_start() {
+	: "${UVDPAD:?the daemon}" "${UVDPA:?the command}"
 	"${UVDPAD:?}" -s "$ctl" "${daemon_args[@]}" >>"$tmp/daemon.log" 2>&1 &
 	daemon_pid=$!
 	wait_for 20 daemon_answers
