@@ -95,7 +95,7 @@ daemon_stop() {
 
 	daemon_pid=''
 	kill -TERM "$pid" 2>/dev/null || { echo "FAIL: the daemon was gone" >&2; return 1; }
-	timeout 20 tail -q --pid="$pid" -f /dev/null || { kill -KILL "$pid"; rc=1; }
+	timeout 20 tail -q -s 0.05 --pid="$pid" -f /dev/null || { kill -KILL "$pid"; rc=1; }
 	wait "$pid" || rc=$?
 	[ $rc = 0 ] || echo "FAIL: the daemon ended with $rc" >&2
 	return $rc

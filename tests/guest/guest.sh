@@ -154,14 +154,16 @@ guest_initrd() {
 
 # guest_run COMMAND...: start it, its stdout is the console; wait; tell the result
 guest_run() {
-	local status rc=0
+	local status late=0
 
-	timeout -s KILL "$guest_seconds" "$@" </dev/null >"$guest_dir/console.log" 2>"$guest_dir/stderr.log" &
+	# A session of its own, before User Mode Linux makes itself one: then its many processes are
+	# of the group that we know, and those that it leaves behind, too.
+	setsid "$@" </dev/null >"$guest_dir/console.log" 2>"$guest_dir/stderr.log" &
 	guest_pid=$!
 	echo "$guest_pid" >"$guest_dir/pid"
-	wait "$guest_pid" || rc=$?
-	# What it left behind, if it did not end by itself, is of its group.
+	timeout "$guest_seconds" tail -q -s 0.05 --pid="$guest_pid" -f /dev/null || late=1
 	kill -KILL -- "-$guest_pid" 2>/dev/null || true
+	wait "$guest_pid" 2>/dev/null || true
 	guest_pid=''
 
 	tr -d '\r\0' <"$guest_dir/console.log" >"$guest_tmp/console"
@@ -172,8 +174,7 @@ guest_run() {
 		exit "$status"
 	fi
 	guest_blame
-	[ $rc != 137 ] || [ $SECONDS -lt "$guest_seconds" ] ||
-		{ echo "guest: not done in $guest_seconds s" >&2; exit 124; }
+	[ $late = 0 ] || { echo "guest: not done in $guest_seconds s" >&2; exit 124; }
 	exit 125
 }
 

@@ -14,11 +14,10 @@ if [ "${1:-}" != unshared ]; then
 	exit
 fi
 
-mkdir "$tmp/small"
-mount -t tmpfs -o size=8M none "$tmp/small"
-truncate -s 64M "$tmp/small/disk" "$tmp/disk"
+mount -t tmpfs -o size=8M none /mnt	# of this namespace
+truncate -s 64M /mnt/disk "$tmp/disk"
 daemon_start
-blk_add d0 "$tmp/small/disk"
+blk_add d0 /mnt/disk
 blk_add d1 "$tmp/disk"
 
 script guest <<'E2'
@@ -41,7 +40,7 @@ put /dev/vda 0 || { echo "no room for what has its place"; exit 1; }
 put /dev/vdb 500 && got /dev/vdb 500 || { echo "the other disk"; exit 1; }
 E2
 uml -d "$tmp/d0.sock:2" -d "$tmp/d1.sock:2" "$tmp/guest" | tee "$tmp/out"
-n=$(sed 's/ .*//' "$tmp/out")
+n=$(sed -n 's/ pieces$//p' "$tmp/out")
 if [ "$n" -lt 100 ] || [ "$n" -gt 128 ]; then
 	fail "$n pieces of 64 KiB in 8 MiB"
 fi
