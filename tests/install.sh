@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What is installed is enough: an application finds headers and library by pkg-config, in C and in
+# C++, each header alone; the examples are built from it and work.
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+build=$1
+top=$tests/..
+need pkg-config c++
+
+meson install -C "$build" --no-rebuild --destdir "$tmp/root" >"$tmp/log" 2>&1 ||
+	{ cat "$tmp/log"; fail "install"; }
+pc=$(find "$tmp/root" -name uvdpa.pc)
+[ -n "$pc" ] || fail "no uvdpa.pc"
+export PKG_CONFIG_LIBDIR=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/root
+read -ra cflags < <(pkg-config --cflags uvdpa)
+read -ra libs < <(pkg-config --libs uvdpa)
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir uvdpa)
+case $LD_LIBRARY_PATH in "$tmp"*) ;; *) LD_LIBRARY_PATH=$tmp/root$LD_LIBRARY_PATH ;; esac
+export LD_LIBRARY_PATH
+
+# The library of a build with a sanitizer needs it in the program, too.
+sanitize=$(meson introspect --buildoptions "$build" |
+	python3 -c 'import json, sys
+for o in json.load(sys.stdin):
+	if o["name"] == "b_sanitize" and o["value"] != "none":
+		print("-fsanitize=" + o["value"])')
+# shellcheck disable=SC2206 # a word, or none
+extra=($sanitize)
+
+for h in uvdpa blk parent driver; do
+	printf '#include <uvdpa/%s.h>\nint main(void) { return 0; }\n' $h >"$tmp/$h.c"
+	cp "$tmp/$h.c" "$tmp/$h.cc"
+	${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.c"
+	c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.cc"
+done
+
+for c in "$top"/examples/*.c; do
+	${CC:-cc} -std=gnu11 -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$c" "${libs[@]}" \
+		-o "$tmp/$(basename "$c" .c)"
+done
+"$tmp/blk-read" >"$tmp/out"
+grep -qx 'read all, 67108864 bytes are the pattern' "$tmp/out" || fail "$(cat "$tmp/out")"
+random "$tmp/img" $(((1 << 20) + 512))
+"$tmp/blk-read" "$tmp/img" >"$tmp/out"
+grep -q '^1049088 bytes' "$tmp/out" || fail "$(cat "$tmp/out")"
+
+# In C++ it links, too: the names are not mangled.
+cat >"$tmp/use.cc" <<'E'
+#include <uvdpa/blk.h>
+int main()
+{
+	uvdpa *u;
+	if (uvdpa_create(&u))
+		return 1;
+	uvdpa_blk_close(nullptr);
+	uvdpa_destroy(u);
+}
+E
+c++ -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$tmp/use.cc" "${libs[@]}" -o "$tmp/use"
+"$tmp/use"
