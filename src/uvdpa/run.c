@@ -27,18 +27,20 @@ struct run {
 	bool gone;  /* the device is not bound any more */
 };
 
-/* Of a call that has ended. Takes its error. */
+/* Of a call that has ended. Takes its result or its error. */
 static int call_result(struct vd_call *call, struct json_object **ret_result)
 {
 	struct json_object *text;
 
 	if (!call->error) {
 		*ret_result = call->result;
+		call->result = NULL;
 		return 0;
 	}
 	json_object_object_get_ex(call->error, "message", &text);
 	print_error("%s", json_object_get_string(text));
 	json_object_put(call->error);
+	call->error = NULL;
 	return -1;
 }
 
@@ -188,11 +190,9 @@ static int run_device(const struct cmd *cmd, struct json_object *params)
 	if (!r)
 		r = serve(&run, cmd, params);
 	uvdpa_destroy(run.u);
-	/* A call that was under way when the signal came has ended by now. */
-	if (!run.ended) {
-		json_object_put(run.call.result);
-		json_object_put(run.call.error);
-	}
+	/* Of a call that was under way when the signal came. */
+	json_object_put(run.call.result);
+	json_object_put(run.call.error);
 	vd_close(&run.signals);
 	return r;
 }

@@ -34,10 +34,11 @@ struct daemon {
 	struct vd_fd bus; /* uvdpa_fd() */
 	struct vd_fd signals;
 	struct vd_timer deadline;
+	uint64_t stop_ns; /* when it began */
 	struct server server;
 	int listen;
 	bool stopping;
-	bool late; /* the deadline has passed */
+	bool late; /* the deadline has passed, clients or not */
 };
 
 /* Tell the service manager, if there is one (sd_notify(3) has the protocol). */
@@ -74,6 +75,7 @@ static void stop(struct daemon *d)
 	vd_log_info(&d->log, "uvdpad", "stopping");
 	notify("STOPPING=1");
 	d->stopping = true;
+	d->stop_ns = vd_now_ns();
 	d->deadline.fn = deadline_passed;
 	vd_timer_set(&d->loop, &d->deadline, STOP_MS);
 	listen_unlink(d->listen, d->path);
@@ -168,9 +170,10 @@ static int run(struct daemon *d)
 		if (r < 0 && r != -EINTR)
 			break;
 	}
-	if (d->late) {
+	if (vd_now_ns() - d->stop_ns >= UVDPA_DRAIN_MS * UINT64_C(1000000)) {
 		/* Something will not come home; to wait for it longer helps nobody. */
-		vd_log_warn(&d->log, "uvdpad", "requests in flight were left after %u ms", STOP_MS);
+		vd_log_warn(&d->log, "uvdpad", "requests in flight are left after %u ms",
+			    UVDPA_DRAIN_MS);
 		_exit(EXIT_SUCCESS);
 	}
 	vd_fd_del(&d->bus);
