@@ -452,6 +452,7 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 /**
  * vd_driver_vhost_user - Serve a device to a virtual machine, or to any other vhost-user front-end
  */
+extern const struct uvdpa_driver vd_driver_vhost_user;
 const struct uvdpa_driver vd_driver_vhost_user = {
 	.name = "vhost-user",
 	.help = "a vhost-user back-end on a unix socket, for virtual machines",
