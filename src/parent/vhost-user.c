@@ -267,10 +267,17 @@ static int vuf_unmap(struct uvdpa_dev *dev, unsigned int asid, uint64_t iova, ui
 	return vd_vumem_unmap(&vd_vuf(dev)->mem, &vd_vuf(dev)->link, iova, len);
 }
 
+/* Without memory it is nobody's: then a back-end that forgets nothing can be made to. */
 static int vuf_commit(struct uvdpa_dev *dev, unsigned int asid)
 {
+	struct vd_vuf *f = vd_vuf(dev);
+	bool had = f->mem.now && f->mem.now->n;
+	int r = vd_vumem_commit(&f->mem, &f->link);
+
 	(void)asid;
-	return vd_vumem_commit(&vd_vuf(dev)->mem, &vd_vuf(dev)->link);
+	if (!r && f->conf->fresh && had && f->mem.now && !f->mem.now->n)
+		vd_vulink_end(&f->link, vd_err(-ENOTCONN, "connects anew, for the next driver"));
+	return r;
 }
 
 static const struct uvdpa_mem_ops vuf_mem_ops = {
@@ -299,6 +306,8 @@ static const struct uvdpa_opt vuf_opts[] = {
 	{ .key = "reconnect", .type = UVDPA_OPT_BOOL, .def = "on",
 	  .offset = offsetof(struct vd_vuf_conf, reconnect),
 	  .help = "connect again when the back-end went" },
+	{ .key = "fresh", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vd_vuf_conf, fresh),
+	  .help = "connect anew between two drivers, for qemu-storage-daemon's sake" },
 	{ 0 }
 };
 

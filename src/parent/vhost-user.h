@@ -12,7 +12,7 @@ struct vd_vuf_conf {
 	char *socket;
 	char *device_id;
 	uint64_t queues, queue_size, config_size;
-	bool reconnect;
+	bool reconnect, fresh;
 };
 
 enum vd_vuf_run { VD_VUF_OFF, VD_VUF_RUNNING, VD_VUF_STOPPING };

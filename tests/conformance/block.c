@@ -508,13 +508,17 @@ static void case_malformed(struct cf *c)
 /* Data that lies in two mappings (CVE-2018-1059). */
 static void case_across(struct cf *c)
 {
+	struct cf_mode m = c->mode;
 	struct cf_queue *q = &c->q[0];
 	uint64_t edge = CF_DATA_IOVA - 200;
 	struct slot *s;
 	struct vd_done d;
 
+	/* libvhost-user 7.2 takes a table with more pieces than descriptors for a loop. */
+	if (c->f.variant->foreign)
+		m.ring &= ~CF_F(VIRTIO_RING_F_INDIRECT_DESC);
 	cf_map(c);
-	cf_start(c, &c->mode);
+	cf_start(c, &m);
 	ping(q);
 	s = slot_get(q);
 	s->type = VIRTIO_BLK_T_IN;
@@ -547,10 +551,10 @@ static const struct cf_case cases[] = {
 	{ "wraparound", case_wraparound, CF_LAYOUTS },
 	{ "flush", case_flush, CF_LAYOUTS },
 	{ "get id", case_get_id, CF_LAYOUTS },
-	{ "bad requests", case_bad_requests, CF_LAYOUTS },
+	{ "bad requests", case_bad_requests, CF_LAYOUTS | CF_OURS },
 	{ "read only", case_readonly, CF_LAYOUTS },
 	{ "in pieces", case_pieces, CF_LAYOUTS },
-	{ "malformed", case_malformed, CF_LAYOUTS },
+	{ "malformed", case_malformed, CF_LAYOUTS | CF_OURS },
 	{ "across mappings", case_across, CF_LAYOUTS },
 	{ 0 },
 };

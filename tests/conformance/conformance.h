@@ -16,6 +16,7 @@
 #define CONFORMANCE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <uvdpa/driver.h>
 
 #include "virtq/virtq.h"
@@ -41,24 +42,29 @@ struct cf;
 /* How to make a device, for one case. */
 struct cf_fixture {
 	char dir[64];			/* for its files; removed afterwards */
-	char path[96];
+	char path[96], socket[96];
 	struct uvdpa_attr attrs[CF_ATTRS];
 	unsigned int nattrs;
 	const struct cf_variant *variant;
 	struct cf_server *server;
+	pid_t pid;
 };
 
 struct cf_variant {
 	const char *parent;
 	const char *name;		/* what is special; "" for nothing */
 	bool readonly;
+	bool foreign;			/* not ours: what it makes of nonsense is its own business */
 	void (*open)(struct cf_fixture *f);
 	void (*close)(struct cf_fixture *f);	/* or NULL */
+	void (*restart)(struct cf_fixture *f);	/* its server dies and comes back; or NULL */
 };
 
 extern const struct cf_variant cf_variants[];
 extern const unsigned int cf_nvariants;
 
+/* Is the program there that serves foreign devices? */
+bool cf_foreign_installed(void);
 void cf_fixture_open(struct cf_fixture *f, const struct cf_variant *v);
 void cf_fixture_close(struct cf_fixture *f);
 
@@ -149,11 +155,17 @@ unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max);
 
 /* ---- types and cases ---------------------------------------------------------------------------- */
 
+#define CF_ONCE 0u
+#define CF_LAYOUTS 1u
+#define CF_MODES 2u
+#define CF_SERVED 8u			/* only with variant->restart */
+#define CF_OURS 4u			/* nonsense, which a foreign device takes as it likes */
+
 struct cf_case {
 	const char *name;
-	/* Once for each mode; with NULL modes once, and c->mode is the default. */
+	/* With CF_ONCE c->mode is the default. */
 	void (*run)(struct cf *c);
-	enum { CF_ONCE, CF_LAYOUTS, CF_MODES } over;
+	unsigned int over;		/* CF_ONCE, _LAYOUTS or _MODES, and perhaps more */
 };
 
 struct cf_type {

@@ -5,9 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "conformance.h"
@@ -45,13 +49,18 @@ static void sim_blk_readonly(struct cf_fixture *f)
 	attr(f, "readonly", "on");
 }
 
-static void image(struct cf_fixture *f)
+static void make_image(struct cf_fixture *f)
 {
 	int fd = open(f->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 
 	cf_check(fd >= 0);
 	cf_is(ftruncate(fd, 4 << 20), 0);
 	close(fd);
+}
+
+static void image(struct cf_fixture *f)
+{
+	make_image(f);
 	block(f);
 	attr(f, "image", f->path);
 }
@@ -106,7 +115,7 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static void served(struct cf_fixture *f)
+static void served_start(struct cf_fixture *f)
 {
 	struct cf_server *s = calloc(1, sizeof(*s));
 
@@ -119,6 +128,11 @@ static void served(struct cf_fixture *f)
 	pthread_barrier_wait(&s->up);
 	if (s->err)
 		cf_fail(__FILE__, __LINE__, "server: %s", s->error);
+}
+
+static void served(struct cf_fixture *f)
+{
+	served_start(f);
 	attr(f, "socket", f->path);
 	attr(f, "queue_size", "512");
 }
@@ -137,15 +151,77 @@ static void served_close(struct cf_fixture *f)
 	f->server = NULL;
 }
 
+static void served_restart(struct cf_fixture *f)
+{
+	served_close(f);
+	served_start(f);
+}
+
+/* ---- a foreign program's ----------------------------------------------------------------------------- */
+
+#define QSD "/usr/bin/qemu-storage-daemon"
+
+bool cf_foreign_installed(void)
+{
+	return !access(QSD, X_OK);
+}
+
+static void daemon_start(struct cf_fixture *f)
+{
+	char drive[160], export[200];
+	struct stat st;
+
+	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
+	snprintf(drive, sizeof(drive), "driver=file,node-name=f,filename=%s", f->path);
+	snprintf(export, sizeof(export), "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,"
+		 "addr.path=%s,writable=on,num-queues=4", f->socket);
+	f->pid = fork();
+	cf_check(f->pid >= 0);
+	if (!f->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(QSD, QSD, "--blockdev", drive, "--export", export, NULL);
+		_exit(127);
+	}
+	for (uint64_t due = cf_now_ms() + 10000; stat(f->socket, &st) && cf_now_ms() < due;)
+		usleep(10000);
+}
+
+static void storage_daemon(struct cf_fixture *f)
+{
+	make_image(f);
+	daemon_start(f);
+	attr(f, "socket", f->socket);
+	attr(f, "fresh", "on");
+	attr(f, "queue_size", "512");
+}
+
+static void daemon_kill(struct cf_fixture *f)
+{
+	if (f->pid > 0) {
+		kill(f->pid, SIGKILL);
+		waitpid(f->pid, NULL, 0);
+	}
+	f->pid = 0;
+	unlink(f->socket);
+}
+
+static void daemon_restart(struct cf_fixture *f)
+{
+	daemon_kill(f);
+	daemon_start(f);
+}
+
 /* ---- the table --------------------------------------------------------------------------------------- */
 
 const struct cf_variant cf_variants[] = {
-	{ "sim-blk", "", false, sim_blk, NULL },
-	{ "sim-blk", "polling", false, sim_blk_polling, NULL },
-	{ "sim-blk", "readonly", true, sim_blk_readonly, NULL },
-	{ "blk", "io_uring", false, image_uring, NULL },
-	{ "blk", "threads", false, image_threads, NULL },
-	{ "vhost-user", "", false, served, served_close },
+	{ "sim-blk", "", .open = sim_blk },
+	{ "sim-blk", "polling", .open = sim_blk_polling },
+	{ "sim-blk", "readonly", .open = sim_blk_readonly, .readonly = true },
+	{ "blk", "io_uring", .open = image_uring },
+	{ "blk", "threads", .open = image_threads },
+	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart },
+	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
+	  .restart = daemon_restart, .foreign = true },
 };
 const unsigned int cf_nvariants = VD_ARRAY_SIZE(cf_variants);
 

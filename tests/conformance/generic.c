@@ -22,6 +22,17 @@ static void ping_all(struct cf *c)
 		c->type->ping(&c->q[i]);
 }
 
+/*
+ * Requests that are under way in what follows. Of a foreign device they are done already:
+ * qemu-storage-daemon 7.2 says where a queue stands before its requests are home, and loses them.
+ */
+static void begin(struct cf_queue *q)
+{
+	q->c->type->begin(q);
+	if (q->c->f.variant->foreign)
+		q->c->type->end(q);
+}
+
 /* ---- what it is, and what it refuses ------------------------------------------------------------ */
 
 static void case_identity(struct cf *c)
@@ -265,7 +276,7 @@ static void case_suspend(struct cf *c)
 	cf_start(c, &c->mode);
 	for (unsigned int round = 0; round < 20; round++) {
 		for (unsigned int i = 0; i < c->nq; i++)
-			c->type->begin(&c->q[i]);
+			begin(&c->q[i]);
 		cf_ok(c, uvdpa_dev_suspend(c->dev, &c->w));
 		for (unsigned int i = 0; i < c->nq; i++)
 			cf_is(uvdpa_dev_get_vq_state(c->dev, i, &st), 0);
@@ -304,7 +315,7 @@ static void case_disable(struct cf *c)
 		struct cf_queue *q = &c->q[round % c->nq];
 		struct uvdpa_vq_state st;
 
-		c->type->begin(q);
+		begin(q);
 		cf_ok(c, uvdpa_dev_disable_vq(c->dev, q->idx, &c->w));
 		cf_is(uvdpa_dev_get_vq_state(c->dev, q->idx, &st), 0);
 		for (unsigned int i = 0; i < c->nq; i++)	/* the others run */
@@ -325,7 +336,7 @@ static void case_state(struct cf *c)
 	cf_start(c, &c->mode);
 	for (unsigned int round = 0; round < 10; round++) {
 		for (unsigned int i = 0; i < c->nq; i++)
-			c->type->begin(&c->q[i]);
+			begin(&c->q[i]);
 		cf_ok(c, uvdpa_dev_suspend(c->dev, &c->w));
 		for (unsigned int i = 0; i < c->nq; i++)
 			cf_is(uvdpa_dev_get_vq_state(c->dev, i, &st[i]), 0);
@@ -352,7 +363,7 @@ static void case_eventfds(struct cf *c)
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 		cf_check(fd >= 0);
-		c->type->begin(q);
+		begin(q);
 		if (round & 1) {
 			cf_is(uvdpa_dev_set_vq_call(c->dev, q->idx, fd), 0);
 			close(q->call);
@@ -378,7 +389,7 @@ static void case_reset_busy(struct cf *c)
 	for (unsigned int round = 0; round < 20; round++) {
 		cf_start(c, &c->mode);
 		for (unsigned int i = 0; i < c->nq; i++)
-			c->type->begin(&c->q[i]);
+			begin(&c->q[i]);
 		cf_reset(c);
 		/* From here on it touches nothing: neither rings nor data. */
 		memcpy(copy, c->mem, CF_FILE_LEN);
@@ -449,7 +460,7 @@ static void case_remap(struct cf *c)
 	cf_start(c, &c->mode);
 	for (unsigned int round = 0; round < 20; round++) {
 		for (unsigned int i = 0; i < c->nq; i++)
-			c->type->begin(&c->q[i]);
+			begin(&c->q[i]);
 		if (round & 1)
 			cf_is(uvdpa_dev_unmap(c->dev, 0, extra.iova, extra.len), 0);
 		else
@@ -490,7 +501,7 @@ static void case_rebind(struct cf *c)
 		cf_start(c, &c->mode);
 		ping_all(c);
 		if (round & 1)
-			c->type->begin(&c->q[0]);
+			begin(&c->q[0]);
 		cf_ok(c, uvdpa_dev_unbind(c->dev, &c->w));
 		cf_check(!uvdpa_dev_driver(c->dev));
 		cf_is(uvdpa_dev_status(c->dev), 0);
@@ -511,7 +522,7 @@ static void case_remove_busy(struct cf *c)
 	cf_map(c);
 	cf_start(c, &c->mode);
 	for (unsigned int i = 0; i < c->nq; i++)
-		c->type->begin(&c->q[i]);
+		begin(&c->q[i]);
 	began = cf_now_ms();
 	cf_ok(c, uvdpa_dev_del(c->dev, &c->w));
 	cf_check(cf_now_ms() - began < UVDPA_DRAIN_MS + 500);
@@ -524,7 +535,33 @@ static void case_destroy_busy(struct cf *c)
 	cf_map(c);
 	cf_start(c, &c->mode);
 	for (unsigned int i = 0; i < c->nq; i++)
-		c->type->begin(&c->q[i]);
+		begin(&c->q[i]);
+}
+
+/*
+ * The process behind a proxy dies and another comes: the driver goes on as if nothing had been,
+ * where the rings say how far it was; with packed rings they do not, and it has to reset.
+ */
+static void case_server_dies(struct cf *c)
+{
+	bool packed;
+
+	cf_map(c);
+	cf_start(c, &c->mode);
+	packed = c->features & PACKED;
+	for (unsigned int round = 0; round < 5; round++) {
+		ping_all(c);
+		c->changed[UVDPA_DEV_LOST] = c->changed[UVDPA_DEV_READY] = 0;
+		c->f.variant->restart(&c->f);
+		cf_until(c, c->changed[UVDPA_DEV_LOST] && c->changed[UVDPA_DEV_READY]);
+		cf_check(uvdpa_dev_ready(c->dev));
+		cf_is(!!(uvdpa_dev_status(c->dev) & VIRTIO_CONFIG_S_NEEDS_RESET), packed);
+		if (packed) {
+			cf_reset(c);
+			cf_start(c, &c->mode);
+		}
+	}
+	ping_all(c);
 }
 
 const struct cf_case cf_generic[] = {
@@ -532,8 +569,8 @@ const struct cf_case cf_generic[] = {
 	{ "status", case_status, CF_ONCE },
 	{ "config limits", case_config, CF_ONCE },
 	{ "queue limits", case_queue_limits, CF_LAYOUTS },
-	{ "ring addresses", case_ring_addresses, CF_LAYOUTS },
-	{ "broken ring", case_broken_ring, CF_LAYOUTS },
+	{ "ring addresses", case_ring_addresses, CF_LAYOUTS | CF_OURS },
+	{ "broken ring", case_broken_ring, CF_LAYOUTS | CF_OURS },
 	{ "suspend, resume", case_suspend, CF_LAYOUTS },
 	{ "work while suspended", case_suspended, CF_LAYOUTS },
 	{ "disable, enable", case_disable, CF_LAYOUTS },
@@ -543,9 +580,10 @@ const struct cf_case cf_generic[] = {
 	{ "reset anywhere", case_reset_anywhere, CF_ONCE },
 	{ "another layout", case_relayout, CF_ONCE },
 	{ "memory comes and goes", case_remap, CF_LAYOUTS },
-	{ "memory goes", case_unmap_used, CF_LAYOUTS },
+	{ "memory goes", case_unmap_used, CF_LAYOUTS | CF_OURS },
 	{ "rebind", case_rebind, CF_LAYOUTS },
 	{ "remove while busy", case_remove_busy, CF_LAYOUTS },
 	{ "destroy while busy", case_destroy_busy, CF_LAYOUTS },
+	{ "server dies", case_server_dies, CF_LAYOUTS | CF_SERVED },
 	{ 0 },
 };

@@ -19,7 +19,7 @@ static const struct cf_type *const types[] = { &cf_block };
 #define PACKED CF_F(VIRTIO_F_RING_PACKED)
 #define ALL (INDIRECT | EVENT_IDX | IN_ORDER)
 
-/* The first two are the default of each layout. A size of 0 is the largest. */
+/* The first two are the default of each layout. ALL is what is offered. A size of 0: the largest. */
 static const struct cf_mode modes[] = {
 	{ ALL, 64 },	     { ALL | PACKED, 64 },
 	{ 0, 4 },	     { PACKED, 4 },
@@ -36,6 +36,7 @@ static jmp_buf failed;
 static char why[512];
 static unsigned int count, failures;
 static const char *only;
+static bool foreign;
 
 void cf_fail(const char *file, int line, const char *fmt, ...)
 {
@@ -52,9 +53,13 @@ void cf_fail(const char *file, int line, const char *fmt, ...)
 
 static void mode_name(const struct cf_mode *m, char *to, size_t size)
 {
-	snprintf(to, size, "%s%s%s%s %u", m->ring & PACKED ? "packed" : "split",
-		 m->ring & INDIRECT ? " indirect" : "", m->ring & EVENT_IDX ? " event_idx" : "",
-		 m->ring & IN_ORDER ? " in_order" : "", m->num);
+	if ((m->ring & ALL) == ALL)
+		snprintf(to, size, "%s all %u", m->ring & PACKED ? "packed" : "split", m->num);
+	else
+		snprintf(to, size, "%s%s%s%s %u", m->ring & PACKED ? "packed" : "split",
+			 m->ring & INDIRECT ? " indirect" : "",
+			 m->ring & EVENT_IDX ? " event_idx" : "",
+			 m->ring & IN_ORDER ? " in_order" : "", m->num);
 }
 
 static void tell(bool ok, const char *name, const char *skip)
@@ -98,7 +103,9 @@ static void run_case_open(struct run *r)
 
 	cf_open(&world, r->v);
 	world.mode = *r->m;
-	if (!cf_offered(&world, r->m))
+	if ((world.mode.ring & ALL) == ALL)
+		world.mode.ring &= world.info->features | ~ALL;
+	if (!cf_offered(&world, &world.mode))
 		r->skip = "not offered";
 	else
 		r->k->run(&world);
@@ -114,7 +121,7 @@ static void run_case(const struct cf_variant *v, const struct cf_case *k, const 
 	char name[256], mode[64] = "";
 	bool ok;
 
-	if (k->over != CF_ONCE)
+	if (k->over & 3)
 		mode_name(m, mode, sizeof(mode));
 	snprintf(name, sizeof(name), "%s%s%s: %s%s%s", v->parent, *v->name ? " " : "", v->name,
 		 k->name, *mode ? ", " : "", mode);
@@ -129,9 +136,12 @@ static void run_cases(const struct cf_variant *v, const struct cf_case *k)
 	static const size_t nmodes[] = { [CF_ONCE] = 1, [CF_LAYOUTS] = 2,
 					 [CF_MODES] = VD_ARRAY_SIZE(modes) };
 
-	for (; k->name; k++)
-		for (size_t i = 0; i < nmodes[k->over]; i++)
+	for (; k->name; k++) {
+		if ((v->foreign && k->over & CF_OURS) || (!v->restart && k->over & CF_SERVED))
+			continue;
+		for (size_t i = 0; i < nmodes[k->over & 3]; i++)
 			run_case(v, k, &modes[i]);
+	}
 }
 
 static void look(struct run *r)
@@ -163,7 +173,7 @@ static bool run_parent(const char *parent)
 		const struct cf_variant *v = &cf_variants[i];
 		const struct cf_type *type;
 
-		if (strcmp(v->parent, parent))
+		if (strcmp(v->parent, parent) || v->foreign != foreign)
 			continue;
 		any = true;
 		type = type_of(v);
@@ -178,13 +188,25 @@ static bool run_parent(const char *parent)
 	return any;
 }
 
-/* With an argument: only cases whose name contains it. */
+/*
+ * Arguments: --foreign for devices that other programs serve, in place of our own; and a text, for
+ * cases whose names contain it.
+ */
 int main(int argc, char **argv)
 {
-	only = argc > 1 ? argv[1] : NULL;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--foreign"))
+			foreign = true;
+		else
+			only = argv[i];
+	}
+	if (foreign && !cf_foreign_installed()) {
+		printf("1..0 # SKIP no qemu-storage-daemon\n");
+		return 0;
+	}
 	printf("TAP version 13\n");
 	for (unsigned int i = 0; vd_parents[i]; i++) {
-		if (run_parent(vd_parents[i]->name))
+		if (run_parent(vd_parents[i]->name) || foreign)
 			continue;
 		snprintf(why, sizeof(why), "parent %s has no fixture", vd_parents[i]->name);
 		tell(false, vd_parents[i]->name, NULL);
