@@ -29,6 +29,9 @@
 
 #include "virtq/ring.h"
 
+/* Descriptors ahead of the one being read whose line is asked for: two lines. */
+#define AHEAD 8
+
 struct packed_dev {
 	struct vd_virtq vq;
 	uint64_t vd_guest *desc;		/* two words each */
@@ -113,6 +116,9 @@ static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned in
 		/* What we owe fills the ring: this one is ours already, and not written yet. */
 		if (!packed_is_avail(flags, p->next.wrap) || p->owed == vq->num)
 			break;
+		/* A burst appears as one, so what follows is likely there, and we will write it. */
+		if (i + AHEAD < max && !(p->next.idx & 3))
+			prefetch_write(p->desc + 2u * packed_next(p->next, AHEAD, vq->num).idx);
 		r = packed_walk(p, flags, &chains[i]);
 		if (vd_unlikely(r)) {
 			vd_virtq_break(vq, r);

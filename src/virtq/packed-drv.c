@@ -11,6 +11,9 @@
 
 #include "virtq/ring.h"
 
+/* Descriptors ahead of the one being written whose line is asked for: four lines. */
+#define AHEAD 16
+
 struct packed_drv {
 	struct vd_virtq_drv vq;
 	uint64_t vd_guest *desc;		/* two words each */
@@ -49,21 +52,22 @@ static void packed_write(struct packed_drv *p, const struct vd_buf *b, uint16_t 
 	else
 		p->burst_flags = flags;
 	p->next = packed_next(p->next, 1, p->vq.num);
+	if (p->vq.nfree > 2 * AHEAD)
+		prefetch_write(p->desc + 2u * packed_next(p->next, AHEAD, p->vq.num).idx);
 }
 
-static int packed_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
-		      unsigned int nin)
+static int packed_add_many(struct packed_drv *p, const struct vd_buf *bufs, unsigned int nout,
+			   unsigned int nin)
 {
-	struct packed_drv *p = to_packed(vq);
 	struct drv_shape shape = { .nout = nout, .nin = nin };
-	int r = vd_drv_begin(vq, bufs, &shape);
+	int r = vd_drv_begin(&p->vq, bufs, &shape);
 	uint16_t id;
 
 	if (r)
 		return r;
 	id = p->ids[--p->nids];
 	if (shape.table) {
-		struct vd_buf t = vd_drv_table(vq, id, bufs, &shape);
+		struct vd_buf t = vd_drv_table(&p->vq, id, bufs, &shape);
 
 		packed_write(p, &t, id, VRING_DESC_F_INDIRECT);
 	} else {
@@ -71,7 +75,23 @@ static int packed_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsign
 			packed_write(p, &bufs[n], id, (n < nout ? 0 : VRING_DESC_F_WRITE) |
 						      (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
-	drv_end(vq, id, &shape);
+	drv_end(&p->vq, id, shape.in_len, shape.ndesc);
+	return id;
+}
+
+static int packed_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
+		      unsigned int nin)
+{
+	struct packed_drv *p = to_packed(vq);
+	uint16_t id;
+
+	if (nout + nin != 1)
+		return packed_add_many(p, bufs, nout, nin);
+	if (!vq->nfree)
+		return -ENOSPC;
+	id = p->ids[--p->nids];
+	packed_write(p, bufs, id, nin ? VRING_DESC_F_WRITE : 0);
+	drv_end(vq, id, nin ? bufs->len : 0, 1);
 	return id;
 }
 

@@ -36,9 +36,13 @@ struct split_dev {
 	uint16_t vd_guest *used;	/* flags, idx, num entries of two 32-bit words */
 	uint16_t vd_guest *avail_event;	/* behind those */
 	uint16_t next;			/* to pop */
+	uint16_t fetched;		/* heads are read up to here, at most a burst ahead of next */
 	uint16_t avail_idx;		/* as last loaded */
 	uint16_t used_idx;		/* as last stored */
+	uint16_t heads[VD_VIRTQ_BURST];	/* of next to fetched, each at its index modulo this */
 };
+
+static_assert(!(VD_VIRTQ_BURST & (VD_VIRTQ_BURST - 1)), "heads[] goes round with the index");
 
 static struct split_dev *to_split(struct vd_virtq *vq)
 {
@@ -92,10 +96,23 @@ static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_
 	return 0;
 }
 
+/* Read the heads of a burst and ask for their descriptors, as far as the driver is known to be. */
+static void split_fetch(struct split_dev *s)
+{
+	uint16_t end = (uint16_t)(s->next + vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST));
+
+	for (; s->fetched != end; s->fetched++) {
+		uint16_t head = vd_read16(s->avail + RING_ENTRIES + (s->fetched & split_mask(s)));
+
+		s->heads[s->fetched % VD_VIRTQ_BURST] = head;
+		prefetch_read(s->desc + 2u * (head & split_mask(s)));
+	}
+}
+
 static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
 {
 	struct split_dev *s = to_split(vq);
-	uint16_t heads[VD_VIRTQ_BURST];
+	const uint16_t vd_guest *ring = s->used + RING_ENTRIES;
 	unsigned int n, i;
 	int r = 0;
 
@@ -105,19 +122,20 @@ static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int
 		r = split_look(s, vd_read16_acquire(s->avail + RING_IDX));
 		if (r)
 			return r;
+		split_fetch(s);
 	}
-	n = vd_min((uint16_t)(s->avail_idx - s->next), max);
+	n = vd_min((uint16_t)(s->fetched - s->next), max);
 	for (i = 0; i < n; i++) {
-		heads[i] = vd_read16(s->avail + RING_ENTRIES + ((s->next + i) & split_mask(s)));
-		__builtin_prefetch(vd_guest_expose(s->desc + 2u * (heads[i] & split_mask(s))));
-	}
-	for (i = 0; i < n; i++, s->next++) {
-		r = split_walk(s, heads[i], &chains[i]);
+		r = split_walk(s, s->heads[s->next % VD_VIRTQ_BURST], &chains[i]);
 		if (vd_unlikely(r)) {
 			vd_virtq_break(vq, r);
 			break;
 		}
+		if (!(i & 7))	/* a line of the used ring */
+			prefetch_write(ring + 4u * ((s->used_idx + i) & split_mask(s)));
+		s->next++;
 	}
+	split_fetch(s);		/* for the next call; comes while this burst is worked on */
 	return (int)i;
 }
 
@@ -218,7 +236,7 @@ int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_
 		goto err_free;
 	s->vq.ops = &split_ops;
 	s->avail_event = s->used + RING_ENTRIES + 4u * conf->num;
-	s->next = s->avail_idx = conf->state.avail;
+	s->next = s->fetched = s->avail_idx = conf->state.avail;
 	s->used_idx = vd_read16(s->used + RING_IDX);
 	*ret_vq = &s->vq;
 	return 0;

@@ -11,6 +11,9 @@
 
 #include "virtq/ring.h"
 
+/* Descriptors ahead of the one being written whose line is asked for: four lines. */
+#define AHEAD 16
+
 struct split_drv {
 	struct vd_virtq_drv vq;
 	uint64_t vd_guest *desc;	/* two words each */
@@ -18,7 +21,7 @@ struct split_drv {
 	const uint16_t vd_guest *used;	/* flags, idx, num entries of two 32-bit words */
 	const uint16_t vd_guest *avail_event;
 	uint16_t *link;			/* descriptor after each one, in a chain or in the free list */
-	uint16_t free;			/* first free one, if nfree */
+	uint16_t free, last_free;	/* the list's ends, if nfree */
 	uint16_t next_used;		/* to take */
 	uint16_t used_idx;		/* as last loaded */
 };
@@ -41,18 +44,31 @@ static void split_write(struct split_drv *s, uint16_t i, const struct vd_buf *b,
 	vd_write64(s->desc + 2u * i + 1, b->len | (uint64_t)flags << 32 | next << 48);
 }
 
-static int split_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
-		     unsigned int nin)
+/* The request's descriptors are written; the free list goes on at @free. */
+static int split_offer(struct split_drv *s, uint16_t free, uint32_t in_len, unsigned int ndesc)
 {
-	struct split_drv *s = to_split(vq);
+	struct vd_virtq_drv *vq = &s->vq;
+	uint16_t head = s->free;
+
+	vd_write16(s->avail + RING_ENTRIES + (vq->added & split_mask(s)), head);
+	if (vq->nfree > AHEAD)
+		prefetch_write(s->desc + 2u * ((free + AHEAD) & split_mask(s)));
+	s->free = free;
+	drv_end(vq, head, in_len, ndesc);
+	return head;
+}
+
+static int split_add_many(struct split_drv *s, const struct vd_buf *bufs, unsigned int nout,
+			  unsigned int nin)
+{
 	struct drv_shape shape = { .nout = nout, .nin = nin };
-	uint16_t head = s->free, i = head;
-	int r = vd_drv_begin(vq, bufs, &shape);
+	uint16_t i = s->free;
+	int r = vd_drv_begin(&s->vq, bufs, &shape);
 
 	if (r)
 		return r;
 	if (shape.table) {
-		struct vd_buf t = vd_drv_table(vq, head, bufs, &shape);
+		struct vd_buf t = vd_drv_table(&s->vq, i, bufs, &shape);
 
 		split_write(s, i, &t, VRING_DESC_F_INDIRECT);
 		i = s->link[i];
@@ -61,10 +77,21 @@ static int split_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigne
 			split_write(s, i, &bufs[n], (n < nout ? 0 : VRING_DESC_F_WRITE) |
 						    (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
-	s->free = i;
-	vd_write16(s->avail + RING_ENTRIES + (vq->added & split_mask(s)), head);
-	drv_end(vq, head, &shape);
-	return head;
+	return split_offer(s, i, shape.in_len, shape.ndesc);
+}
+
+static int split_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
+		     unsigned int nin)
+{
+	struct split_drv *s = to_split(vq);
+	uint16_t i = s->free;
+
+	if (nout + nin != 1)
+		return split_add_many(s, bufs, nout, nin);
+	if (!vq->nfree)
+		return -ENOSPC;
+	split_write(s, i, bufs, nin ? VRING_DESC_F_WRITE : 0);
+	return split_offer(s, s->link[i], nin ? bufs->len : 0, 1);
 }
 
 static bool split_publish(struct vd_virtq_drv *vq)
@@ -81,7 +108,10 @@ static bool split_publish(struct vd_virtq_drv *vq)
 	return !(vd_read16_seq(s->used + RING_FLAGS) & VRING_USED_F_NO_NOTIFY);
 }
 
-/* The descriptors go back. With IN_ORDER they are a ring themselves, and stay linked as one. */
+/*
+ * The descriptors go back to the end of the list: as long as the device keeps the order, they
+ * are taken one after the other, line by line. With IN_ORDER they are a ring and stay linked as one.
+ */
 static void split_take(struct split_drv *s, uint16_t head)
 {
 	uint16_t last = head;
@@ -90,8 +120,11 @@ static void split_take(struct split_drv *s, uint16_t head)
 	if (!s->vq.in_order) {
 		for (unsigned int n = s->vq.reqs[head].ndesc; n > 1; n--)
 			last = s->link[last];
-		s->link[last] = s->free;
-		s->free = head;
+		if (s->vq.nfree)
+			s->link[s->last_free] = head;
+		else
+			s->free = head;
+		s->last_free = last;
 	}
 	drv_take(&s->vq, head);
 }
@@ -106,6 +139,8 @@ static int split_look(struct split_drv *s)
 	if (vd_unlikely(ahead > most))
 		return vd_virtq_drv_break(&s->vq, vd_err(-EBADMSG, "used index %u is %u ahead of %u, with %u in flight",
 							 idx, ahead, s->next_used, most));
+	for (unsigned int i = 0; i < ahead && i < VD_VIRTQ_BURST; i += 8)	/* a line of the ring */
+		prefetch_read(s->used + RING_ENTRIES + 4u * ((s->next_used + i) & split_mask(s)));
 	s->used_idx = idx;
 	return 0;
 }
@@ -223,6 +258,7 @@ int vd_split_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_dr
 	if (r)
 		goto err_free;
 	s->vq.ops = &split_ops;
+	s->last_free = (uint16_t)(conf->num - 1);
 	for (unsigned int i = 0; i < conf->num; i++)
 		s->link[i] = (uint16_t)((i + 1) & (conf->num - 1u));
 	s->desc = vd_guest_wrap(uint64_t, conf->ring + l.desc);

@@ -199,8 +199,11 @@ int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 		c->out_len += d->len;
 	}
 	r = vd_mem_find(vq->mem, d->addr, d->len);
-	if (r && r->addr && r->prot == UVDPA_MAP_RW)
-		vq->region = r;
+	if (r && r->addr && r->prot == UVDPA_MAP_RW) {
+		vq->near = r->addr;
+		vq->near_first = r->first;
+		vq->near_len = r->last - r->first;	/* but for the last byte, so that it fits */
+	}
 	return 0;
 }
 
