@@ -29,6 +29,7 @@ struct vu_conf {
 	uint64_t fd;
 	bool connect;
 	char *mode;
+	bool inband;
 };
 
 static const struct uvdpa_opt vu_opts[] = {
@@ -40,6 +41,8 @@ static const struct uvdpa_opt vu_opts[] = {
 	  .help = "the front-end listens, connect to it" },
 	{ .key = "mode", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vu_conf, mode),
 	  .def = "0600", .help = "permissions of the socket, octal" },
+	{ .key = "inband", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vu_conf, inband),
+	  .help = "offer notifications as messages, for simulated time; slow" },
 	{ .key = NULL },
 };
 
@@ -317,6 +320,7 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 	v->retry.fn = retry_event;
 	v->owner.ended = session_ended;
 	v->owner.frozen = session_frozen;
+	v->owner.inband = v->conf->inband;
 	e = open_socket(v);
 	if (e) {
 		free(v);

@@ -11,6 +11,9 @@
  * of the status byte means DRIVER_OK when it starts the first ring.
  */
 #include <errno.h>
+#include <linux/virtio_ring.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -25,12 +28,20 @@ void vd_vus_ring_init(struct vd_vus_session *s, unsigned int idx)
 	r->kick = r->call = r->err = -1;
 	r->enabled = -1;
 	r->call_note.s = r->err_note.s = s;
+	r->call_note.socket = r->err_note.socket = -1;
+}
+
+static void note_fini(struct vd_vus_note *n)
+{
+	vd_fd_del(&n->watch);
+	vd_close(&n->socket);
+	n->due = false;
 }
 
 void vd_vus_ring_fini(struct vd_vus_ring *r)
 {
-	vd_fd_del(&r->call_note.watch);
-	vd_fd_del(&r->err_note.watch);
+	note_fini(&r->call_note);
+	note_fini(&r->err_note);
 	vd_close(&r->kick);
 	vd_close(&r->call);
 	vd_close(&r->err);
@@ -44,6 +55,42 @@ bool vd_vus_rings_running(const struct vd_vus_session *s)
 	return false;
 }
 
+/* ---- notifications in messages ---------------------------------------------------------------- */
+
+static void note_event(struct vd_fd *f, uint32_t events)
+{
+	struct vd_vus_note *n = container_of(f, struct vd_vus_note, watch);
+	uint64_t one = 1;
+
+	(void)events;
+	if (!vd_eventfd_drain(f->fd))
+		return;
+	if (n->socket >= 0) {	/* full: it has been told; closed: it will be dropped */
+		send(n->socket, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
+	n->due = true;
+	vd_vus_back_push(n->s);
+}
+
+/* Make @n's eventfd. Takes @socket on success. */
+static int note_init(struct vd_vus_note *n, int socket, int *ret_fd)
+{
+	int e, fd = e = vd_eventfd();
+
+	if (fd < 0)
+		return fd;
+	n->watch.fn = note_event;
+	e = vd_fd_add(n->s->loop, &n->watch, fd, EPOLLIN);
+	if (e) {
+		close(fd);
+		return e;
+	}
+	n->socket = socket;
+	*ret_fd = fd;
+	return 0;
+}
+
 /* ---- running -------------------------------------------------------------------------------- */
 
 static bool ring_shall_run(const struct vd_vus_session *s, const struct vd_vus_ring *r)
@@ -53,14 +100,34 @@ static bool ring_shall_run(const struct vd_vus_session *s, const struct vd_vus_r
 	return r->started && enabled && r->num && r->addr.desc;
 }
 
-static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, const struct vd_vus_ring *r)
+/*
+ * User Mode Linux begins a packed ring with base 0, though both wrap counters begin with 1 (virtio
+ * 1.3, 2.8.1). A ring that has come to this base has been once around, so the device has written
+ * USED somewhere, and the driver leaves it set for this time around; in a new ring it is nowhere.
+ */
+static bool packed_ring_is_new(const struct vd_vus_session *s, unsigned int idx, uint64_t desc)
 {
+	uint32_t num = s->rings[idx].num;
+	const struct vring_packed_desc vd_guest *d =
+		vd_mem_at(vd_dev_mem(s->dev, idx), desc, num * sizeof(*d), UVDPA_MAP_RO);
+
+	for (uint32_t i = 0; d && i < num; i++)
+		if (vd_read16((const uint16_t vd_guest *)&d[i].flags) &
+		    1u << VRING_PACKED_DESC_F_USED)
+			return false;
+	return d;
+}
+
+static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, unsigned int idx,
+				      uint64_t desc)
+{
+	uint32_t base = s->rings[idx].base;
+
 	if (!(s->features & PACKED))
-		return (struct uvdpa_vq_state){ .avail = (uint16_t)r->base };
-	if (!r->base_set)	/* virtio 1.3, 2.8.1: both wrap counters begin with 1 */
+		return (struct uvdpa_vq_state){ .avail = (uint16_t)base };
+	if (!base && packed_ring_is_new(s, idx, desc))
 		return (struct uvdpa_vq_state){ .avail = 0x8000, .used = 0x8000 };
-	return (struct uvdpa_vq_state){ .avail = (uint16_t)r->base,
-					.used = (uint16_t)(r->base >> 16) };
+	return (struct uvdpa_vq_state){ .avail = (uint16_t)base, .used = (uint16_t)(base >> 16) };
 }
 
 int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits)
@@ -74,13 +141,17 @@ int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits)
 static int ring_start(struct vd_vus_session *s, unsigned int idx)
 {
 	struct vd_vus_ring *r = &s->rings[idx];
-	struct uvdpa_vq vq = { .num = (uint16_t)r->num, .state = state_of(s, r), .kick = r->kick,
-			       .call = r->call, .poll = r->poll };
+	struct uvdpa_vq vq = { .num = (uint16_t)r->num, .kick = r->kick, .poll = r->poll };
 	uint64_t gpa[3];
 	int e = vd_vus_ring_gpa(&s->mem, r, gpa);
 
+	/* User Mode Linux never sends SET_VRING_CALL then. */
+	if (!e && r->call < 0 && vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS))
+		e = note_init(&r->call_note, -1, &r->call);
 	if (e)
 		return vd_err_prefix(e, "queue %u: ", idx);
+	vq.call = r->call;
+	vq.state = state_of(s, idx, gpa[0]);
 	vq.desc = r->desc = gpa[0];
 	vq.driver = r->driver = gpa[1];
 	vq.device = r->device = gpa[2];
@@ -129,7 +200,6 @@ int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx)
 	r->base = state.avail;
 	if (s->features & PACKED)
 		r->base |= (uint32_t)state.used << 16;
-	r->base_set = true;
 	return 0;
 }
 
@@ -186,11 +256,9 @@ int vd_vus_set_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct 
 	int e = idle_ring_of(s, m->state.index, &r);
 
 	(void)reply;
-	if (e)
-		return e;
-	r->base = m->state.num;
-	r->base_set = true;
-	return 0;
+	if (!e)
+		r->base = m->state.num;
+	return e;
 }
 
 static int base_known(struct vd_vus_session *s, int err)
@@ -242,15 +310,12 @@ int vd_vus_set_vring_enable(struct vd_vus_session *s, struct vd_vu_msg *m, struc
 
 /* ---- descriptors of a ring ------------------------------------------------------------------ */
 
-static void note_event(struct vd_fd *f, uint32_t events)
+static bool is_socket(int fd)
 {
-	struct vd_vus_note *n = container_of(f, struct vd_vus_note, watch);
+	socklen_t len = sizeof(int);
+	int type;
 
-	(void)events;
-	if (!vd_eventfd_drain(f->fd))
-		return;
-	n->due = true;
-	vd_vus_back_push(n->s);
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
 }
 
 /* The index and the descriptor of a message. Return: 0, with *@ret_fd the caller's or -1. */
@@ -262,30 +327,12 @@ static int ring_fd_of(struct vd_vus_session *s, struct vd_vu_msg *m, unsigned in
 
 	if (e)
 		return e;
-	if (m->nfds && !vd_fd_is_eventfd(m->fds[0]))
-		return vd_err(-EINVAL, "queue %u: the descriptor is neither an eventfd nor a pipe",
-			      (unsigned int)(m->u64 & VD_VU_VRING_IDX_MASK));
 	*ret_idx = (unsigned int)(m->u64 & VD_VU_VRING_IDX_MASK);
+	if (m->nfds && !vd_fd_is_eventfd(m->fds[0]) &&
+	    (m->request == VD_VU_SET_VRING_KICK || !is_socket(m->fds[0])))
+		return vd_err(-EINVAL, "queue %u: the descriptor cannot notify", *ret_idx);
 	*ret_fd = vd_vu_msg_take_fd(m, 0);
 	return 0;
-}
-
-/* Instead of a descriptor of the front-end: one of ours, whose signals become messages. */
-static int note_fd(struct vd_vus_session *s, struct vd_vus_note *n, int *ret_fd)
-{
-	int e;
-
-	if (*ret_fd >= 0 || !vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS))
-		return 0;
-	e = vd_eventfd();
-	if (e < 0)
-		return e;
-	*ret_fd = e;
-	n->watch.fn = note_event;
-	e = vd_fd_add(s->loop, &n->watch, *ret_fd, EPOLLIN);
-	if (e)
-		vd_close(ret_fd);
-	return e;
 }
 
 static void replace(int *fd, int with)
@@ -324,10 +371,19 @@ static int set_sink(struct vd_vus_session *s, struct vd_vu_msg *m, bool broken)
 		return e;
 	r = &s->rings[idx];
 	n = broken ? &r->err_note : &r->call_note;
-	vd_fd_del(&n->watch);
-	if (fd >= 0)	/* what we write must not wait; a front-end that undoes it harms itself */
+	note_fini(n);
+	if (fd >= 0 && !vd_fd_is_eventfd(fd)) {
+		int socket = fd;
+
+		fd = -1;
+		e = note_init(n, socket, &fd);
+		if (e)
+			close(socket);
+	} else if (fd >= 0) {	/* what we write must not wait */
 		vd_set_nonblock(fd, true);
-	e = note_fd(s, n, &fd);
+	} else if (vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS)) {
+		e = note_init(n, -1, &fd);
+	}
 	replace(broken ? &r->err : &r->call, fd);
 	return !e && r->running ? set(s->dev, idx, fd) : e;
 }
@@ -353,8 +409,7 @@ int vd_vus_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_v
 	(void)reply;
 	if (e)
 		return e;
-	if (r->running)
-		return uvdpa_dev_kick(s->dev, m->state.index, m->state.index);
 	r->started = true;
-	return vd_vus_ring_run(s, m->state.index);
+	e = vd_vus_ring_run(s, m->state.index);
+	return e || !r->running ? e : uvdpa_dev_kick(s->dev, m->state.index, m->state.index);
 }

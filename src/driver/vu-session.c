@@ -31,9 +31,12 @@
 #define F_NOTIFICATION_DATA (1ull << 38)
 
 /* In-flight tracking (INFLIGHT_SHMFD) and the dirty log (LOG_SHMFD) would be offered here. */
-static const uint64_t protocol_features = PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) |
-					  PF(RESET_DEVICE) | PF(INBAND_NOTIFICATIONS) |
-					  PF(CONFIGURE_MEM_SLOTS) | PF(STATUS);
+static uint64_t offered_protocol(const struct vd_vus_session *s)
+{
+	return PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(RESET_DEVICE) |
+	       PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) |
+	       (s->owner->inband ? PF(INBAND_NOTIFICATIONS) : 0);
+}
 
 static void watch(struct vd_vus_session *s);
 
@@ -203,9 +206,8 @@ static int set_features(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd
 static int get_protocol_features(struct vd_vus_session *s, struct vd_vu_msg *m,
 				 struct vd_vu_msg *reply)
 {
-	(void)s;
 	(void)m;
-	reply->u64 = protocol_features;
+	reply->u64 = offered_protocol(s);
 	return 0;
 }
 
@@ -213,9 +215,9 @@ static int set_protocol_features(struct vd_vus_session *s, struct vd_vu_msg *m,
 				 struct vd_vu_msg *reply)
 {
 	(void)reply;
-	if (m->u64 & ~protocol_features)
+	if (m->u64 & ~offered_protocol(s))
 		return vd_err(-EOPNOTSUPP, "protocol features 0x%llx are not offered",
-			      (unsigned long long)(m->u64 & ~protocol_features));
+			      (unsigned long long)(m->u64 & ~offered_protocol(s)));
 	s->protocol_features = m->u64;
 	return 0;
 }

@@ -28,17 +28,20 @@ struct vd_vus_mem {
 	struct vd_vu_region regions[VD_VU_SLOTS_MAX];
 };
 
-/* An eventfd of ours that becomes a message on the back-end channel (INBAND_NOTIFICATIONS). */
+/*
+ * An eventfd of ours whose signals go on from here: as a message on the back-end channel
+ * (INBAND_NOTIFICATIONS), or as bytes to a socket, which User Mode Linux has in an eventfd's place.
+ */
 struct vd_vus_note {
 	struct vd_fd watch;
 	struct vd_vus_session *s;
-	bool due;		/* to be sent */
+	int socket;		/* ours; -1: by message */
+	bool due;		/* the message is to be sent */
 };
 
 struct vd_vus_ring {
 	uint32_t num;
 	uint32_t base;		/* as in SET_VRING_BASE */
-	bool base_set;
 	struct vd_vu_vring_addr addr;	/* of the front-end */
 	int kick, call, err;	/* ours; -1: none */
 	bool poll;		/* no kick descriptor, and no messages for it either */
@@ -58,6 +61,8 @@ struct vd_vus_owner {
 	void (*ended)(struct vd_vus_owner *o);
 	/* The answer to vd_vus_session_freeze(). */
 	void (*frozen)(struct vd_vus_owner *o);
+	/* Offer INBAND_NOTIFICATIONS. Who is offered it may use it for no reason, and be slow. */
+	bool inband;
 };
 
 struct vd_vus_session {
