@@ -541,74 +541,6 @@ static void an_observer_that_meddles(void **state)
 	uvdpa_watch_del(u, &m.late.w);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------- */
-
-static void destroy_with_things_under_way(void **state)
-{
-	struct uvdpa *v = fake_context();
-	struct uvdpa_wait w[3] = { { 0 } };
-	struct uvdpa_attr late = { "late", "on" };
-	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "l", .mgmtdev = "fake",
-				    .attrs = &late, .nattrs = 1 };
-	struct fake *a = fake_add(v, "a", NULL, NULL, "a"), *b = fake_add(v, "b", NULL, NULL, "b");
-	struct uvdpa_dev *dev;
-
-	(void)state;
-	fake_run(a);
-	fake_run(b);
-	a->quiesce = b->quiesce = FAKE_LATER;
-	assert_int_equal(uvdpa_dev_bind(&a->dev, "b", NULL, 0, &w[0]), -EINPROGRESS);
-	assert_int_equal(uvdpa_dev_reset(&b->dev, &w[1]), -EINPROGRESS);
-	assert_int_equal(uvdpa_dev_add(v, &o, &dev, &w[2]), -EINPROGRESS);
-	begin();
-	uvdpa_destroy(v);
-	assert_in_range(elapsed_ms(), 0, 500);
-	for (unsigned int i = 0; i < 3; i++)
-		assert_false(w[i].pending);
-	assert_int_equal(fakes, 0);
-	uvdpa_destroy(NULL);
-}
-
-static void a_context_that_cannot_be_drained(void **state)
-{
-	static struct uvdpa *v;		/* reachable: it is left behind on purpose */
-	static struct fake *f;
-
-	(void)state;
-	v = fake_context();
-	f = fake_add(v, "d0", NULL, NULL, "a");
-	fake_run(f);
-	f->quiesce = FAKE_NEVER;
-	begin();
-	uvdpa_destroy(v);
-	assert_in_range(elapsed_ms(), UVDPA_DRAIN_MS - 10, UVDPA_DRAIN_MS + 600);
-	assert_int_equal(fakes, 1);
-	assert_int_equal(fake_bindings, 0);
-	/* For this test's sake it comes home. */
-	fake_answer(f);
-	while (vd_loop_dispatch(vd_ctx_loop(v), 0) > 0)
-		;
-	assert_int_equal(fakes, 0);
-}
-
-static void two_contexts(void **state)
-{
-	struct uvdpa *v = fake_context();
-	struct fake *f = fake_add(u, "d0", NULL, NULL, "a"), *g = fake_add(v, "d0", NULL, NULL, "b");
-
-	(void)state;
-	assert_ptr_equal(uvdpa_dev_find(u, "d0"), &f->dev);
-	assert_ptr_equal(uvdpa_dev_find(v, "d0"), &g->dev);
-	fake_run(f);
-	fake_run(g);
-	assert_string_equal(told(), "d0:added d0:ready d0:bound d0:status");	/* of its own */
-	assert_int_not_equal(uvdpa_fd(u), uvdpa_fd(v));
-	uvdpa_destroy(v);
-	assert_int_equal(fakes, 1);
-	assert_int_equal(uvdpa_dev_status(&f->dev), 15);
-	assert_true(f->vqs[0].running);
-}
-
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -625,9 +557,6 @@ int main(void)
 		TEST(a_hundred_moves_leave_nothing),
 		TEST(observers_come_and_go_in_their_callbacks),
 		TEST(an_observer_that_meddles),
-		TEST(destroy_with_things_under_way),
-		TEST(a_context_that_cannot_be_drained),
-		TEST(two_contexts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void options(void **state)
 		uint64_t queues, capacity;
 	} cases[] = {
 		{ { { "image", "x" } }, 1, NULL, 1, 0 },
-		{ { { NULL } }, 0, "blk: image is missing", 0, 0 },
+		{ { { NULL, NULL } }, 0, "blk: image is missing", 0, 0 },
 		{ { { "image", "" } }, 1, "blk: image is empty", 0, 0 },
 		{ { { "image", NULL } }, 1, "blk: option 0 has no value", 0, 0 },
 		{ { { NULL, "x" } }, 1, "blk: option 0 has no key", 0, 0 },

@@ -116,7 +116,7 @@ void vd_dev_tell(struct vd_dev *d);
 /* For good; quiesced, reset, unbound, in no list. */
 void vd_dev_free(struct vd_dev *d);
 
-/* ---- gate.c, gate-vq.c, gate-mem.c */
+/* ---- gate.c */
 
 /* Before info is known, and once it is. Return of the latter: 0; -EINVAL, -ENOMEM. */
 void vd_gate_init(struct vd_dev *d);
@@ -130,13 +130,30 @@ void vd_gate_forget_maps(struct vd_dev *d);
 /* What the parent must hear again after it was lost. */
 int vd_gate_replay(struct vd_dev *d);
 
-/* Bring queues to where they shall be, and end what waited for that. */
-void vd_gate_settle(struct vd_dev *d);
 /* Return: 0; -ENODEV; -EBUSY a reset is under way. */
 int vd_gate_usable(const struct uvdpa_dev *dev);
+
+/* ---- settle.c */
+
+/* Bring queues to where they shall be, and end what waited for that. */
+void vd_gate_settle(struct vd_dev *d);
+/* No queue runs, nor is being stopped. */
 bool vd_gate_quiet(const struct vd_dev *d);
-/* Begins, ends at once or after @ms. See gate.c. */
+/**
+ * vd_gate_op() - Begin what needs queues to be quiet, or join it if it is under way
+ * @op: one of the device's, or of a queue's
+ * @ms: @w is told -ETIMEDOUT after that; who joins does not put it off for those who wait already
+ * @w: may be NULL
+ *
+ * Return: 0; -EINPROGRESS; -errno of what was done once it was quiet.
+ */
 int vd_gate_op(struct vd_dev *d, struct vd_op *op, unsigned int ms, struct uvdpa_wait *w);
+/* A queue that the driver may not use any more: NEEDS_RESET, whoever listens is told @why. */
+void vd_gate_break(struct vd_dev *d, unsigned int idx, const char *why);
+/* The timer of d->gate: limits, and eventfds that block. */
+void vd_gate_timer(struct vd_timer *t);
+
+/* ---- gate-vq.c, gate-mem.c */
 
 void vd_gate_vq_init(struct vd_gate_vq *q, const struct uvdpa_dev_info *info);
 void vd_gate_vq_fini(struct vd_gate_vq *q);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of contexts: their end, whatever is under way, and two side by side. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "core/fake.h"
+
+static uint64_t start_ns;
+
+static void begin(void)
+{
+	start_ns = vd_now_ns();
+}
+
+static unsigned int elapsed_ms(void)
+{
+	return (unsigned int)((vd_now_ns() - start_ns) / 1000000);
+}
+
+static void destroy_with_things_under_way(void **state)
+{
+	struct uvdpa *v = fake_context();
+	struct uvdpa_wait w[3] = { { 0 } };
+	struct uvdpa_attr late = { "late", "on" };
+	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "l", .mgmtdev = "fake",
+				    .attrs = &late, .nattrs = 1 };
+	struct fake *a = fake_add(v, "a", NULL, NULL, "a"), *b = fake_add(v, "b", NULL, NULL, "b");
+	struct uvdpa_dev *dev;
+
+	(void)state;
+	fake_run(a);
+	fake_run(b);
+	a->quiesce = b->quiesce = FAKE_LATER;
+	assert_int_equal(uvdpa_dev_bind(&a->dev, "b", NULL, 0, &w[0]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_reset(&b->dev, &w[1]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_add(v, &o, &dev, &w[2]), -EINPROGRESS);
+	begin();
+	uvdpa_destroy(v);
+	assert_in_range(elapsed_ms(), 0, 500);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_false(w[i].pending);
+	assert_int_equal(fakes, 0);
+	uvdpa_destroy(NULL);
+}
+
+static void a_context_that_cannot_be_drained(void **state)
+{
+	static struct uvdpa *v;		/* reachable: it is left behind on purpose */
+	static struct fake *f;
+
+	(void)state;
+	v = fake_context();
+	f = fake_add(v, "d0", NULL, NULL, "a");
+	fake_run(f);
+	f->quiesce = FAKE_NEVER;
+	begin();
+	uvdpa_destroy(v);
+	assert_in_range(elapsed_ms(), UVDPA_DRAIN_MS - 10, UVDPA_DRAIN_MS + 600);
+	assert_int_equal(fakes, 1);
+	assert_int_equal(fake_bindings, 0);
+	/* For this test's sake it comes home. */
+	fake_answer(f);
+	while (vd_loop_dispatch(vd_ctx_loop(v), 0) > 0)
+		;
+	assert_int_equal(fakes, 0);
+}
+
+static unsigned int seen;
+
+static void see(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
+	(void)w;
+	(void)ev;
+	assert_string_equal(uvdpa_dev_name(dev), "d0");
+	seen++;
+}
+
+static void two_contexts(void **state)
+{
+	struct uvdpa *u = fake_context(), *v = fake_context();
+	struct uvdpa_watch watch = { .event = see };
+	struct fake *f = fake_add(u, "d0", NULL, NULL, "a"), *g = fake_add(v, "d0", NULL, NULL, "b");
+
+	(void)state;
+	uvdpa_watch_add(u, &watch);
+	assert_ptr_equal(uvdpa_dev_find(u, "d0"), &f->dev);
+	assert_ptr_equal(uvdpa_dev_find(v, "d0"), &g->dev);
+	fake_run(f);
+	fake_run(g);
+	while (uvdpa_dispatch(u, 0) > 0)
+		;
+	assert_int_equal(seen, 4);	/* added, ready, bound, status: of its own alone */
+	assert_int_not_equal(uvdpa_fd(u), uvdpa_fd(v));
+	uvdpa_destroy(v);
+	assert_int_equal(fakes, 1);
+	assert_int_equal(uvdpa_dev_status(&f->dev), 15);
+	assert_true(f->vqs[0].running);
+	uvdpa_watch_del(u, &watch);
+	uvdpa_destroy(u);
+	assert_int_equal(fakes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(destroy_with_things_under_way),
+		cmocka_unit_test(a_context_that_cannot_be_drained),
+		cmocka_unit_test(two_contexts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
