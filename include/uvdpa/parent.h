@@ -231,7 +231,8 @@ void uvdpa_dev_quiesced(struct uvdpa_dev *dev, unsigned int idx);
 /* The configuration space has changed (virtio 1.3, 2.3): generation counts on, driver is told. */
 void uvdpa_dev_config_changed(struct uvdpa_dev *dev);
 
-/* The driver's ring made no sense; the queue has been stopped by the device. NEEDS_RESET is set. */
+/* The driver's ring made no sense, as this thread's sentence says (vd_err); the queue has been
+ * stopped by the device. NEEDS_RESET is set. */
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err);
 
 #pragma GCC visibility pop

@@ -150,7 +150,7 @@ static void a_move(void **state)
 	assert_string_equal(fake_log(f), "quiesce* get0 get1 reset");
 	assert_int_equal(uvdpa_dev_status(&f->dev), 0);
 	assert_int_equal(f->config[3], 42);
-	assert_string_equal(told(), "d0:unbound d0:bound d0:status");
+	assert_string_equal(told(), "d0:status d0:unbound d0:bound");
 	assert_int_equal(fake_bindings, 1);
 	/* To where it is already: anew. */
 	assert_int_equal(bind_wait(f, "b"), 0);
@@ -284,7 +284,7 @@ static void a_driver_lets_go(void **state)
 	uvdpa_binding_release(&fake_bound->b);
 	uvdpa_binding_release(&fake_bound->b);
 	assert_string_equal(driver_of(f), "a");		/* not under its feet */
-	assert_string_equal(told(), "d0:unbound d0:status");
+	assert_string_equal(told(), "d0:status d0:unbound");
 	assert_string_equal(driver_of(f), "-");
 	assert_string_equal(fake_log(f), "quiesce* get0 get1 reset");
 	/* While it is taken away already, and while another is awaited. */
@@ -300,6 +300,58 @@ static void a_driver_lets_go(void **state)
 	uvdpa_binding_quiesced(&fake_bound->b);		/* nobody asked */
 	told();
 	assert_string_equal(driver_of(f), "b");
+}
+
+/* What a driver waits for lies in its binding: it is told before that goes. */
+static void waits_end_before_remove(void **state)
+{
+	struct fake *f = fake_add(u, "d0", NULL, NULL, "a");
+	struct fake_binding *fb = fake_bound;
+
+	(void)state;
+	fake_run(f);
+	f->quiesce = FAKE_NEVER;
+	fb->hold = true;
+	assert_int_equal(uvdpa_dev_disable_vq(&f->dev, 0, &fb->w[0]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_suspend(&f->dev, &fb->w[1]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_unbind(&f->dev, NULL), -EINPROGRESS);
+	told();
+	uvdpa_binding_quiesced(&fb->b);
+	fake_answer(f);		/* so the end of both is told after the bus goes on */
+	assert_true(fb->w[0].pending && fb->w[1].pending);
+	told();
+	assert_string_equal(driver_of(f), "-");
+}
+
+static void a_driver_that_is_losing_begins_nothing(void **state)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct fake *f = fake_add(u, "d0", NULL, NULL, "a");
+	struct fake_binding *fb = fake_bound;
+	struct uvdpa_wait w = { 0 };
+
+	(void)state;
+	fake_run(f);
+	f->quiesce = FAKE_NEVER;
+	assert_int_equal(uvdpa_dev_map(&f->dev, 0, &map), 0);
+	assert_int_equal(uvdpa_dev_commit(&f->dev, &fb->w[0]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_disable_vq(&f->dev, 0, &fb->w[1]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_suspend(&f->dev, &fb->w[2]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_reset(&f->dev, &fb->w[3]), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_unbind(&f->dev, &w), -EINPROGRESS);
+	told();
+	assert_true(f->asked || f->asked_all);
+	assert_int_equal(uvdpa_dev_reset(&f->dev, &w), -ENODEV);
+	assert_int_equal(uvdpa_dev_commit(&f->dev, &w), -ENODEV);
+	assert_int_equal(uvdpa_dev_suspend(&f->dev, &w), -ENODEV);
+	assert_int_equal(uvdpa_dev_disable_vq(&f->dev, 1, &w), -ENODEV);
+	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), -ETIMEDOUT);
+	assert_string_equal(driver_of(f), "-");
+	fake_answer(f);
+	f->quiesce = FAKE_AT_ONCE;
+	assert_int_equal(bind_wait(f, "b"), 0);
+	fake_run(f);
 }
 
 static uint64_t start_ns;
@@ -551,6 +603,8 @@ int main(void)
 		TEST(devices_that_come_late),
 		TEST(one_at_a_time),
 		TEST(a_driver_lets_go),
+		TEST(waits_end_before_remove),
+		TEST(a_driver_that_is_losing_begins_nothing),
 		TEST(del_while_busy_is_bounded),
 		TEST(a_move_that_cannot_be_drained),
 		TEST(unbinding_drops_mappings),

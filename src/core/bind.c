@@ -74,8 +74,10 @@ static int probe(struct vd_dev *d)
 	struct vd_bind *bind = &d->bind;
 	const struct uvdpa_driver *driver = bind->next;
 	struct uvdpa_binding *b = NULL;
-	int r = match(d, driver);
+	int r;
 
+	bind->step = VD_BIND_PROBE;
+	r = match(d, driver);
 	if (!r) {
 		vd_trace(&d->u->log, d->name, "probe by %s", driver->name);
 		r = driver->probe(d->dev, bind->next_conf, &b);
@@ -104,14 +106,16 @@ static void start_leaving(struct vd_dev *d)
 	vd_loop_post(&d->u->loop, &d->bind.post);
 }
 
-/* Probe has succeeded, or not: what then? */
+/* There may have been a probe, with success or not: what then? */
 static void probed(struct vd_dev *d, int r)
 {
 	bool adding = d->bind.adding;
 
 	d->bind.adding = false;
 	end(d, r);
-	if (r && adding)
+	if (d->bind.deleting)	/* meanwhile */
+		start_leaving(d);
+	else if (r && adding)
 		uvdpa_dev_del(d->dev, NULL);
 }
 
@@ -131,7 +135,8 @@ int vd_bind_begin(struct vd_dev *d, const struct uvdpa_driver *driver, void *con
 	}
 	if (driver)
 		r = probe(d);
-	bind->adding = false;
+	bind->adding = false;	/* add() sees to a failure itself */
+	probed(d, r);
 	return r;
 }
 
@@ -344,7 +349,7 @@ static void drained(struct vd_dev *d, int err)
 		forget_next(bind);
 	else if (bind->next)
 		r = probe(d);
-	end(d, r);
+	probed(d, r);
 }
 
 static void reset_done(struct uvdpa_wait *w, int err)
@@ -363,8 +368,11 @@ static void enter_drain(struct vd_dev *d)
 	vd_timer_del(&d->u->loop, &bind->timer);
 	bind->reset.done = reset_done;
 	r = vd_gate_reset(d, (unsigned int)vd_max(ms, (uint64_t)1), &bind->reset);
-	if (r != -EINPROGRESS)
-		drained(d, r);
+	/* Not at once: what ended before it, the driver must be told before it loses the device. */
+	if (r != -EINPROGRESS) {
+		vd_wait_begin(&bind->reset);
+		vd_wait_end(d->u, &bind->reset, r);
+	}
 }
 
 static void leave(struct vd_dev *d)
@@ -402,6 +410,7 @@ static void run(struct vd_dev *d)
 			enter_drain(d);
 		break;
 	case VD_BIND_DRAIN:
+	case VD_BIND_PROBE:
 	case VD_BIND_REST:
 		break;
 	}

@@ -66,7 +66,8 @@ enum vd_bind_step {
 	VD_BIND_READY,			/* waits for the device to be ready */
 	VD_BIND_LEAVE,			/* to begin to unbind, from the loop */
 	VD_BIND_DRIVER,			/* driver->quiesce was called */
-	VD_BIND_DRAIN,			/* the gate resets */
+	VD_BIND_DRAIN,			/* the gate resets; the driver may begin nothing */
+	VD_BIND_PROBE,			/* in driver->probe */
 };
 
 struct vd_bind {
@@ -130,7 +131,9 @@ void vd_gate_forget_maps(struct vd_dev *d);
 /* What the parent must hear again after it was lost. */
 int vd_gate_replay(struct vd_dev *d);
 
-/* Return: 0; -ENODEV; -EBUSY a reset is under way. */
+/* Return: 0; -ENODEV not ready, gone, or going. */
+int vd_gate_present(const struct uvdpa_dev *dev);
+/* Return: as above; -EBUSY a reset is under way. */
 int vd_gate_usable(const struct uvdpa_dev *dev);
 
 /* ---- settle.c */

@@ -385,6 +385,8 @@ static void driver_remove(struct uvdpa_binding *b)
 	struct fake_binding *fb = to_binding(b);
 
 	assert_true(fb->quiesced);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(fb->w); i++)
+		assert_false(fb->w[i].pending);
 	fake_bindings--;
 	if (fake_bound == fb)
 		fake_bound = NULL;

@@ -64,6 +64,7 @@ struct fake_binding {
 	struct uvdpa_dev *dev;
 	bool hold;		/* does not answer quiesce */
 	unsigned int changed[8];	/* by event */
+	struct uvdpa_wait w[4];		/* for a test's use; go with the binding */
 	bool quiesced;
 };
 

@@ -181,9 +181,10 @@ void vd_gate_mem_forget(struct vd_dev *d)
 static int check(const struct uvdpa_dev *dev, unsigned int asid)
 {
 	const struct vd_dev *d = dev->core;
+	int r = vd_gate_present(dev);
 
-	if (!d->known || d->bind.gone)
-		return vd_gate_usable(dev);
+	if (r)
+		return r;
 	if (asid >= dev->info.nas)
 		return vd_err(-EINVAL, "%s: address space %u of %u", d->name, asid, dev->info.nas);
 	if (d->gate.commit.pending)

@@ -141,7 +141,7 @@ void vd_gate_vq_unblock(struct vd_dev *d)
 static int check_idx(const struct uvdpa_dev *dev, unsigned int idx)
 {
 	if (!dev->core->known)
-		return vd_gate_usable(dev);
+		return vd_gate_present(dev);
 	if (idx >= dev->info.nvqs)
 		return vd_err(-ENOBUFS, "%s: queue %u of %u", dev->core->name, idx, dev->info.nvqs);
 	return 0;

@@ -18,15 +18,25 @@
 	 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)
 #define VQS_MAX 65536u	/* a queue's index is 16 bits (virtio 1.3, 2.9) */
 
-int vd_gate_usable(const struct uvdpa_dev *dev)
+int vd_gate_present(const struct uvdpa_dev *dev)
 {
 	const struct vd_dev *d = dev->core;
 
 	if (!d->known || d->bind.gone)
 		return vd_err(-ENODEV, "%s is %s", d->name, d->known ? "gone" : "not ready");
-	if (d->gate.reset.pending)
-		return vd_err(-EBUSY, "%s: a reset is under way", d->name);
+	/* What a driver began before is told to it before remove; nothing may come after. */
+	if (d->bind.step == VD_BIND_DRAIN)
+		return vd_err(-ENODEV, "%s is being taken from its driver", d->name);
 	return 0;
+}
+
+int vd_gate_usable(const struct uvdpa_dev *dev)
+{
+	int r = vd_gate_present(dev);
+
+	if (!r && dev->core->gate.reset.pending)
+		return vd_err(-EBUSY, "%s: a reset is under way", dev->core->name);
+	return r;
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -105,11 +115,9 @@ int vd_gate_reset(struct vd_dev *d, unsigned int ms, struct uvdpa_wait *w)
 
 int uvdpa_dev_reset(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 {
-	struct vd_dev *d = dev->core;
+	int r = vd_gate_present(dev);
 
-	if (!d->known || d->bind.gone)
-		return vd_gate_usable(dev);
-	return vd_gate_reset(d, UVDPA_DRAIN_MS, w);
+	return r ? r : vd_gate_reset(dev->core, UVDPA_DRAIN_MS, w);
 }
 
 void vd_gate_forget_maps(struct vd_dev *d)
@@ -242,12 +250,10 @@ static int check_config(struct uvdpa_dev *dev, uint32_t off, uint32_t len)
 
 int uvdpa_dev_get_config(struct uvdpa_dev *dev, uint32_t off, void *buf, uint32_t len)
 {
-	struct vd_dev *d = dev->core;
-	int r;
+	int r = vd_gate_present(dev);
 
-	if (!d->known || d->bind.gone)
-		return vd_gate_usable(dev);
-	r = check_config(dev, off, len);
+	if (!r)
+		r = check_config(dev, off, len);
 	return r ? r : dev->ops->get_config(dev, off, buf, len);
 }
 
@@ -322,8 +328,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev)
 
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err)
 {
-	/* The sentence, if there is one, is the data thread's. */
-	vd_gate_break(dev->core, idx, strerror(-err));
+	(void)err;
+	vd_gate_break(dev->core, idx, vd_err_text());
 	vd_gate_settle(dev->core);
 }
 

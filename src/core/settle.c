@@ -238,24 +238,32 @@ static void timer_update(struct vd_dev *d)
 	vd_timer_set(&d->u->loop, &g->timer, due > now ? (due - now + 999999) / 1000000 : 0);
 }
 
+static bool is_late(const struct vd_op *op, uint64_t now, bool all)
+{
+	return op->due_ns && (all || op->due_ns <= now);
+}
+
 void vd_gate_timer(struct vd_timer *t)
 {
 	struct vd_dev *d = container_of(t, struct vd_dev, gate.timer);
 	struct vd_gate *g = &d->gate;
 	uint64_t now = vd_now_ns(), due = unblock_ns(d);
+	bool all;
 
 	if (due && due <= now) {
 		g->unblocked = true;
 		vd_gate_vq_unblock(d);
 	}
+	/* A reset that is given up takes with it what waits for the same; that is told first. */
+	all = is_late(&g->reset, now, false);
 	for (unsigned int i = 0; i < d->gate.nvqs; i++)
-		if (g->vqs[i].disable.due_ns && g->vqs[i].disable.due_ns <= now)
+		if (is_late(&g->vqs[i].disable, now, all))
 			op_late(d, &g->vqs[i].disable, "disable a queue");
-	if (g->suspend.due_ns && g->suspend.due_ns <= now)
+	if (is_late(&g->suspend, now, all))
 		op_late(d, &g->suspend, "suspend");
-	if (g->commit.due_ns && g->commit.due_ns <= now)
+	if (is_late(&g->commit, now, all))
 		op_late(d, &g->commit, "change memory");
-	if (g->reset.due_ns && g->reset.due_ns <= now)
+	if (all)
 		op_late(d, &g->reset, "reset");
 	vd_gate_settle(d);
 }
