@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -51,16 +50,6 @@ void vd_eventfd_signal(int fd)
 		n = write(fd, &one, sizeof(one));
 	while (n < 0 && errno == EINTR);
 	/* EAGAIN: the counter is full, so the reader has been told. Else the reader is gone. */
-}
-
-void vd_eventfd_signal_peer(int fd)
-{
-	struct pollfd p = { fd, POLLOUT, 0 };
-
-	if (fd < 0 || vd_set_nonblock(fd, true))
-		return;
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		vd_eventfd_signal(fd);
 }
 
 bool vd_eventfd_drain(int fd)

@@ -30,14 +30,6 @@ int vd_dup(int fd);
 void vd_eventfd_signal(int fd);
 
 /**
- * vd_eventfd_signal_peer() - Add one, for the control thread
- * @fd: as above, or -1
- *
- * A peer that has filled the counter is told nothing, and cannot make us wait.
- */
-void vd_eventfd_signal_peer(int fd);
-
-/**
  * vd_eventfd_drain() - Take what is there
  *
  * Never blocks, whatever the peer set the shared file's flags to.

@@ -22,6 +22,11 @@ struct vd_log *vd_ctx_log(struct uvdpa *u)
 	return &u->log;
 }
 
+struct vd_bell *vd_ctx_bell(struct uvdpa *u)
+{
+	return &u->bell;
+}
+
 static void tell_ended(struct vd_post *p);
 
 static int register_all(struct uvdpa *u)

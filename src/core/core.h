@@ -7,12 +7,15 @@
 
 #include <uvdpa/driver.h>
 
+#include "base/bell.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "mem/mem.h"
 
 struct vd_loop *vd_ctx_loop(struct uvdpa *u);
 struct vd_log *vd_ctx_log(struct uvdpa *u);
+/* For eventfds that a peer has as well. */
+struct vd_bell *vd_ctx_bell(struct uvdpa *u);
 
 /* Valid between add's return and destroy. */
 struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev);

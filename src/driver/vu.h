@@ -15,6 +15,7 @@
 #ifndef VD_DRIVER_VU_H
 #define VD_DRIVER_VU_H
 
+#include <errno.h>
 #include <linux/virtio_config.h>
 
 #include "core/core.h"

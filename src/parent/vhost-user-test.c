@@ -42,7 +42,7 @@ static void test_handshake(void **state)
 		{ "features that cannot be", NULL, NULL,
 		  F_V1 | F_PROTOCOL | VD_BIT(26) | VD_BIT(33) | VD_BIT(38), PROTOCOL_ALL, 4, 60, 0, 4,
 		  60, F_V1 },
-		{ "no such type", "device_id", "blok", F_V1 | F_PROTOCOL, PROTOCOL_ALL, 4, 60, -EINVAL,
+		{ "no such type", "device_id", "blocks", F_V1 | F_PROTOCOL, PROTOCOL_ALL, 4, 60, -EINVAL,
 		  0, 0, 0 },
 		{ "queue size", "queue_size", "100", F_V1 | F_PROTOCOL, PROTOCOL_ALL, 4, 60, -EINVAL,
 		  0, 0, 0 },

@@ -185,7 +185,7 @@ void vd_vuf_queues_lost(struct vd_vuf *f)
 			continue;
 		find_state(f, q);
 		queue_stopped(q);
-		vd_eventfd_signal_peer(q->vq.call);	/* its last one may have gone with it */
+		vd_bell_ring(vd_ctx_bell(f->u), q->vq.call);	/* its last one may have gone with it */
 		if (q->unknown)
 			uvdpa_dev_vq_broken(&f->dev, i,
 					    vd_err(-EBADMSG, "queue %u: the back-end went with "
@@ -284,7 +284,7 @@ int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	if (f->link.features & VD_BIT(VD_VU_F_PROTOCOL_FEATURES))
 		send_state(f, VD_VU_SET_VRING_ENABLE, idx, 1);
 	if (!vq->poll)	/* a kick may have been eaten while it stood still */
-		vd_eventfd_signal_peer(kick_fd(q));
+		vd_bell_ring(vd_ctx_bell(f->u), kick_fd(q));
 	q->run = VD_VUF_RUNNING;
 	return 0;
 }
@@ -302,6 +302,8 @@ int vd_vuf_get_vq(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_vq_state
 
 void vd_vuf_kick(struct uvdpa_dev *dev, unsigned int idx, uint32_t data)
 {
+	struct vd_vuf *f = vd_vuf(dev);
+
 	(void)data;	/* it cannot travel in an eventfd; NOTIFICATION_DATA is not offered */
-	vd_eventfd_signal_peer(kick_fd(&vd_vuf(dev)->queues[idx]));
+	vd_bell_ring(vd_ctx_bell(f->u), kick_fd(&f->queues[idx]));
 }
