@@ -149,23 +149,22 @@ static void test_listener_full(void **state)
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "d0", .mgmtdev = "vhost-user",
 				    .attrs = &attr, .nattrs = 1, .driver = "hold" };
 	struct fx *t = *state;
-	int fds[4], n = 0;
+	int fds[4], n = -1, r;
 
 	attr.value = t->be.path;
 	strcpy(sa.sun_path, t->be.path);
-	for (n = 0; n < 4; n++) {
+	do {
+		assert_true(++n < 4);
 		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (connect(fds[n], (struct sockaddr *)&sa, sizeof(sa)))
-			break;
-	}
-	assert_true(n < 4 && errno == EAGAIN);
-	close(fds[n]);
+		r = connect(fds[n], (struct sockaddr *)&sa, sizeof(sa));
+	} while (!r);
+	assert_int_equal(errno, EAGAIN);
 	t->be.deaf = true;
 	assert_int_equal(uvdpa_dev_add(t->u, &o, &t->dev, &t->w), -EINPROGRESS);
 	for (int i = 0; i < 50; i++)
 		turn(t);
 	assert_true(t->w.pending);
-	while (n--)
+	for (; n >= 0; n--)
 		close(fds[n]);
 	t->be.deaf = false;
 	wait_until(t, !t->w.pending);
