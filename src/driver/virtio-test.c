@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "config.h"
 
 #define SECTORS 2048u
 
@@ -300,6 +301,10 @@ static void test_move(void **state)
 
 static void need_fuse(void)
 {
+	if (!HAVE_FUSE) {
+		print_message("built without FUSE\n");
+		skip();
+	}
 	if (access("/dev/fuse", R_OK | W_OK)) {
 		print_message("/dev/fuse cannot be opened\n");
 		skip();

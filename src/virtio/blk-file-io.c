@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -418,6 +419,9 @@ void *vd_blk_file_run(void *arg)
 {
 	struct vd_blk_file *f = arg;
 
+	/* Dirty pages of a file system on this very file may be what has to be written before
+	 * there is memory for us again. Needs CAP_SYS_RESOURCE; without it is a wish. */
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	while (__atomic_load_n(&f->want, __ATOMIC_ACQUIRE) != EXIT) {
 		check_capacity(f);
 		take(f);

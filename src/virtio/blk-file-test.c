@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* blk-file-test.c - a disk as a file, when the disk does not do what disks should */
+#include "virtio/fake-disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+
+static char dir[] = "/tmp/virtio-file-XXXXXX";
+static char path[sizeof(dir) + 8];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/d0", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+struct server {
+	struct disk *d;
+	pthread_t thread;
+	bool running;
+};
+
+static void begin(struct server *s, void (*spoil)(struct disk *d), int err)
+{
+	static char file[sizeof(path)];
+	static struct vd_virtio_conf conf = { .file = file };
+
+	if (access("/dev/fuse", R_OK | W_OK)) {
+		print_message("/dev/fuse cannot be opened\n");
+		skip();
+	}
+	strcpy(file, path);
+	*s = (struct server){ .d = disk_create() };
+	if (spoil)
+		spoil(s->d);
+	assert_int_equal(disk_bind(s->d, &conf), err);
+}
+
+static void serve(struct server *s)
+{
+	assert_int_equal(pthread_create(&s->thread, NULL, disk_thread, s->d), 0);
+	s->running = true;
+}
+
+/* Nobody serves any more; also the point from which on the disk's memory may be looked at. */
+static void stop(struct server *s)
+{
+	if (!s->running)
+		return;
+	__atomic_store_n(&s->d->stop, 1, __ATOMIC_RELEASE);
+	pthread_join(s->thread, NULL);
+	s->running = false;
+}
+
+static void end(struct server *s)
+{
+	stop(s);
+	disk_destroy(s->d);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* A read that the disk never answers. */
+static void *reader(void *arg)
+{
+	char c;
+	int fd = *(int *)arg;
+
+	return (void *)(intptr_t)(pread(fd, &c, 1, 0) < 0 ? errno : 0);
+}
+
+static void test_disk_hangs(void **state)
+{
+	struct server s;
+	pthread_t t;
+	uint64_t before;
+	void *err;
+	int fd;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pthread_create(&t, NULL, reader, &fd), 0);
+	while (!vd_virtq_pending(s.d->dq[0]))
+		usleep(1000);
+	/* It cannot become quiet; and is taken away nevertheless, at once. */
+	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
+	vd_loop_dispatch(&s.d->loop, 50);
+	assert_int_equal(s.d->quiesced, 0);
+	before = vd_now_ns();
+	end(&s);
+	assert_true(vd_now_ns() - before < 1000000000u);
+	pthread_join(t, &err);
+	assert_true((intptr_t)err == ENODEV || (intptr_t)err == ENOTCONN ||
+		    (intptr_t)err == ECONNABORTED);
+	close(fd);
+}
+
+static void test_quiesce(void **state)
+{
+	struct server s;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	serve(&s);
+	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
+	while (!s.d->quiesced)
+		assert_true(vd_loop_dispatch(&s.d->loop, 10000) > 0);
+	end(&s);
+}
+
+static void test_disk_errors(void **state)
+{
+	static const struct {
+		int status, err;
+	} cases[] = {
+		{ VIRTIO_BLK_S_IOERR, EIO }, { VIRTIO_BLK_S_UNSUPP, EOPNOTSUPP }, { 77, EIO },
+	};
+	struct server s;
+	char buf[1000] = "";
+	int fd;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	serve(&s);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		__atomic_store_n(&s.d->force_status, cases[i].status, __ATOMIC_RELAXED);
+		assert_int_equal(pread(fd, buf, 1000, 0), -1);
+		assert_int_equal(errno, cases[i].err);
+		assert_int_equal(pwrite(fd, buf, 512, 0), -1);
+		assert_int_equal(errno, cases[i].err);
+		assert_int_equal(pwrite(fd, buf, 1000, 100), -1);	/* head, tail */
+		assert_int_equal(errno, cases[i].err);
+		assert_int_equal(fsync(fd), -1);
+		assert_int_equal(errno, cases[i].err);
+	}
+	__atomic_store_n(&s.d->force_status, -1, __ATOMIC_RELAXED);
+	assert_int_equal(pwrite(fd, buf, 1000, 100), 1000);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	end(&s);
+}
+
+/* O_DSYNC and fsync reach the disk as FLUSH, each. */
+static void test_durable(void **state)
+{
+	struct server s;
+	char buf[512] = "";
+	unsigned int before;
+	int fd;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	serve(&s);
+	fd = open(path, O_RDWR | O_DSYNC);
+	assert_true(fd >= 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		before = __atomic_load_n(&s.d->flushes, __ATOMIC_RELAXED);
+		assert_int_equal(pwrite(fd, buf, 512, 512), 512);
+		assert_int_equal(__atomic_load_n(&s.d->flushes, __ATOMIC_RELAXED), before + 1);
+		assert_int_equal(fdatasync(fd), 0);
+		assert_int_equal(__atomic_load_n(&s.d->flushes, __ATOMIC_RELAXED), before + 2);
+	}
+	close(fd);
+	end(&s);
+}
+
+static void test_resize(void **state)
+{
+	struct server s;
+	struct stat st;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	serve(&s);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, SECTORS * 512);
+	s.d->config.capacity = htole64(SECTORS / 2);
+	s.d->vdev.bound->driver->changed(s.d->vdev.bound, UVDPA_DEV_CONFIG);
+	for (int i = 0; i < 500 && st.st_size != SECTORS / 2 * 512; i++) {
+		usleep(1000);	/* far below the second that attributes are kept for */
+		assert_int_equal(stat(path, &st), 0);
+	}
+	assert_int_equal(st.st_size, SECTORS / 2 * 512);
+	end(&s);
+}
+
+static void readonly(struct disk *d)
+{
+	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
+}
+
+static void test_readonly(void **state)
+{
+	struct server s;
+	struct stat st;
+	char c;
+	int fd;
+
+	(void)state;
+	begin(&s, readonly, 0);
+	serve(&s);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0400);
+	assert_int_equal(open(path, O_RDWR), -1);
+	assert_int_equal(errno, EROFS);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &c, 1, 5), 1);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	end(&s);
+}
+
+/* Small segments: requests of the kernel are cut to what the disk takes. */
+static void small(struct disk *d)
+{
+	d->vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
+	d->config.size_max = htole32(4096);
+	d->config.blk_size = htole32(4096);
+}
+
+static void test_small_requests(void **state)
+{
+	static uint8_t out[300000], in[300000];
+	struct server s;
+	int fd;
+
+	(void)state;
+	begin(&s, small, 0);
+	serve(&s);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (unsigned int i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i * 7 + i / 4096);
+	assert_int_equal(pwrite(fd, out, sizeof(out), 777), sizeof(out));
+	assert_int_equal(pread(fd, in, sizeof(in), 777), sizeof(in));
+	assert_memory_equal(in, out, sizeof(in));
+	close(fd);
+	stop(&s);
+	assert_memory_equal(s.d->bytes + 777, out, sizeof(out));
+	assert_in_range(s.d->largest, 512, 4096);
+	end(&s);
+}
+
+static void tiny(struct disk *d)
+{
+	small(d);
+	d->config.size_max = htole32(512);
+}
+
+static void huge_blocks(struct disk *d)
+{
+	d->config.blk_size = htole32(65536);
+}
+
+static void legacy(struct disk *d)
+{
+	d->vdev.offered &= ~F(VIRTIO_F_VERSION_1);
+}
+
+/* What cannot be a file leaves none behind. */
+static void test_refused(void **state)
+{
+	void (*const spoil[])(struct disk *d) = { tiny, huge_blocks, legacy };
+	struct server s;
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(spoil); i++) {
+		begin(&s, spoil[i], -EOPNOTSUPP);
+		assert_null(s.d->vdev.bound);
+		end(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_disk_hangs),
+		cmocka_unit_test(test_quiesce),
+		cmocka_unit_test(test_disk_errors),
+		cmocka_unit_test(test_durable),
+		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_readonly),
+		cmocka_unit_test(test_small_requests),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

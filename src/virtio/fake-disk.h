@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fake-disk.h - a block device for tests of the block driver, over a transport for tests
+ *
+ * No vDPA, no core: the disk is virtq's device end over a table of its own mappings, as a real
+ * one's would be. It does what it is told, and lies when told so.
+ */
+#ifndef VD_VIRTIO_FAKE_DISK_H
+#define VD_VIRTIO_FAKE_DISK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "virtio/blk.h"
+
+#define SECTORS 4096u
+#define QUEUES 2u
+#define F(bit) (1ull << (bit))
+#define RING_FEATURES (F(VIRTIO_F_VERSION_1) | F(VIRTIO_F_ACCESS_PLATFORM) | \
+		       F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX) | \
+		       F(VIRTIO_F_RING_PACKED))
+#define BLK_FEATURES (F(VIRTIO_BLK_F_SEG_MAX) | F(VIRTIO_BLK_F_FLUSH) | F(VIRTIO_BLK_F_BLK_SIZE) | \
+		      F(VIRTIO_BLK_F_MQ))
+
+struct disk {
+	struct vd_virtio_dev vdev;
+	struct vd_loop loop;
+	struct virtio_blk_config config;
+	uint32_t config_size;
+	uint8_t status;
+	uint64_t features;
+	bool refuses_features;
+	struct vd_mem *mem;
+	struct uvdpa_vq vqs[QUEUES];
+	bool set[QUEUES];
+	struct vd_virtq *dq[QUEUES];
+	unsigned int resets, quiesced;
+	unsigned int flushes;		/* atomic */
+	uint32_t largest;		/* piece of a request seen */
+	int force_status;		/* -1: what is right; atomic */
+	int force_len;			/* -1: what is right */
+	int stop;			/* atomic: the disk's thread shall end */
+	uint8_t bytes[SECTORS * 512];
+};
+
+struct disk *disk_create(void);
+
+/* Also takes it away from the driver, if that has not been done. */
+void disk_destroy(struct disk *d);
+
+/* What the gate does with a device before it is taken away; no thread may serve it. */
+void disk_reset(struct disk *d);
+
+/* Give it to the driver of its type. */
+int disk_bind(struct disk *d, const struct vd_virtio_conf *conf);
+
+/* Handle what is in a queue. Return: requests. */
+unsigned int disk_run(struct disk *d, unsigned int idx);
+
+/* A thread that does that for queue 0, until disk->stop. */
+void *disk_thread(void *arg);
+
+#endif
