@@ -2,16 +2,19 @@
 /* blk-image-test.c - the blk parent and its image: adding, durability, space, what others do to it */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "config.h"
 #include "parent/blk-fx.h"
 
@@ -60,6 +63,66 @@ static void test_add_errors(void **state)
 			remove(path);
 	}
 	rmdir(dir);
+}
+
+/* Return: a loop device over the image, or -1 where that is not allowed; its path. */
+static int loop_open(char *path, size_t size)
+{
+	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC), backing = open(fx_image, O_RDWR | O_CLOEXEC);
+	int loop = -1;
+
+	for (unsigned int i = 0; ctl >= 0 && loop < 0 && i < 10; i++) {
+		struct loop_config c = { .fd = (uint32_t)backing,
+					 .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+		int nr = ioctl(ctl, LOOP_CTL_GET_FREE);
+
+		snprintf(path, size, "/dev/loop%d", nr);
+		loop = nr < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+		if (loop >= 0 && ioctl(loop, LOOP_CONFIGURE, &c))
+			vd_close(&loop);	/* somebody else took it */
+	}
+	vd_close(&ctl);
+	vd_close(&backing);
+	return loop;
+}
+
+static void test_block_device(void **state)
+{
+	char path[64];
+	const char *attrs[] = { "image", path, NULL };
+	static uint8_t out[4096], in[4096];
+	struct bed_io wr = { VIRTIO_BLK_T_OUT, FX_SECTORS - 8, out, sizeof(out), 0 };
+	struct bed_io rd = { VIRTIO_BLK_T_IN, FX_SECTORS - 8, in, sizeof(in), 0 };
+	struct bed_io fl = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
+	int loop = loop_open(path, sizeof(path)), image = open(fx_image, O_RDONLY | O_CLOEXEC);
+	int claim;
+	struct bed b;
+
+	(void)state;
+	memset(&fx_fake, 0, sizeof(fx_fake));
+	if (loop < 0) {
+		vd_close(&image);
+		skip();
+	}
+	assert_int_equal(bed_add(&b, "blk", attrs), 0);
+	bed_start(&b, NULL);
+	fx_pattern(out, sizeof(out), 11);
+	assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
+	assert_int_equal(bed_io(&b, 0, &rd), VIRTIO_BLK_S_OK);
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(bed_io(&b, 0, &fl), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(image, in, sizeof(in), FX_DISK - sizeof(in)), sizeof(in));
+	assert_memory_equal(in, out, sizeof(in));
+	rd.sector = FX_SECTORS;
+	assert_int_equal(bed_io(&b, 0, &rd), VIRTIO_BLK_S_IOERR);
+	bed_end(&b);
+
+	claim = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);	/* as mount does */
+	assert_true(claim >= 0);
+	assert_int_equal(bed_add(&b, "blk", attrs), -EBUSY);
+	close(claim);
+	close(loop);
+	close(image);
 }
 
 /* One writer, or many readers. */
@@ -316,6 +379,7 @@ int main(void)
 		cmocka_unit_test_prestate(test_bits, &threads),
 		cmocka_unit_test(test_no_uring),
 		cmocka_unit_test(test_add_errors),
+		cmocka_unit_test(test_block_device),
 		cmocka_unit_test(test_lock),
 	};
 

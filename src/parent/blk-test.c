@@ -363,8 +363,10 @@ static void load_drain(struct load *l)
 	}
 }
 
+/* All sorts of queues and workers; and when nothing is left to do, nothing is done. */
 static void test_queues(void **state)
 {
+	uint64_t sleeps[4];
 	static const char *const attrs[] = { "queues", "4", "workers", "2", "poll_us", "50", NULL };
 	struct load l = { 0 };
 	struct bed b;
@@ -375,6 +377,12 @@ static void test_queues(void **state)
 	load_drain(&l);
 	for (unsigned int q = 0; q < 4; q++)
 		assert_true(bed_stat(&b, q, "requests") >= 100);
+	usleep(20000);
+	for (unsigned int q = 0; q < 4; q++)
+		sleeps[q] = bed_stat(&b, q, "sleeps");
+	usleep(50000);
+	for (unsigned int q = 0; q < 4; q++)
+		assert_int_equal(bed_stat(&b, q, "sleeps"), sleeps[q]);
 	bed_end(&b);
 }
 
