@@ -22,9 +22,6 @@
 #include "uvdpad/listen.h"
 #include "uvdpad/server.h"
 
-/* Devices are given UVDPA_DRAIN_MS; this is a little more, for what follows from it. */
-#define STOP_MS (UVDPA_DRAIN_MS + 200)
-
 struct daemon {
 	const char *path;
 	enum uvdpa_log_level level;
@@ -33,12 +30,9 @@ struct daemon {
 	struct vd_log log;
 	struct vd_fd bus; /* uvdpa_fd() */
 	struct vd_fd signals;
-	struct vd_timer deadline;
-	uint64_t stop_ns; /* when it began */
 	struct server server;
 	int listen;
-	bool stopping;
-	bool late; /* the deadline has passed, clients or not */
+	bool stop; /* a signal came */
 };
 
 /* Tell the service manager, if there is one (sd_notify(3) has the protocol). */
@@ -61,36 +55,6 @@ static void notify(const char *state)
 		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 }
 
-/* ---- stopping --------------------------------------------------------------------------- */
-
-static void deadline_passed(struct vd_timer *t)
-{
-	container_of(t, struct daemon, deadline)->late = true;
-}
-
-static void stop(struct daemon *d)
-{
-	struct uvdpa_dev *dev = NULL, *next;
-
-	vd_log_info(&d->log, "uvdpad", "stopping");
-	notify("STOPPING=1");
-	d->stopping = true;
-	d->stop_ns = vd_now_ns();
-	d->deadline.fn = deadline_passed;
-	vd_timer_set(&d->loop, &d->deadline, STOP_MS);
-	listen_unlink(d->listen, d->path);
-	server_stop(&d->server);
-	for (dev = uvdpa_dev_next(d->u, NULL); dev; dev = next) {
-		next = uvdpa_dev_next(d->u, dev);
-		uvdpa_dev_del(dev, NULL);
-	}
-}
-
-static bool stopped(const struct daemon *d)
-{
-	return d->stopping && (d->late || (!uvdpa_dev_next(d->u, NULL) && server_idle(&d->server)));
-}
-
 static void on_signal(struct vd_fd *f, uint32_t events)
 {
 	struct daemon *d = container_of(f, struct daemon, signals);
@@ -99,9 +63,8 @@ static void on_signal(struct vd_fd *f, uint32_t events)
 	(void)events;
 	if (read(f->fd, &si, sizeof(si)) != sizeof(si))
 		return;
-	if (d->stopping)
-		_exit(128 + (int)si.ssi_signo);
-	stop(d);
+	vd_log_info(&d->log, "uvdpad", "stopping");
+	d->stop = true;
 }
 
 /* ---- running ---------------------------------------------------------------------------- */
@@ -112,6 +75,13 @@ static void on_bus(struct vd_fd *f, uint32_t events)
 	uvdpa_dispatch(container_of(f, struct daemon, bus)->u, 0);
 }
 
+static void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
 /* Blocked before any thread is made, so that the data threads have them blocked, too. */
 static int watch_signals(struct daemon *d)
 {
@@ -119,9 +89,7 @@ static int watch_signals(struct daemon *d)
 	int fd;
 
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	stop_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
@@ -154,6 +122,23 @@ static int start(struct daemon *d)
 	return server_start(&d->server, d->listen);
 }
 
+/* Bounded by UVDPA_DRAIN_MS and a little, unless a second signal makes it shorter. */
+static void stop(struct daemon *d)
+{
+	sigset_t set;
+
+	stop_signals(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	notify("STOPPING=1");
+	listen_unlink(d->listen, d->path);
+	server_stop(&d->server);
+	vd_fd_del(&d->bus);
+	uvdpa_destroy(d->u); /* ends what clients wait for */
+	server_fini(&d->server);
+	vd_close(&d->listen);
+	vd_close(&d->signals.fd);
+}
+
 static int run(struct daemon *d)
 {
 	int r = start(d);
@@ -165,23 +150,15 @@ static int run(struct daemon *d)
 	printf("uvdpad: ready on %s\n", d->path);
 	fflush(stdout);
 	notify("READY=1");
-	while (!stopped(d)) {
+	while (!d->stop) {
 		r = vd_loop_dispatch(&d->loop, -1);
-		if (r < 0 && r != -EINTR)
-			break;
+		if (r == -EINTR || r >= 0)
+			continue;
+		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		break;
 	}
-	if (vd_now_ns() - d->stop_ns >= UVDPA_DRAIN_MS * UINT64_C(1000000)) {
-		/* Something will not come home; to wait for it longer helps nobody. */
-		vd_log_warn(&d->log, "uvdpad", "requests in flight are left after %u ms",
-			    UVDPA_DRAIN_MS);
-		_exit(EXIT_SUCCESS);
-	}
-	vd_fd_del(&d->bus);
-	uvdpa_destroy(d->u);
-	server_fini(&d->server);
-	vd_close(&d->listen);
-	vd_close(&d->signals.fd);
-	return EXIT_SUCCESS;
+	stop(d);
+	return d->stop ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- options ---------------------------------------------------------------------------- */

@@ -46,7 +46,6 @@ struct client {
 
 struct request {
 	struct vd_call call;
-	struct server *s;
 	struct client *client;  /* NULL: it went */
 	struct vd_list node;    /* in client->requests */
 	struct json_object *id; /* of a notification, too: NULL then */
@@ -104,7 +103,7 @@ static void client_close(struct client *c)
 	struct server *s = c->s;
 	struct request *rq, *tmp;
 
-	vd_list_for_each_safe (rq, tmp, &c->requests, node) {
+	vd_list_for_each_safe(rq, tmp, &c->requests, node) {
 		vd_list_del(&rq->node);
 		rq->client = NULL;
 	}
@@ -173,7 +172,6 @@ static void request_end(struct request *rq)
 		vd_list_del(&rq->node);
 		c->nrequests--;
 	}
-	rq->s->ncalls--;
 	if (c && !rq->notification) {
 		client_answer(c, json_object_get(rq->id), error ? "error" : "result",
 			      json_object_get(error ? error : result));
@@ -229,13 +227,11 @@ static void client_request(struct client *c, struct json_object *o)
 		return;
 	}
 	rq->call.done = request_done;
-	rq->s = c->s;
 	rq->client = c;
 	rq->notification = !json_object_object_get_ex(o, "id", &rq->id);
 	json_object_get(rq->id);
 	vd_list_add(&c->requests, &rq->node);
 	c->nrequests++;
-	c->s->ncalls++;
 	json_object_object_get_ex(o, "method", &method);
 	json_object_object_get_ex(o, "params", &params);
 	vd_log_debug(c->s->log, "control", "%s", json_object_get_string(method));
@@ -409,7 +405,7 @@ static void server_tick(struct vd_timer *t)
 	struct client *c, *tmp;
 	uint64_t now = vd_now_ns();
 
-	vd_list_for_each_safe (c, tmp, &s->clients, node) {
+	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		if ((c->nrequests && !c->out.len) || now - c->active_ns < limit_ns)
 			continue;
 		vd_log_info(s->log, "control", "client dropped: idle for %u ms",
@@ -436,16 +432,11 @@ void server_stop(struct server *s)
 
 	s->stopping = true;
 	vd_fd_del(&s->listen);
-	vd_list_for_each_safe (c, tmp, &s->clients, node) {
+	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		c->eof = true;
 		if (!client_rearm(c))
 			client_close(c);
 	}
-}
-
-bool server_idle(const struct server *s)
-{
-	return s->stopping && !s->ncalls && !s->nclients;
 }
 
 void server_fini(struct server *s)
@@ -454,6 +445,9 @@ void server_fini(struct server *s)
 
 	vd_timer_del(s->loop, &s->tick);
 	vd_fd_del(&s->listen);
-	vd_list_for_each_safe (c, tmp, &s->clients, node)
+	vd_list_for_each_safe(c, tmp, &s->clients, node) {
+		if (c->out.len)
+			client_write(c);
 		client_close(c);
+	}
 }

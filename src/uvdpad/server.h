@@ -28,7 +28,6 @@ struct server {
 	struct vd_timer tick;
 	struct vd_list clients;
 	unsigned int nclients;
-	unsigned int ncalls; /* in progress, also those whose client has gone */
 	bool stopping;
 };
 
@@ -41,13 +40,10 @@ struct server {
  */
 int server_start(struct server *s, int fd);
 
-/* Take no client and no request any more; calls in progress are still answered. */
+/* Take no client and no request any more. */
 void server_stop(struct server *s);
 
-/* Stopped, every call has ended and every answer was taken. */
-bool server_idle(const struct server *s);
-
-/* Drop every client. Every call has ended, or its context was destroyed. */
+/* Give every client what it waits for, as far as it takes it, and drop it. Every call has ended. */
 void server_fini(struct server *s);
 
 #endif
