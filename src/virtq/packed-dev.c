@@ -70,35 +70,32 @@ static struct desc packed_read(const struct packed_dev *p, struct packed_pos pos
 static int packed_walk(struct packed_dev *p, uint16_t flags, struct vd_chain **ret_chain)
 {
 	struct vd_virtq *vq = &p->vq;
-	struct vd_chain *c;
 	struct packed_pos pos = p->next;
-	unsigned int n = 0;
-	struct desc d;
-	int r;
+	struct vd_chain *c;
+	struct desc d = packed_read(p, pos, flags);
+	int r = chain_begin(vq, &d, &c);
+	unsigned int n = 1;
 
-	c = chain_begin(vq);
-	for (;;) {
-		if (vd_unlikely(p->owed + ++n > vq->num))
-			return vd_err(-EBADMSG, "descriptor %u is in flight already", pos.idx);
-		d = packed_read(p, pos, flags);
-		r = d.flags & VRING_DESC_F_INDIRECT ? vd_chain_add_indirect(vq, c, &d, true) :
-						      chain_add(vq, c, &d);
-		if (vd_unlikely(r))
-			return r;
+	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
 		pos = packed_next(pos, 1, vq->num);
-		if (!(d.flags & VRING_DESC_F_NEXT))
-			break;
+		if (vd_unlikely(p->owed + n == vq->num))
+			return vd_err(-EBADMSG, "descriptor %u is in flight already", pos.idx);
 		flags = vd_read16(packed_flags(p, pos.idx));
 		if (vd_unlikely(!packed_is_avail(flags, pos.wrap)))
-			return vd_err(-EBADMSG, "descriptor %u, the next of a chain, has flags %#x", pos.idx, flags);
+			return vd_err(-EBADMSG, "descriptor %u, the next of a chain, has flags %#x",
+				      pos.idx, flags);
+		d = packed_read(p, pos, flags);
+		r = chain_add(vq, c, &d);
 	}
+	if (vd_unlikely(r))
+		return r;
 	if (vd_unlikely(d.next >= vq->num))
 		return vd_err(-EBADMSG, "buffer id %u of %u", d.next, vq->num);
 	if (vd_unlikely(vq->busy[d.next]))
 		return vd_err(-EBADMSG, "buffer id %u is in flight already", d.next);
 	chain_take(vq, c, d.next, (uint16_t)n);
 	p->owed += n;
-	p->next = pos;
+	p->next = packed_next(pos, 1, vq->num);
 	*ret_chain = c;
 	return 0;
 }

@@ -132,7 +132,7 @@ struct vd_virtq {
 	uint64_t near_first, near_len;	/* the read-write region where the last buffer was, ... */
 	uint8_t vd_guest *near;		/* ... and its local address; near_len is 0 if there is none */
 	uint16_t num;
-	bool indirect, event_idx, in_order;	/* negotiated */
+	bool packed, indirect, event_idx, in_order;	/* negotiated */
 	bool kicks;			/* asked for, as far as the driver knows */
 	int err;			/* broken if not 0 */
 	unsigned int popped;		/* popped and not pushed */
@@ -183,17 +183,6 @@ static inline struct desc desc_from(uint64_t addr, uint64_t rest)
 	return (struct desc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32), (uint16_t)(rest >> 48) };
 }
 
-/* Start a request in a free slot. There is one: at most num ids are busy. */
-static inline struct vd_chain *chain_begin(struct vd_virtq *vq)
-{
-	struct vd_chain *c = vq->free[vq->nfree - 1];
-
-	c->nout = c->nin = 0;
-	c->out_len = c->in_len = 0;
-	c->iov = (struct vd_iov *)(void *)((uint8_t *)c + vq->chain_size);
-	return c;
-}
-
 /* It is complete: take the slot and mark the id. The caller has checked that it is not busy. */
 static inline void chain_take(struct vd_virtq *vq, struct vd_chain *c, uint16_t id, uint16_t ndesc)
 {
@@ -237,39 +226,59 @@ static inline bool chain_skip(const struct vd_virtq *vq, const struct vd_chain *
 	return vq->in_order && c->written == c->in_len && chain_done(vq, 1);
 }
 
-/* Add one descriptor's buffer. Return: 0 or -EBADMSG with a sentence. */
+/* Is a buffer one piece, in the region of the last one, as nearly all are? Of length 0: no. */
+static inline bool chain_near(const struct vd_virtq *vq, const struct desc *d)
+{
+	uint64_t off = d->addr - vq->near_first;
+
+	return off < vq->near_len && d->len - 1ull < vq->near_len - off;
+}
+
+/* Add what a descriptor says, in the ways that are not inline. Return: 0 or -EBADMSG with a sentence. */
 int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d);
 
 static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
-	uint64_t off = d->addr - vq->near_first;
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	unsigned int n = (unsigned int)c->nout + c->nin;
 
-	/* One piece, in the region of the last one, as nearly all are. A length of 0 is not. */
-	if (vd_likely(off < vq->near_len && d->len - 1ull < vq->near_len - off && n < vq->iov_max &&
-		      (write || !c->nin) && d->len <= UINT32_MAX - c->out_len - c->in_len)) {
-		c->iov[n] = (struct vd_iov){ vq->near + off, d->len };
-		if (write) {
-			c->nin++;
-			c->in_len += d->len;
-		} else {
-			c->nout++;
-			c->out_len += d->len;
-		}
-		return 0;
+	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d) || n >= vq->iov_max ||
+			(c->nin && !write) || d->len > UINT32_MAX - c->out_len - c->in_len))
+		return vd_chain_add_slow(vq, c, d);
+	c->iov[n] = (struct vd_iov){ vq->near + (d->addr - vq->near_first), d->len };
+	if (write) {
+		c->nin++;
+		c->in_len += d->len;
+	} else {
+		c->nout++;
+		c->out_len += d->len;
 	}
-	return vd_chain_add_slow(vq, c, d);
+	return 0;
 }
 
-/**
- * vd_chain_add_indirect() - Add the buffers of an indirect table
- * @d: the descriptor that points at it
- * @packed: it is a list, not linked, and has no ids (virtio 1.3, 2.8.7)
- *
- * Return: 0 or -EBADMSG with a sentence.
+/*
+ * Start a request, in a free slot, with its first descriptor. There is a slot: at most num ids
+ * are busy.
  */
-int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed);
+static inline int chain_begin(struct vd_virtq *vq, const struct desc *d, struct vd_chain **ret_chain)
+{
+	struct vd_chain *c = vq->free[vq->nfree - 1];
+	bool write = d->flags & VRING_DESC_F_WRITE;
+
+	*ret_chain = c;
+	c->iov = (struct vd_iov *)(void *)((uint8_t *)c + vq->chain_size);
+	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d))) {
+		c->nout = c->nin = 0;
+		c->out_len = c->in_len = 0;
+		return vd_chain_add_slow(vq, c, d);
+	}
+	c->iov[0] = (struct vd_iov){ vq->near + (d->addr - vq->near_first), d->len };
+	c->nout = !write;
+	c->nin = write;
+	c->out_len = write ? 0 : d->len;
+	c->in_len = write ? d->len : 0;
+	return 0;
+}
 
 /* ---- driver's end ------------------------------------------------------------------------------ */
 

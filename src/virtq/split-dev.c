@@ -66,11 +66,16 @@ static int split_look(struct split_dev *s, uint16_t avail_idx)
 	return 0;
 }
 
+static struct desc split_read(const struct split_dev *s, uint16_t i)
+{
+	return desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
+}
+
 static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_chain)
 {
 	struct vd_virtq *vq = &s->vq;
 	struct vd_chain *c;
-	uint16_t i = head, n = 0;
+	uint16_t n = 1;
 	struct desc d;
 	int r;
 
@@ -78,19 +83,19 @@ static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_
 		return vd_err(-EBADMSG, "head %u of %u", head, vq->num);
 	if (vd_unlikely(vq->busy[head]))
 		return vd_err(-EBADMSG, "head %u is in flight already", head);
-	c = chain_begin(vq);
-	do {
-		if (vd_unlikely(i >= vq->num))
-			return vd_err(-EBADMSG, "next descriptor %u of %u", i, vq->num);
-		if (vd_unlikely(n++ == vq->num))
-			return vd_err(-EBADMSG, "a loop, or more than %u descriptors, from head %u", vq->num, head);
-		d = desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
-		r = d.flags & VRING_DESC_F_INDIRECT ? vd_chain_add_indirect(vq, c, &d, false) :
-						      chain_add(vq, c, &d);
-		if (vd_unlikely(r))
-			return r;
-		i = d.next;
-	} while (d.flags & VRING_DESC_F_NEXT);
+	d = split_read(s, head);
+	r = chain_begin(vq, &d, &c);
+	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
+		if (vd_unlikely(d.next >= vq->num))
+			return vd_err(-EBADMSG, "next descriptor %u of %u", d.next, vq->num);
+		if (vd_unlikely(n == vq->num))
+			return vd_err(-EBADMSG, "a loop, or more than %u descriptors, from head %u",
+				      vq->num, head);
+		d = split_read(s, d.next);
+		r = chain_add(vq, c, &d);
+	}
+	if (vd_unlikely(r))
+		return r;
 	chain_take(vq, c, head, n);
 	*ret_chain = c;
 	return 0;

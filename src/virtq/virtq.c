@@ -50,6 +50,7 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 
 	vq->mem = conf->mem;
 	vq->num = conf->num;
+	vq->packed = conf->features & VD_F(VIRTIO_F_RING_PACKED);
 	vq->indirect = conf->features & VD_F(VIRTIO_RING_F_INDIRECT_DESC);
 	vq->event_idx = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX);
 	vq->in_order = conf->features & VD_F(VIRTIO_F_IN_ORDER);
@@ -171,7 +172,7 @@ const char *vd_virtq_error(const struct vd_virtq *vq)
 
 /* ---- chains ------------------------------------------------------------------------------------ */
 
-int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	unsigned int n = c->nout + c->nin;
@@ -233,7 +234,8 @@ static int table_read(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	return 0;
 }
 
-int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d, bool packed)
+/* A packed table is a list, not linked, and has no ids (virtio 1.3, 2.8.7). */
+static int add_table(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
 	unsigned int len = d->len / sizeof(struct vring_desc), i = 0;
 	int r = table_read(vq, c, d);
@@ -242,7 +244,7 @@ int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct 
 	for (unsigned int n = 0; !r; n++) {
 		struct desc e = desc_from(le64toh(vq->table[2 * i]), le64toh(vq->table[2 * i + 1]));
 
-		if (packed) {	/* id and flags lie the other way round; only WRITE counts */
+		if (vq->packed) {	/* id and flags lie the other way round; only WRITE counts */
 			e.flags = e.next & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
 			e.flags |= i + 1 < len ? VRING_DESC_F_NEXT : 0;
 			e.next = (uint16_t)(i + 1);
@@ -259,4 +261,9 @@ int vd_chain_add_indirect(struct vd_virtq *vq, struct vd_chain *c, const struct 
 			return vd_err(-EBADMSG, "next descriptor %u of %u in an indirect table", i, len);
 	}
 	return r;
+}
+
+int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
+{
+	return d->flags & VRING_DESC_F_INDIRECT ? add_table(vq, c, d) : add_buffer(vq, c, d);
 }
