@@ -21,7 +21,7 @@
 #include "virtq/ring.h"
 
 struct bare {
-	uint16_t next, used;		/* free running */
+	uint16_t next, used; /* free running */
 	uint16_t seen;
 };
 
@@ -35,7 +35,7 @@ struct bench {
 	uint64_t dev_sum;
 };
 
-/* ---- bare ends --------------------------------------------------------------------------------- */
+/* ---- bare ends ------------------------------------------------------------------------------- */
 
 static uint64_t *desc(const struct bench *b, uint16_t i)
 {
@@ -102,15 +102,16 @@ static unsigned int bare_drv_add(struct bench *b)
 			((uint32_t *)(void *)d)[2] = 64;
 			((uint16_t *)(void *)d)[6] = at;
 			if (i)
-				__atomic_store_n((uint16_t *)(void *)d + 7, flags_of(b, b->drv.next, false),
-						 __ATOMIC_RELAXED);
+				__atomic_store_n((uint16_t *)(void *)d + 7,
+						 flags_of(b, b->drv.next, false), __ATOMIC_RELAXED);
 		} else {
 			d[1] = 64;
 			avail(b)[2 + at] = at;
 		}
 	}
 	if (b->packed)
-		__atomic_store_n((uint16_t *)(void *)desc(b, first) + 7, flags_of(b, first, false), __ATOMIC_RELEASE);
+		__atomic_store_n((uint16_t *)(void *)desc(b, first) + 7, flags_of(b, first, false),
+				 __ATOMIC_RELEASE);
 	else
 		__atomic_store_n(avail(b) + 1, b->drv.next, __ATOMIC_RELEASE);
 	return b->batch;
@@ -142,8 +143,8 @@ static unsigned int bare_dev_packed(struct bench *b)
 	for (n = 0; n < b->batch; b->dev.next++, n++) {
 		uint64_t *d = desc(b, b->dev.next);
 
-		if ((__atomic_load_n((uint16_t *)(void *)d + 7, __ATOMIC_ACQUIRE) & (PACKED_AVAIL | PACKED_USED)) !=
-		    flags_of(b, b->dev.next, false))
+		if ((__atomic_load_n((uint16_t *)(void *)d + 7, __ATOMIC_ACQUIRE) &
+		     (PACKED_AVAIL | PACKED_USED)) != flags_of(b, b->dev.next, false))
 			break;
 		b->dev_sum += d[0] + d[1];
 		ids[n] = ((uint16_t *)(void *)d)[6];
@@ -158,7 +159,7 @@ static unsigned int bare_dev_packed(struct bench *b)
 	return n;
 }
 
-/* ---- either ------------------------------------------------------------------------------------ */
+/* ---- either ---------------------------------------------------------------------------------- */
 
 static unsigned int drv_get_some(struct bench *b)
 {
@@ -292,12 +293,18 @@ int main(int argc, char **argv)
 					const char *layout = packed ? "packed" : "split";
 					struct bench_case *c = &cases[n];
 
-					if ((only_batch && only_batch != batches[k]) || (only && strcmp(only, layout)))
+					if ((only_batch && only_batch != batches[k]) ||
+					    (only && strcmp(only, layout)))
 						continue;
 					benches[n] = (struct bench){
-						.p = { .features = packed ? VD_F(VIRTIO_F_RING_PACKED) : 0,
-						       .num = num, .data_size = 4096 },
-						.packed = packed, .real_drv = e & 1, .real_dev = e & 2,
+						.p = { .features =
+							       packed ? VD_F(VIRTIO_F_RING_PACKED)
+								      : 0,
+						       .num = num,
+						       .data_size = 4096 },
+						.packed = packed,
+						.real_drv = e & 1,
+						.real_dev = e & 2,
 						.batch = batches[k],
 					};
 					snprintf(c->name, sizeof(c->name), "%s, %u at a time, %s",

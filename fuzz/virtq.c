@@ -16,8 +16,8 @@
 #include "virtq/pair.h"
 #include "virtq/ring.h"
 
-#define NUM 8
-#define DATA 4096
+#define NUM      8
+#define DATA     4096
 #define IOV_MAX_ 12
 
 #define must(cond) ((cond) ? (void)0 : abort())
@@ -26,7 +26,7 @@ struct run {
 	struct pair p;
 	struct vd_chain *held[NUM];
 	unsigned int nheld;
-	bool drv, dev;		/* is this end real? */
+	bool drv, dev; /* is this end real? */
 };
 
 static void check_chain(const struct run *r, const struct vd_chain *c)
@@ -38,7 +38,8 @@ static void check_chain(const struct run *r, const struct vd_chain *c)
 	for (unsigned int i = 0; i < (unsigned int)c->nout + c->nin; i++) {
 		const uint8_t *base = vd_guest_expose(c->iov[i].base);
 
-		must(c->iov[i].len && base >= from && base < to && c->iov[i].len <= (size_t)(to - base));
+		must(c->iov[i].len && base >= from && base < to &&
+		     c->iov[i].len <= (size_t)(to - base));
 		sum[i >= c->nout] += c->iov[i].len;
 	}
 	must(sum[0] == c->out_len && sum[1] == c->in_len);
@@ -124,7 +125,8 @@ static void driver_step(struct run *r, const uint8_t *s)
 	case 1:
 	case 2:
 		for (unsigned int i = 0; i < 8; i++)
-			bufs[i] = (struct vd_buf){ r->p.data_iova + s[2], i ? s[3] : (uint32_t)s[3] << s[3] % 25 };
+			bufs[i] = (struct vd_buf){ r->p.data_iova + s[2],
+						   i ? s[3] : (uint32_t)s[3] << s[3] % 25 };
 		n = vd_virtq_drv_add(r->p.drv, bufs, s[1] & 3, s[1] >> 2 & 3);
 		must(n < NUM);
 		break;
@@ -157,10 +159,10 @@ static void memory_step(struct run *r, const uint8_t *s)
 	uint32_t len = 16u * (s[3] & 15u);
 
 	switch (s[0] >> 4 & 3) {
-	case 0:		/* a word, early in the ring */
+	case 0: /* a word, early in the ring */
 		memcpy(at, &word, 2);
 		break;
-	case 1:		/* a descriptor, in the ring or in the data */
+	case 1: /* a descriptor, in the ring or in the data */
 		at = s[0] & 8 ? r->p.data + 16u * s[1] : r->p.memory + 16u * (s[1] % NUM);
 		word = s[1] >> 4;
 		if (packed)
@@ -170,7 +172,7 @@ static void memory_step(struct run *r, const uint8_t *s)
 		memcpy(at + 12, packed ? &word : &flags, 2);
 		memcpy(at + 14, packed ? &flags : &word, 2);
 		break;
-	case 2:		/* an available entry, or a used one, and the index goes on */
+	case 2: /* an available entry, or a used one, and the index goes on */
 		at = r->p.memory + (s[0] & 8 ? r->p.layout.driver : r->p.layout.device);
 		memcpy(&word, at + 2, 2);
 		if (s[0] & 8) {
@@ -183,7 +185,7 @@ static void memory_step(struct run *r, const uint8_t *s)
 		word++;
 		memcpy(at + 2, &word, 2);
 		break;
-	default:	/* an address that is not where it seems */
+	default: /* an address that is not where it seems */
 		addr = PAIR_IOVA + r->p.size - s[2];
 		memcpy(r->p.memory + 16u * (s[1] % NUM), &addr, 8);
 	}
@@ -193,7 +195,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const unsigned int bits[] = { VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC,
 					     VIRTIO_RING_F_EVENT_IDX, VIRTIO_F_IN_ORDER };
-	struct run r = { .p = { .num = NUM, .indirect_max = 4, .iov_max = IOV_MAX_, .data_size = DATA } };
+	struct run r = {
+		.p = { .num = NUM, .indirect_max = 4, .iov_max = IOV_MAX_, .data_size = DATA }
+	};
 
 	if (size < 2 || size > 4096)
 		return 0;

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAMPLE_NS 4000000u
-#define PROBES 8		/* the least of them counts */
+#define SAMPLE_NS   4000000u
+#define PROBES      8 /* the least of them counts */
 #define PROBE_TRIPS 60
 
 const char *const bench_distance_names[BENCH_DISTANCES] = { "one cpu", "smt", "near", "far" };
@@ -20,10 +20,10 @@ const char *const bench_distance_names[BENCH_DISTANCES] = { "one cpu", "smt", "n
 struct peer {
 	pthread_t thread;
 	sem_t start, ended;
-	const struct bench_case *work;	/* NULL: the probe */
+	const struct bench_case *work; /* NULL: the probe */
 	bool exit;
-	bool running;			/* atomic */
-	bool stop;			/* atomic */
+	bool running; /* atomic */
+	bool stop;    /* atomic */
 	bool preempted;
 };
 
@@ -53,7 +53,7 @@ static long preemptions(void)
 /* The @n-th CPU that we may run on. Return: false if there is none. */
 static bool pin(unsigned int n)
 {
-	static cpu_set_t all;	/* before anybody was pinned */
+	static cpu_set_t all; /* before anybody was pinned */
 	cpu_set_t one;
 
 	if (!CPU_COUNT(&all))
@@ -154,7 +154,8 @@ static void sample(struct bench_case *c)
 	ns = bench_now_ns() - ns;
 	if (c->there)
 		peer_end();
-	if (!ops || preemptions() != before || (c->there && (shared.peer.preempted || probe() != d)))
+	if (!ops || preemptions() != before ||
+	    (c->there && (shared.peer.preempted || probe() != d)))
 		return;
 	if (c->n[d] < BENCH_SAMPLES)
 		c->ns[d][c->n[d]++] = (float)ns / (float)ops;
@@ -216,18 +217,20 @@ double bench_part(const struct bench_case *c, enum bench_distance d, unsigned in
 
 void bench_print(const struct bench_case *cases, unsigned int n, const char *unit)
 {
-	printf("%-40s %-8s %8s  [%s %s]  %-7s %s\n", unit, "distance", "median", "quarter", "quarter", "samples",
-	       "of the limit");
+	printf("%-40s %-8s %8s  [%s %s]  %-7s %s\n", unit, "distance", "median", "quarter",
+	       "quarter", "samples", "of the limit");
 	for (unsigned int d = 0; d < BENCH_DISTANCES; d++)
 		for (unsigned int i = 0; i < n; i++) {
 			const struct bench_case *c = &cases[i];
 
 			if (!c->n[d])
 				continue;
-			printf("%-40s %-8s %8.1f  [%7.1f %7.1f]  %-7u", c->name, bench_distance_names[d],
-			       bench_part(c, d, 50), bench_part(c, d, 25), bench_part(c, d, 75), c->n[d]);
+			printf("%-40s %-8s %8.1f  [%7.1f %7.1f]  %-7u", c->name,
+			       bench_distance_names[d], bench_part(c, d, 50), bench_part(c, d, 25),
+			       bench_part(c, d, 75), c->n[d]);
 			if (c->limit != i && cases[c->limit].n[d])
-				printf(" %.2f", bench_part(c, d, 50) / bench_part(&cases[c->limit], d, 50));
+				printf(" %.2f",
+				       bench_part(c, d, 50) / bench_part(&cases[c->limit], d, 50));
 			printf("\n");
 		}
 }

@@ -18,11 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BENCH_SAMPLES 400	/* of one case and distance at most */
+#define BENCH_SAMPLES 400 /* of one case and distance at most */
 
 enum bench_distance {
-	BENCH_ONE,	/* one CPU */
-	BENCH_SMT,	/* two threads of one core */
+	BENCH_ONE, /* one CPU */
+	BENCH_SMT, /* two threads of one core */
 	BENCH_NEAR,
 	BENCH_FAR,
 	BENCH_DISTANCES
@@ -46,7 +46,7 @@ struct bench_case {
 	unsigned int limit;
 
 	unsigned int n[BENCH_DISTANCES];
-	float ns[BENCH_DISTANCES][BENCH_SAMPLES];	/* of one operation */
+	float ns[BENCH_DISTANCES][BENCH_SAMPLES]; /* of one operation */
 };
 
 uint64_t bench_now_ns(void);

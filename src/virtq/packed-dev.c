@@ -34,12 +34,12 @@
 
 struct packed_dev {
 	struct vd_virtq vq;
-	uint64_t vd_guest *desc;		/* two words each */
+	uint64_t vd_guest *desc; /* two words each */
 	const uint32_t vd_guest *driver_event;
 	uint32_t vd_guest *device_event;
-	struct packed_pos next;			/* to pop */
-	struct packed_pos used;			/* to write */
-	unsigned int owed;			/* ring entries popped and not given back */
+	struct packed_pos next; /* to pop */
+	struct packed_pos used; /* to write */
+	unsigned int owed;      /* ring entries popped and not given back */
 };
 
 static struct packed_dev *to_packed(struct vd_virtq *vq)
@@ -107,7 +107,8 @@ static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned in
 	int r;
 
 	for (i = 0; i < max; i++) {
-		/* Acquire: the rest of the chain after its first flags. Pairs with A in packed-drv.c (2.8.21). */
+		/* Acquire: the rest of the chain after its first flags. Pairs with A in
+		 * packed-drv.c (2.8.21). */
 		uint16_t flags = vd_read16_acquire(packed_flags(p, p->next.idx));
 
 		/* What we owe fills the ring: this one is ours already, and not written yet. */
@@ -140,7 +141,8 @@ static bool packed_flush(struct vd_virtq *vq)
 		next = packed_next(next, c->ndesc, vq->num);
 		n += c->ndesc;
 		if (!skip) {
-			uint16_t flags = packed_used_flags(at.wrap) | (c->written ? VRING_DESC_F_WRITE : 0);
+			uint16_t flags =
+				packed_used_flags(at.wrap) | (c->written ? VRING_DESC_F_WRITE : 0);
 			uint64_t vd_guest *d = p->desc + 2u * at.idx;
 
 			vd_write16((uint16_t vd_guest *)d + 6, c->id);
@@ -165,7 +167,8 @@ static bool packed_pending(struct vd_virtq *vq)
 {
 	struct packed_dev *p = to_packed(vq);
 
-	return p->owed < vq->num && packed_is_avail(vd_read16(packed_flags(p, p->next.idx)), p->next.wrap);
+	return p->owed < vq->num &&
+	       packed_is_avail(vd_read16(packed_flags(p, p->next.idx)), p->next.wrap);
 }
 
 static bool packed_kicks_on(struct vd_virtq *vq)
@@ -177,7 +180,8 @@ static bool packed_kicks_on(struct vd_virtq *vq)
 		event = (uint32_t)VRING_PACKED_EVENT_FLAG_DESC << 16 | packed_word(p->next);
 	/* D. Pairs with C in packed-drv.c (virtio 1.3, 2.8.9). */
 	vd_write32_seq(p->device_event, event);
-	return p->owed < vq->num && packed_is_avail(vd_read16_seq(packed_flags(p, p->next.idx)), p->next.wrap);
+	return p->owed < vq->num &&
+	       packed_is_avail(vd_read16_seq(packed_flags(p, p->next.idx)), p->next.wrap);
 }
 
 static void packed_kicks_off(struct vd_virtq *vq)
@@ -220,7 +224,8 @@ int vd_packed_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret
 	int r = -EBADMSG;
 
 	if (next.idx >= conf->num || used.idx >= conf->num)
-		return vd_err(-EINVAL, "queue of %u to begin at %u, used at %u", conf->num, next.idx, used.idx);
+		return vd_err(-EINVAL, "queue of %u to begin at %u, used at %u", conf->num,
+			      next.idx, used.idx);
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return vd_err(-ENOMEM, "no memory for a queue");

@@ -16,16 +16,16 @@
 
 struct packed_drv {
 	struct vd_virtq_drv vq;
-	uint64_t vd_guest *desc;		/* two words each */
+	uint64_t vd_guest *desc; /* two words each */
 	uint32_t vd_guest *driver_event;
 	const uint32_t vd_guest *device_event;
-	uint16_t *ids;				/* stack of free buffer ids */
+	uint16_t *ids; /* stack of free buffer ids */
 	unsigned int nids;
-	struct packed_pos next;			/* to write */
-	struct packed_pos used;			/* to take */
-	struct packed_pos burst;		/* first entry since the last publish */
-	uint16_t burst_flags;			/* which it will get then */
-	unsigned int burst_len;			/* entries since then */
+	struct packed_pos next;  /* to write */
+	struct packed_pos used;  /* to take */
+	struct packed_pos burst; /* first entry since the last publish */
+	uint16_t burst_flags;    /* which it will get then */
+	unsigned int burst_len;  /* entries since then */
 };
 
 static struct packed_drv *to_packed(struct vd_virtq_drv *vq)
@@ -72,8 +72,9 @@ static int packed_add_many(struct packed_drv *p, const struct vd_buf *bufs, unsi
 		packed_write(p, &t, id, VRING_DESC_F_INDIRECT);
 	} else {
 		for (unsigned int n = 0; n < shape.ndesc; n++)
-			packed_write(p, &bufs[n], id, (n < nout ? 0 : VRING_DESC_F_WRITE) |
-						      (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
+			packed_write(p, &bufs[n], id,
+				     (n < nout ? 0 : VRING_DESC_F_WRITE) |
+					     (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
 	drv_end(&p->vq, id, shape.in_len, shape.ndesc);
 	return id;
@@ -114,7 +115,8 @@ static bool packed_is_used(uint16_t flags, bool wrap)
 	return (flags & (PACKED_AVAIL | PACKED_USED)) == packed_used_flags(wrap);
 }
 
-/* Is anything out, and has the device given it back? Acquire; pairs with B in packed-dev.c (2.8.22). */
+/* Is anything out, and has the device given it back? Acquire; pairs with B in packed-dev.c
+ * (2.8.22). */
 static bool packed_look(const struct packed_drv *p)
 {
 	return p->vq.taken != p->vq.published &&
@@ -165,8 +167,9 @@ static bool packed_calls_on(struct vd_virtq_drv *vq)
 		event = (uint32_t)VRING_PACKED_EVENT_FLAG_DESC << 16 | packed_word(p->used);
 	/* F. Pairs with E in packed-dev.c (virtio 1.3, 2.8.9). */
 	vd_write32_seq(p->driver_event, event);
-	return vq->batch || (vq->taken != vq->published &&
-			     packed_is_used(vd_read16_seq(packed_flags(p, p->used.idx)), p->used.wrap));
+	return vq->batch ||
+	       (vq->taken != vq->published &&
+		packed_is_used(vd_read16_seq(packed_flags(p, p->used.idx)), p->used.wrap));
 }
 
 static void packed_calls_off(struct vd_virtq_drv *vq)

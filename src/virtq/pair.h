@@ -16,12 +16,12 @@ struct pair {
 	uint64_t features;
 	uint16_t num;
 	unsigned int indirect_max, iov_max;
-	size_t data_size;		/* wanted */
+	size_t data_size; /* wanted */
 
 	uint8_t *memory;
 	size_t size;
 	struct vd_vring_layout layout;
-	uint8_t *data;			/* in memory */
+	uint8_t *data; /* in memory */
 	uint64_t data_iova;
 	struct vd_mem *mem;
 	struct vd_virtq_drv *drv;

@@ -37,7 +37,7 @@ static_assert(sizeof(struct vring_packed_desc) == 16, "virtio 1.3, 2.8.13");
 static_assert(sizeof(struct vring_packed_desc_event) == 4, "virtio 1.3, 2.8.14");
 
 #define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
-#define PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
+#define PACKED_USED  (1u << VRING_PACKED_DESC_F_USED)
 
 /* Flags of a packed descriptor that is available in the round @wrap (virtio 1.3, 2.8.1). */
 static inline uint16_t packed_avail_flags(bool wrap)
@@ -61,8 +61,8 @@ static inline struct packed_pos packed_next(struct packed_pos p, unsigned int n,
 {
 	unsigned int idx = p.idx + n;
 
-	return idx < num ? (struct packed_pos){ (uint16_t)idx, p.wrap } :
-			   (struct packed_pos){ (uint16_t)(idx - num), !p.wrap };
+	return idx < num ? (struct packed_pos){ (uint16_t)idx, p.wrap }
+			 : (struct packed_pos){ (uint16_t)(idx - num), !p.wrap };
 }
 
 /* In event suppression words, notification data and vring bases: wrap counter in bit 15. */
@@ -99,7 +99,8 @@ static inline bool packed_need_event(uint32_t event, struct packed_pos pos, unsi
  */
 static inline void prefetch_write(const void vd_guest *p)
 {
-#ifdef __x86_64__	/* the builtin asks for a copy to read unless told the machine; no CPU faults on this */
+#ifdef __x86_64__
+	/* The builtin asks for a copy to read unless told the machine. No CPU faults on this. */
 	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)vd_guest_expose(p)));
 #else
 	__builtin_prefetch(vd_guest_expose(p), 1);
@@ -111,7 +112,7 @@ static inline void prefetch_read(const void vd_guest *p)
 	__builtin_prefetch(vd_guest_expose(p));
 }
 
-/* ---- device's end --------------------------------------------------------------------------- */
+/* ---- device's end ---------------------------------------------------------------------------- */
 
 enum { CHAIN_FREE, CHAIN_IN_FLIGHT, CHAIN_DONE };
 
@@ -129,26 +130,26 @@ struct vd_virtq_ops {
 struct vd_virtq {
 	const struct vd_virtq_ops *ops;
 	const struct vd_mem *mem;
-	uint64_t near_first, near_len;	/* the read-write region where the last buffer was, ... */
-	uint8_t vd_guest *near;		/* ... and its local address; near_len is 0 if there is none */
+	uint64_t near_first, near_len; /* the read-write region where the last buffer was, ... */
+	uint8_t vd_guest *near; /* ... and its local address; near_len is 0 if there is none */
 	uint16_t num;
-	bool packed, indirect, event_idx, in_order;	/* negotiated */
-	bool kicks;			/* asked for, as far as the driver knows */
-	int err;			/* broken if not 0 */
-	unsigned int popped;		/* popped and not pushed */
+	bool packed, indirect, event_idx, in_order; /* negotiated */
+	bool kicks;                                 /* asked for, as far as the driver knows */
+	int err;                                    /* broken if not 0 */
+	unsigned int popped;                        /* popped and not pushed */
 	unsigned int iov_max;
 
 	uint8_t *slots;
 	size_t slot_size, chain_size;
-	struct vd_chain **free;		/* stack of nfree */
+	struct vd_chain **free; /* stack of nfree */
 	unsigned int nfree;
-	bool *busy;			/* by id: with us, not in the used ring yet */
+	bool *busy; /* by id: with us, not in the used ring yet */
 
-	struct vd_chain **queue;	/* ring of queue_mask + 1; see above */
+	struct vd_chain **queue; /* ring of queue_mask + 1; see above */
 	unsigned int queue_mask, queue_head, queue_tail;
 
-	uint64_t *table;		/* an indirect table, copied */
-	unsigned int table_max;		/* descriptors in it */
+	uint64_t *table;        /* an indirect table, copied */
+	unsigned int table_max; /* descriptors in it */
 
 	char error[200];
 };
@@ -175,12 +176,13 @@ struct desc {
 	uint64_t addr;
 	uint32_t len;
 	uint16_t flags;
-	uint16_t next;	/* split; buffer id in packed */
+	uint16_t next; /* split; buffer id in packed */
 };
 
 static inline struct desc desc_from(uint64_t addr, uint64_t rest)
 {
-	return (struct desc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32), (uint16_t)(rest >> 48) };
+	return (struct desc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32),
+			      (uint16_t)(rest >> 48) };
 }
 
 /* It is complete: take the slot and mark the id. The caller has checked that it is not busy. */
@@ -234,7 +236,8 @@ static inline bool chain_near(const struct vd_virtq *vq, const struct desc *d)
 	return off < vq->near_len && d->len - 1ull < vq->near_len - off;
 }
 
-/* Add what a descriptor says, in the ways that are not inline. Return: 0 or -EBADMSG with a sentence. */
+/* Add what a descriptor says, in the ways that are not inline. Return: 0 or -EBADMSG with a
+ * sentence. */
 int vd_chain_add_slow(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d);
 
 static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
@@ -242,8 +245,9 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	unsigned int n = (unsigned int)c->nout + c->nin;
 
-	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d) || n >= vq->iov_max ||
-			(c->nin && !write) || d->len > UINT32_MAX - c->out_len - c->in_len))
+	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d) ||
+			n >= vq->iov_max || (c->nin && !write) ||
+			d->len > UINT32_MAX - c->out_len - c->in_len))
 		return vd_chain_add_slow(vq, c, d);
 	c->iov[n] = (struct vd_iov){ vq->near + (d->addr - vq->near_first), d->len };
 	if (write) {
@@ -260,7 +264,8 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
  * Start a request, in a free slot, with its first descriptor. There is a slot: at most num ids
  * are busy.
  */
-static inline int chain_begin(struct vd_virtq *vq, const struct desc *d, struct vd_chain **ret_chain)
+static inline int chain_begin(struct vd_virtq *vq, const struct desc *d,
+			      struct vd_chain **ret_chain)
 {
 	struct vd_chain *c = vq->free[vq->nfree - 1];
 	bool write = d->flags & VRING_DESC_F_WRITE;
@@ -280,7 +285,7 @@ static inline int chain_begin(struct vd_virtq *vq, const struct desc *d, struct 
 	return 0;
 }
 
-/* ---- driver's end ------------------------------------------------------------------------------ */
+/* ---- driver's end ---------------------------------------------------------------------------- */
 
 struct vd_virtq_drv_ops {
 	int (*add)(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
@@ -296,28 +301,28 @@ struct vd_virtq_drv_ops {
 
 /* A request in the driver's own memory; the ring is never asked what it was. */
 struct drv_req {
-	uint32_t in_len;	/* bytes that the device may write */
-	uint16_t ndesc;		/* ring entries; 0: not in flight */
-	uint16_t seq;		/* of the add; tells what is published */
+	uint32_t in_len; /* bytes that the device may write */
+	uint16_t ndesc;  /* ring entries; 0: not in flight */
+	uint16_t seq;    /* of the add; tells what is published */
 };
 
 struct vd_virtq_drv {
 	const struct vd_virtq_drv_ops *ops;
 	uint16_t num;
-	bool packed, event_idx, in_order;	/* negotiated */
-	bool calls;			/* asked for, as far as the device knows */
-	int err;			/* broken if not 0 */
-	unsigned int indirect_max;	/* 0: none */
-	unsigned int nfree;		/* ring entries */
-	uint16_t added, published, taken;	/* requests, counted for ever, modulo 2^16 */
+	bool packed, event_idx, in_order; /* negotiated */
+	bool calls;                       /* asked for, as far as the device knows */
+	int err;                          /* broken if not 0 */
+	unsigned int indirect_max;        /* 0: none */
+	unsigned int nfree;               /* ring entries */
+	uint16_t added, published, taken; /* requests, counted for ever, modulo 2^16 */
 
-	struct drv_req *reqs;		/* by id */
-	uint16_t *order;		/* IN_ORDER: ids as added, at added % 2^16 & order_mask */
+	struct drv_req *reqs; /* by id */
+	uint16_t *order;      /* IN_ORDER: ids as added, at added % 2^16 & order_mask */
 	uint16_t order_mask;
-	bool batch;			/* IN_ORDER: a used entry was read that stands ... */
-	struct vd_done last;		/* ... for all requests up to this one */
+	bool batch;          /* IN_ORDER: a used entry was read that stands ... */
+	struct vd_done last; /* ... for all requests up to this one */
 
-	uint64_t vd_guest *tables;	/* indirect, indirect_max descriptors for each id */
+	uint64_t vd_guest *tables; /* indirect, indirect_max descriptors for each id */
 	uint64_t tables_iova;
 
 	char error[200];
@@ -334,10 +339,10 @@ int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err);
 
 /* What a request takes. */
 struct drv_shape {
-	unsigned int nout, nin;	/* pieces */
-	uint32_t in_len;	/* bytes of the latter */
-	unsigned int ndesc;	/* ring entries */
-	bool table;		/* one entry, for an indirect table */
+	unsigned int nout, nin; /* pieces */
+	uint32_t in_len;        /* bytes of the latter */
+	unsigned int ndesc;     /* ring entries */
+	bool table;             /* one entry, for an indirect table */
 };
 
 /* Fill in @s but for nout and nin, which are given. Return: 0, -EINVAL, -ENOSPC. */
@@ -345,10 +350,11 @@ int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_
 
 /* Write the indirect table of request @id. Return: where it is. */
 struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
-			const struct drv_shape *s);
+			   const struct drv_shape *s);
 
 /* The request is in the ring under @id. */
-static inline void drv_end(struct vd_virtq_drv *vq, uint16_t id, uint32_t in_len, unsigned int ndesc)
+static inline void drv_end(struct vd_virtq_drv *vq, uint16_t id, uint32_t in_len,
+			   unsigned int ndesc)
 {
 	vq->reqs[id] = (struct drv_req){ in_len, (uint16_t)ndesc, vq->added };
 	if (vq->in_order)

@@ -31,15 +31,15 @@
 
 struct split_dev {
 	struct vd_virtq vq;
-	const uint64_t vd_guest *desc;	/* two words each */
-	const uint16_t vd_guest *avail;	/* flags, idx, num entries, used_event */
-	uint16_t vd_guest *used;	/* flags, idx, num entries of two 32-bit words */
-	uint16_t vd_guest *avail_event;	/* behind those */
-	uint16_t next;			/* to pop */
-	uint16_t fetched;		/* heads are read up to here, at most a burst ahead of next */
-	uint16_t avail_idx;		/* as last loaded */
-	uint16_t used_idx;		/* as last stored */
-	uint16_t heads[VD_VIRTQ_BURST];	/* of next to fetched, each at its index modulo this */
+	const uint64_t vd_guest *desc;  /* two words each */
+	const uint16_t vd_guest *avail; /* flags, idx, num entries, used_event */
+	uint16_t vd_guest *used;        /* flags, idx, num entries of two 32-bit words */
+	uint16_t vd_guest *avail_event; /* behind those */
+	uint16_t next;                  /* to pop */
+	uint16_t fetched;   /* heads are read up to here, at most a burst ahead of next */
+	uint16_t avail_idx; /* as last loaded */
+	uint16_t used_idx;  /* as last stored */
+	uint16_t heads[VD_VIRTQ_BURST]; /* of next to fetched, each at its index modulo this */
 };
 
 static_assert(!(VD_VIRTQ_BURST & (VD_VIRTQ_BURST - 1)), "heads[] goes round with the index");
@@ -60,7 +60,8 @@ static int split_look(struct split_dev *s, uint16_t avail_idx)
 	uint16_t ahead = (uint16_t)(avail_idx - s->next);
 
 	if (vd_unlikely(ahead > s->vq.num))
-		return vd_virtq_break(&s->vq, vd_err(-EBADMSG, "available index %u is %u ahead of %u, of %u",
+		return vd_virtq_break(&s->vq, vd_err(-EBADMSG,
+						     "available index %u is %u ahead of %u, of %u",
 						     avail_idx, ahead, s->next, s->vq.num));
 	s->avail_idx = avail_idx;
 	return 0;
@@ -104,7 +105,8 @@ static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_
 /* Read the heads of a burst and ask for their descriptors, as far as the driver is known to be. */
 static void split_fetch(struct split_dev *s)
 {
-	uint16_t end = (uint16_t)(s->next + vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST));
+	uint16_t end =
+		(uint16_t)(s->next + vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST));
 
 	for (; s->fetched != end; s->fetched++) {
 		uint16_t head = vd_read16(s->avail + RING_ENTRIES + (s->fetched & split_mask(s)));
@@ -136,11 +138,11 @@ static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int
 			vd_virtq_break(vq, r);
 			break;
 		}
-		if (!(i & 7))	/* a line of the used ring */
+		if (!(i & 7)) /* a line of the used ring */
 			prefetch_write(ring + 4u * ((s->used_idx + i) & split_mask(s)));
 		s->next++;
 	}
-	split_fetch(s);		/* for the next call; comes while this burst is worked on */
+	split_fetch(s); /* for the next call; comes while this burst is worked on */
 	return (int)i;
 }
 
@@ -155,7 +157,7 @@ static bool split_flush(struct vd_virtq *vq)
 	while ((c = chain_done(vq, 0))) {
 		bool skip = chain_skip(vq, c);
 
-		new++;
+		new ++;
 		if (!skip) {
 			vd_write32(ring + 2u * (at & split_mask(s)), c->id);
 			vd_write32(ring + 2u * (at & split_mask(s)) + 1, c->written);
@@ -163,7 +165,8 @@ static bool split_flush(struct vd_virtq *vq)
 		}
 		chain_give(vq, c);
 	}
-	/* B, E: entries before idx, idx before the question. Pairs with F in split-drv.c (2.7.7). */
+	/* B, E: entries before idx, idx before the question. Pairs with F in split-drv.c (2.7.7).
+	 */
 	s->used_idx = new;
 	vd_write16_seq(s->used + RING_IDX, new);
 	if (vq->event_idx)
@@ -199,7 +202,9 @@ static void split_kicks_off(struct vd_virtq *vq)
 
 static struct uvdpa_vq_state split_state(const struct vd_virtq *vq)
 {
-	return (struct uvdpa_vq_state){ .avail = container_of_const(vq, struct split_dev, vq)->next };
+	return (struct uvdpa_vq_state){
+		.avail = container_of_const(vq, struct split_dev, vq)->next
+	};
 }
 
 static void split_destroy(struct vd_virtq *vq)

@@ -16,14 +16,14 @@
 
 struct split_drv {
 	struct vd_virtq_drv vq;
-	uint64_t vd_guest *desc;	/* two words each */
-	uint16_t vd_guest *avail;	/* flags, idx, num entries, used_event */
-	const uint16_t vd_guest *used;	/* flags, idx, num entries of two 32-bit words */
+	uint64_t vd_guest *desc;       /* two words each */
+	uint16_t vd_guest *avail;      /* flags, idx, num entries, used_event */
+	const uint16_t vd_guest *used; /* flags, idx, num entries of two 32-bit words */
 	const uint16_t vd_guest *avail_event;
-	uint16_t *link;			/* descriptor after each one, in a chain or in the free list */
-	uint16_t free, last_free;	/* the list's ends, if nfree */
-	uint16_t next_used;		/* to take */
-	uint16_t used_idx;		/* as last loaded */
+	uint16_t *link;           /* descriptor after each one, in a chain or in the free list */
+	uint16_t free, last_free; /* the list's ends, if nfree */
+	uint16_t next_used;       /* to take */
+	uint16_t used_idx;        /* as last loaded */
 };
 
 static struct split_drv *to_split(struct vd_virtq_drv *vq)
@@ -74,8 +74,9 @@ static int split_add_many(struct split_drv *s, const struct vd_buf *bufs, unsign
 		i = s->link[i];
 	} else {
 		for (unsigned int n = 0; n < shape.ndesc; n++, i = s->link[i])
-			split_write(s, i, &bufs[n], (n < nout ? 0 : VRING_DESC_F_WRITE) |
-						    (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
+			split_write(s, i, &bufs[n],
+				    (n < nout ? 0 : VRING_DESC_F_WRITE) |
+					    (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
 	return split_offer(s, i, shape.in_len, shape.ndesc);
 }
@@ -110,7 +111,8 @@ static bool split_publish(struct vd_virtq_drv *vq)
 
 /*
  * The descriptors go back to the end of the list: as long as the device keeps the order, they
- * are taken one after the other, line by line. With IN_ORDER they are a ring and stay linked as one.
+ * are taken one after the other, line by line. With IN_ORDER they are a ring and stay linked as
+ * one.
  */
 static void split_take(struct split_drv *s, uint16_t head)
 {
@@ -134,12 +136,15 @@ static int split_look(struct split_drv *s)
 {
 	/* Acquire: entries and buffers after idx. Pairs with B in split-dev.c (2.7.14). */
 	uint16_t idx = vd_read16_acquire(s->used + RING_IDX);
-	uint16_t ahead = (uint16_t)(idx - s->next_used), most = (uint16_t)(s->vq.published - s->vq.taken);
+	uint16_t ahead = (uint16_t)(idx - s->next_used),
+		 most = (uint16_t)(s->vq.published - s->vq.taken);
 
 	if (vd_unlikely(ahead > most))
-		return vd_virtq_drv_break(&s->vq, vd_err(-EBADMSG, "used index %u is %u ahead of %u, with %u in flight",
-							 idx, ahead, s->next_used, most));
-	for (unsigned int i = 0; i < ahead && i < VD_VIRTQ_BURST; i += 8)	/* a line of the ring */
+		return vd_virtq_drv_break(
+			&s->vq,
+			vd_err(-EBADMSG, "used index %u is %u ahead of %u, with %u in flight", idx,
+			       ahead, s->next_used, most));
+	for (unsigned int i = 0; i < ahead && i < VD_VIRTQ_BURST; i += 8) /* a line of the ring */
 		prefetch_read(s->used + RING_ENTRIES + 4u * ((s->next_used + i) & split_mask(s)));
 	s->used_idx = idx;
 	return 0;
@@ -159,8 +164,9 @@ static int split_entry(struct split_drv *s, struct vd_done *ret_done)
 		return r;
 	batch = (uint16_t)(vq->reqs[id].seq - vq->taken + 1);
 	if (vq->in_order && vd_unlikely(batch > (uint16_t)(s->used_idx - s->next_used)))
-		return vd_virtq_drv_break(vq, vd_err(-EBADMSG, "used id %u stands for %u requests, of %u used",
-						     id, batch, (uint16_t)(s->used_idx - s->next_used)));
+		return vd_virtq_drv_break(
+			vq, vd_err(-EBADMSG, "used id %u stands for %u requests, of %u used", id,
+				   batch, (uint16_t)(s->used_idx - s->next_used)));
 	*ret_done = (struct vd_done){ (uint16_t)id, len };
 	return 0;
 }

@@ -102,7 +102,7 @@ int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_
 }
 
 struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
-			const struct drv_shape *s)
+			   const struct drv_shape *s)
 {
 	size_t at = 2ull * id * vq->indirect_max;
 	uint64_t vd_guest *t = vq->tables + at;
@@ -111,7 +111,7 @@ struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t flags = i < s->nout ? 0 : VRING_DESC_F_WRITE, rest;
 
-		if (vq->packed)	/* a list; id 0 */
+		if (vq->packed) /* a list; id 0 */
 			rest = flags << 48;
 		else if (i + 1 < n)
 			rest = (flags | VRING_DESC_F_NEXT) << 32 | (i + 1ull) << 48;

@@ -404,7 +404,7 @@ static void cve_2016_5403_bounded(void **state)
 	}
 }
 
-/* ---- the device is the evil one ---------------------------------------------------------------- */
+/* ---- the device is the evil one -------------------------------------------------------------- */
 
 /* Two requests of 10 and 20 bytes to write, three descriptors each, are out; a third is added but
  * not published, and descriptors 1 and 2 are not heads. */

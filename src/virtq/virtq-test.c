@@ -12,8 +12,8 @@
 #include "virtq/pair.h"
 #include "virtq/ring.h"
 
-#define PIECES 5		/* of a request at most */
-#define PIECE 24		/* bytes of one at most */
+#define PIECES 5  /* of a request at most */
+#define PIECE  24 /* bytes of one at most */
 
 static uint32_t seed;
 
@@ -26,8 +26,8 @@ static uint32_t rnd(uint32_t below)
 /* What the driver has in flight, by id. */
 struct flight {
 	bool used;
-	uint32_t tag, in_len, want;	/* want: bytes the device will have written */
-	uint16_t slot;			/* in the data area */
+	uint32_t tag, in_len, want; /* want: bytes the device will have written */
+	uint16_t slot;              /* in the data area */
 };
 
 struct trip {
@@ -35,12 +35,13 @@ struct trip {
 	struct flight *flights;
 	uint32_t tag, done;
 	unsigned int batch;
-	struct vd_chain **held;		/* popped, not pushed */
+	struct vd_chain **held; /* popped, not pushed */
 	unsigned int nheld;
-	uint16_t *slots;		/* of the data area: stack of num - in flight */
+	uint16_t *slots; /* of the data area: stack of num - in flight */
 };
 
-/* A request: 8 bytes (tag, bytes to be written) or more to read, in pieces; then pieces to write. */
+/* A request: 8 bytes (tag, bytes to be written) or more to read, in pieces; then pieces to write.
+ */
 static bool trip_add(struct trip *t)
 {
 	struct vd_buf bufs[PIECES];
@@ -54,10 +55,11 @@ static bool trip_add(struct trip *t)
 		return false;
 	at = t->slots[nslots - 1] * PIECES * PIECE;
 
-	if (t->p.num < n && !(t->p.indirect_max && t->p.features & VD_F(VIRTIO_RING_F_INDIRECT_DESC)))
+	if (t->p.num < n &&
+	    !(t->p.indirect_max && t->p.features & VD_F(VIRTIO_RING_F_INDIRECT_DESC)))
 		nout = n = 1, nin = 0;
 	for (unsigned int i = 0; i < n; i++) {
-		bufs[i].len = i ? rnd(PIECE) : 8;	/* 0 is legal */
+		bufs[i].len = i ? rnd(PIECE) : 8; /* 0 is legal */
 		bufs[i].iova = t->p.data_iova + at + i * PIECE;
 		if (i >= nout)
 			in_len += bufs[i].len;
@@ -117,14 +119,17 @@ static void trip_get(struct trip *t)
 		if (t->p.features & VD_F(VIRTIO_F_IN_ORDER))
 			assert_int_equal(f->tag, t->done);
 		t->done++;
-		t->slots[t->p.num - vd_virtq_drv_inflight(t->p.drv) - (unsigned int)n + (unsigned int)i] = f->slot;
+		t->slots[t->p.num - vd_virtq_drv_inflight(t->p.drv) - (unsigned int)n +
+			 (unsigned int)i] = f->slot;
 	}
 }
 
 static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t requests)
 {
 	struct trip t = {
-		.p = { .features = features, .num = num, .indirect_max = PIECES,
+		.p = { .features = features,
+		       .num = num,
+		       .indirect_max = PIECES,
 		       .data_size = 1ull * num * PIECES * PIECE },
 		.batch = batch,
 	};
@@ -148,7 +153,7 @@ static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t r
 			trip_push(&t, rnd(t.nheld));
 		vd_virtq_flush(t.p.dev);
 		trip_get(&t);
-		if (!t.nheld && !rnd(4)) {	/* all popped are pushed and flushed */
+		if (!t.nheld && !rnd(4)) { /* all popped are pushed and flushed */
 			assert_int_equal(vd_virtq_inflight(t.p.dev), 0);
 			assert_int_equal(pair_restart(&t.p), 0);
 		}
@@ -190,8 +195,10 @@ static void indices_wrap(void **state)
 	(void)state;
 	for (unsigned int in_order = 0; in_order < 2; in_order++)
 		for (unsigned int packed = 0; packed < 2; packed++)
-			trip(VD_F(VIRTIO_RING_F_EVENT_IDX) | (packed ? VD_F(VIRTIO_F_RING_PACKED) : 0) |
-			     (in_order ? VD_F(VIRTIO_F_IN_ORDER) : 0), 16, 8, 70000);
+			trip(VD_F(VIRTIO_RING_F_EVENT_IDX) |
+				     (packed ? VD_F(VIRTIO_F_RING_PACKED) : 0) |
+				     (in_order ? VD_F(VIRTIO_F_IN_ORDER) : 0),
+			     16, 8, 70000);
 }
 
 static void the_largest_queue(void **state)
@@ -201,7 +208,7 @@ static void the_largest_queue(void **state)
 	trip(VD_F(VIRTIO_F_RING_PACKED), VD_VIRTQ_NUM_MAX, 32, 70000);
 }
 
-/* ---- notifications ----------------------------------------------------------------------------- */
+/* ---- notifications --------------------------------------------------------------------------- */
 
 static const uint64_t layouts[] = { 0, VD_F(VIRTIO_F_RING_PACKED) };
 
@@ -245,25 +252,26 @@ static void event_idx_is_exact(void **state)
 	(void)state;
 	for (unsigned int l = 0; l < 2; l++) {
 		pair_begin(&p, VD_F(VIRTIO_RING_F_EVENT_IDX) | layouts[l]);
-		for (unsigned int i = 0; i < 9000; i++) {	/* all places of the ring, all wraps */
+		for (unsigned int i = 0; i < 9000; i++) { /* all places of the ring, all wraps */
 			assert_false(vd_virtq_kicks_on(p.dev));
 			vd_virtq_kicks_off(p.dev);
 			if (layouts[l])
-				vd_virtq_kicks_on(p.dev);	/* packed has no stale event */
+				vd_virtq_kicks_on(p.dev); /* packed has no stale event */
 			assert_false(vd_virtq_drv_calls_on(p.drv));
 			add(&p, 3);
-			assert_false(vd_virtq_pending(p.dev));	/* not yet published */
+			assert_false(vd_virtq_pending(p.dev)); /* not yet published */
 			assert_true(vd_virtq_drv_publish(p.drv));
 			assert_false(vd_virtq_drv_publish(p.drv));
 			assert_true(vd_virtq_pending(p.dev));
 			add(&p, 2);
-			assert_false(vd_virtq_drv_publish(p.drv));	/* the one it waits for is past */
+			assert_false(
+				vd_virtq_drv_publish(p.drv)); /* the one it waits for is past */
 			serve(&p, 3);
 			assert_true(vd_virtq_flush(p.dev));
 			assert_false(vd_virtq_flush(p.dev));
 			serve(&p, 2);
 			assert_false(vd_virtq_flush(p.dev));
-			assert_true(vd_virtq_drv_calls_on(p.drv));	/* something came in between */
+			assert_true(vd_virtq_drv_calls_on(p.drv)); /* something came in between */
 			take(&p, 5);
 			assert_false(vd_virtq_drv_calls_on(p.drv));
 			add(&p, 1);
@@ -295,7 +303,7 @@ static void flags_suppress(void **state)
 			assert_false(vd_virtq_kicks_on(p.dev));
 			assert_true(vd_virtq_drv_calls_on(p.drv));
 			take(&p, 1);
-			for (unsigned int k = 0; k < 2; k++) {	/* until it is switched off */
+			for (unsigned int k = 0; k < 2; k++) { /* until it is switched off */
 				add(&p, 1);
 				assert_true(vd_virtq_drv_publish(p.drv));
 				serve(&p, 1);
@@ -339,7 +347,7 @@ static void notification_data(void **state)
 	pair_fini(&p);
 }
 
-/* ---- in order ---------------------------------------------------------------------------------- */
+/* ---- in order -------------------------------------------------------------------------------- */
 
 /* Did the device write this one? Split: the used ring was filled with 0xaa before. */
 static bool entry_is_used(const struct pair *p, unsigned int i)
@@ -376,15 +384,16 @@ static void in_order_batches(void **state)
 			if (!layouts[l])
 				memset(p.memory + p.layout.device + 4, 0xaa, 16 * 8);
 			assert_int_equal(vd_virtq_pop(p.dev, c, 8), 8);
-			for (unsigned int i = 7; i; i--)	/* out of order: waits for the first */
+			for (unsigned int i = 7; i; i--) /* out of order: waits for the first */
 				vd_virtq_push(p.dev, c[i], i == 4 ? 3 : 10);
 			assert_false(vd_virtq_flush(p.dev));
 			take(&p, 0);
 			vd_virtq_push(p.dev, c[0], 10);
 			vd_virtq_flush(p.dev);
-			for (unsigned int i = 0; i < 8; i++)	/* which entries did it write? */
-				assert_int_equal(entry_is_used(&p, (first + i) % 16), i == 0 || i == 5);
-			for (unsigned int i = 0; i < 8; i++) {	/* one at a time, out of the batch */
+			for (unsigned int i = 0; i < 8; i++) /* which entries did it write? */
+				assert_int_equal(entry_is_used(&p, (first + i) % 16),
+						 i == 0 || i == 5);
+			for (unsigned int i = 0; i < 8; i++) { /* one at a time, out of the batch */
 				assert_int_equal(vd_virtq_drv_get(p.drv, d, 1), 1);
 				assert_int_equal(d[0].id, ids[i]);
 				assert_int_equal(d[0].len, i == 4 ? 3 : 10);
@@ -408,7 +417,7 @@ static void sides_go_on_apart(void **state)
 	conf = pair_conf(&p);
 	add(&p, 3);
 	vd_virtq_drv_publish(p.drv);
-	conf.state.avail = 2;	/* the first two are somebody else's */
+	conf.state.avail = 2; /* the first two are somebody else's */
 	vd_virtq_destroy(p.dev);
 	assert_int_equal(vd_virtq_create(&conf, &p.dev), 0);
 	assert_int_equal(vd_virtq_pop(p.dev, &c, 1), 1);
@@ -423,7 +432,7 @@ static void sides_go_on_apart(void **state)
 	pair_fini(&p);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void the_driver_is_refused(void **state)
 {
@@ -434,11 +443,11 @@ static void the_driver_is_refused(void **state)
 	for (unsigned int l = 0; l < 2; l++) {
 		pair_begin(&p, VD_F(VIRTIO_RING_F_INDIRECT_DESC) | layouts[l]);
 		assert_int_equal(vd_virtq_drv_add(p.drv, b, 0, 0), -EINVAL);
-		assert_int_equal(vd_virtq_drv_add(p.drv, b, 1, 1), -EINVAL);	/* 2^32 bytes */
-		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 10, 7), -EINVAL);	/* 17 > 16 */
-		assert_true(vd_virtq_drv_add(p.drv, b + 2, 9, 6) >= 0);		/* 15, no table of 4 */
+		assert_int_equal(vd_virtq_drv_add(p.drv, b, 1, 1), -EINVAL);      /* 2^32 bytes */
+		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 10, 7), -EINVAL); /* 17 > 16 */
+		assert_true(vd_virtq_drv_add(p.drv, b + 2, 9, 6) >= 0); /* 15, no table of 4 */
 		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 5, 1), -ENOSPC);
-		assert_true(vd_virtq_drv_add(p.drv, b + 2, 2, 2) >= 0);		/* a table */
+		assert_true(vd_virtq_drv_add(p.drv, b + 2, 2, 2) >= 0); /* a table */
 		assert_int_equal(vd_virtq_drv_add(p.drv, b + 2, 1, 0), -ENOSPC);
 		assert_int_equal(vd_virtq_drv_inflight(p.drv), 2);
 		pair_fini(&p);
@@ -463,7 +472,7 @@ static void creation_is_checked(void **state)
 		{ 32769, 0, 0, 0, false, -EINVAL },
 		{ 32769, 0, 0, 0, true, -EINVAL },
 		{ 65535, 0, 0, 0, true, -EINVAL },
-		{ 32768, 0, 0, 0, false, -EBADMSG },	/* the memory ends before */
+		{ 32768, 0, 0, 0, false, -EBADMSG }, /* the memory ends before */
 		{ 16, 8, 0, 0, false, -EBADMSG },
 		{ 16, 8, 0, 0, true, -EBADMSG },
 		{ 16, 0, 1, 0, false, -EBADMSG },
@@ -471,8 +480,8 @@ static void creation_is_checked(void **state)
 		{ 16, 0, 2, 0, true, -EBADMSG },
 		{ 16, 0, 0, 2, false, -EBADMSG },
 		{ 16, 0, 0, 2, true, -EBADMSG },
-		{ 16, -PAIR_IOVA, 0, 0, false, -EBADMSG },	/* address 0 */
-		{ 16, 0, -PAIR_IOVA - 16, 0, false, -EBADMSG },	/* wraps */
+		{ 16, -PAIR_IOVA, 0, 0, false, -EBADMSG },      /* address 0 */
+		{ 16, 0, -PAIR_IOVA - 16, 0, false, -EBADMSG }, /* wraps */
 		{ 16, 0, 0, 0x10000000, false, -EBADMSG },
 	};
 	struct vd_virtq *vq;
@@ -511,16 +520,11 @@ static void creation_is_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trips),
-		cmocka_unit_test(indices_wrap),
-		cmocka_unit_test(the_largest_queue),
-		cmocka_unit_test(event_idx_is_exact),
-		cmocka_unit_test(flags_suppress),
-		cmocka_unit_test(notification_data),
-		cmocka_unit_test(in_order_batches),
-		cmocka_unit_test(sides_go_on_apart),
-		cmocka_unit_test(the_driver_is_refused),
-		cmocka_unit_test(creation_is_checked),
+		cmocka_unit_test(round_trips),           cmocka_unit_test(indices_wrap),
+		cmocka_unit_test(the_largest_queue),     cmocka_unit_test(event_idx_is_exact),
+		cmocka_unit_test(flags_suppress),        cmocka_unit_test(notification_data),
+		cmocka_unit_test(in_order_batches),      cmocka_unit_test(sides_go_on_apart),
+		cmocka_unit_test(the_driver_is_refused), cmocka_unit_test(creation_is_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

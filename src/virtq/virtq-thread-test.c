@@ -21,13 +21,13 @@
 #include "virtq/ring.h"
 
 #define REQUESTS 100000
-#define LOST_MS 20000		/* nobody sleeps this long but for ever */
+#define LOST_MS  20000 /* nobody sleeps this long but for ever */
 
 struct both {
 	struct pair p;
 	int kick, call;
 	unsigned int device_slept, driver_slept;
-	bool failed;		/* in the device's thread */
+	bool failed; /* in the device's thread */
 };
 
 static uint32_t rnd(uint32_t *seed, uint32_t below)
@@ -87,7 +87,7 @@ static void driver(struct both *b)
 {
 	struct vd_virtq_drv *vq = b->p.drv;
 	uint32_t seed = 2, tags[256], added = 0, done = 0, *data = (uint32_t *)(void *)b->p.data;
-	uint16_t slots[256], of[256];		/* buffers, two words each: free, and by id */
+	uint16_t slots[256], of[256]; /* buffers, two words each: free, and by id */
 	unsigned int nslots = b->p.num;
 
 	for (uint16_t i = 0; i < b->p.num; i++)
@@ -98,7 +98,8 @@ static void driver(struct both *b)
 
 		for (unsigned int i = rnd(&seed, 20); i && nslots && added < REQUESTS; i--) {
 			uint16_t slot = slots[nslots - 1];
-			struct vd_buf bufs[] = { { b->p.data_iova + slot * 8u, 4 }, { b->p.data_iova + slot * 8u + 4, 4 } };
+			struct vd_buf bufs[] = { { b->p.data_iova + slot * 8u, 4 },
+						 { b->p.data_iova + slot * 8u + 4, 4 } };
 
 			data[2 * slot] = added;
 			n = vd_virtq_drv_add(vq, bufs, 1, 1);
@@ -121,7 +122,8 @@ static void driver(struct both *b)
 		done += (uint32_t)n;
 		if (n) {
 			vd_virtq_drv_calls_off(vq);
-		} else if (vd_virtq_drv_inflight(vq) && rnd(&seed, 2) && !vd_virtq_drv_calls_on(vq)) {
+		} else if (vd_virtq_drv_inflight(vq) && rnd(&seed, 2) &&
+			   !vd_virtq_drv_calls_on(vq)) {
 			b->driver_slept++;
 			if (!wait_for(b->call))
 				fail_msg("lost wakeup after %u of %u", done, added);
@@ -131,12 +133,14 @@ static void driver(struct both *b)
 
 static void no_wakeup_is_lost(void **state)
 {
-	static const unsigned int bits[] = { VIRTIO_RING_F_EVENT_IDX, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED };
+	static const unsigned int bits[] = { VIRTIO_RING_F_EVENT_IDX, VIRTIO_F_IN_ORDER,
+					     VIRTIO_F_RING_PACKED };
 
 	(void)state;
 	for (unsigned int set = 0; set < 1u << VD_ARRAY_SIZE(bits); set++) {
 		struct both b = { .p = { .num = 64, .indirect_max = 2, .data_size = 64 * 8 },
-				  .kick = vd_eventfd(), .call = vd_eventfd() };
+				  .kick = vd_eventfd(),
+				  .call = vd_eventfd() };
 		pthread_t thread;
 
 		for (unsigned int i = 0; i < VD_ARRAY_SIZE(bits); i++)
@@ -148,15 +152,15 @@ static void no_wakeup_is_lost(void **state)
 		driver(&b);
 		pthread_join(thread, NULL);
 		assert_false(b.failed);
-		print_message("set %u: the device slept %u times, the driver %u\n", set, b.device_slept,
-			      b.driver_slept);
+		print_message("set %u: the device slept %u times, the driver %u\n", set,
+			      b.device_slept, b.driver_slept);
 		pair_fini(&b.p);
 		close(b.kick);
 		close(b.call);
 	}
 }
 
-/* ---- hostile ----------------------------------------------------------------------------------- */
+/* ---- hostile --------------------------------------------------------------------------------- */
 
 /* Races are the purpose of what follows, so ThreadSanitizer has nothing to say about it. */
 #if defined(__SANITIZE_THREAD__)
@@ -175,7 +179,7 @@ static void no_wakeup_is_lost(void **state)
 
 struct scribbler {
 	struct pair *p;
-	uint16_t base;		/* where the victim is in a split ring */
+	uint16_t base; /* where the victim is in a split ring */
 	bool stop;
 };
 
@@ -201,7 +205,8 @@ static void scribble_desc(struct pair *p, uint8_t *d, uint32_t *seed)
 	uint64_t other = rnd(seed, p->num), len = 16 * rnd(seed, 4);
 
 	if (packed && d < p->data)
-		flags |= rnd(seed, 2) << VRING_PACKED_DESC_F_AVAIL | rnd(seed, 2) << VRING_PACKED_DESC_F_USED;
+		flags |= rnd(seed, 2) << VRING_PACKED_DESC_F_AVAIL |
+			 rnd(seed, 2) << VRING_PACKED_DESC_F_USED;
 	store(d, p->data_iova + 16 * rnd(seed, 256), 8);
 	store(d + 8, len | (packed ? other << 32 | flags << 48 : flags << 32 | other << 48), 8);
 }
@@ -230,7 +235,8 @@ static void scribble_once(struct pair *p, uint16_t base, uint32_t *seed)
 		break;
 	case 3:
 		if (!rnd(seed, 16))
-			store(p->memory + 2 * rnd(seed, (uint32_t)p->size / 2), rnd(seed, 0x10000), 2);
+			store(p->memory + 2 * rnd(seed, (uint32_t)p->size / 2), rnd(seed, 0x10000),
+			      2);
 		break;
 	default:
 		scribble_desc(p, p->memory + 16 * k, seed);
@@ -259,7 +265,9 @@ static void hostile_driver(void **state)
 {
 	(void)state;
 	for (unsigned int set = 0; set < 4; set++) {
-		struct pair p = { .num = 16, .indirect_max = 4, .data_size = 8192,
+		struct pair p = { .num = 16,
+				  .indirect_max = 4,
+				  .data_size = 8192,
 				  .features = VD_F(VIRTIO_RING_F_INDIRECT_DESC) |
 					      (set & 1 ? VD_F(VIRTIO_F_RING_PACKED) : 0) |
 					      (set & 2 ? VD_F(VIRTIO_F_IN_ORDER) : 0) };
@@ -306,7 +314,9 @@ static void hostile_device(void **state)
 {
 	(void)state;
 	for (unsigned int set = 0; set < 4; set++) {
-		struct pair p = { .num = 16, .indirect_max = 4, .data_size = 8192,
+		struct pair p = { .num = 16,
+				  .indirect_max = 4,
+				  .data_size = 8192,
 				  .features = VD_F(VIRTIO_RING_F_INDIRECT_DESC) |
 					      (set & 1 ? VD_F(VIRTIO_F_RING_PACKED) : 0) |
 					      (set & 2 ? VD_F(VIRTIO_F_IN_ORDER) : 0) };
@@ -334,8 +344,11 @@ static void hostile_device(void **state)
 			vd_virtq_drv_calls_on(p.drv);
 			vd_virtq_drv_calls_off(p.drv);
 			if (n < 0) {
-				struct vd_virtq_drv_conf conf = { .features = p.features, .num = p.num, .ring = p.memory,
-								  .ring_iova = PAIR_IOVA, .indirect_max = 4 };
+				struct vd_virtq_drv_conf conf = { .features = p.features,
+								  .num = p.num,
+								  .ring = p.memory,
+								  .ring_iova = PAIR_IOVA,
+								  .indirect_max = 4 };
 
 				assert_int_equal(n, -EBADMSG);
 				vd_virtq_drv_destroy(p.drv);

@@ -32,7 +32,8 @@ int vd_virtq_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq)
 	if (!packed && conf->num & (conf->num - 1))
 		return vd_err(-EINVAL, "queue size %u is not a power of two", conf->num);
 	if (!conf->iov_max || conf->iov_max > UINT16_MAX)
-		return vd_err(-EINVAL, "%u pieces of a chain, not 1 to %u", conf->iov_max, UINT16_MAX);
+		return vd_err(-EINVAL, "%u pieces of a chain, not 1 to %u", conf->iov_max,
+			      UINT16_MAX);
 	if (conf->chain_size < sizeof(struct vd_chain))
 		return vd_err(-EINVAL, "chain of %zu bytes", conf->chain_size);
 	return packed ? vd_packed_dev_create(conf, ret_vq) : vd_split_dev_create(conf, ret_vq);
@@ -61,7 +62,7 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 
 	vq->chain_size = vd_align_up(conf->chain_size, alignof(max_align_t));
 	vq->slot_size = vd_align_up(vq->chain_size + conf->iov_max * sizeof(struct vd_iov), LINE);
-	vq->slot_size |= LINE;	/* an odd number of lines, so that slots spread over the sets */
+	vq->slot_size |= LINE; /* an odd number of lines, so that slots spread over the sets */
 
 	vq->slots = calloc(conf->num, vq->slot_size);
 	vq->free = calloc(conf->num, sizeof(*vq->free));
@@ -73,7 +74,8 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
 	}
 	while (vq->nfree < conf->num) {
-		vq->free[vq->nfree] = (void *)(vq->slots + vq->slot_size * (conf->num - 1 - vq->nfree));
+		vq->free[vq->nfree] =
+			(void *)(vq->slots + vq->slot_size * (conf->num - 1 - vq->nfree));
 		vq->nfree++;
 	}
 	return 0;
@@ -93,10 +95,11 @@ void vd_guest *vd_virtq_part(const struct vd_mem *mem, const struct ring_part *p
 	void vd_guest *p = vd_mem_at(mem, part->iova, part->len, part->prot);
 
 	if (!p)
-		vd_err(-EBADMSG, "%s of %" PRIu64 " bytes at %#" PRIx64 " is not in one mapping", part->name,
-		       part->len, part->iova);
+		vd_err(-EBADMSG, "%s of %" PRIu64 " bytes at %#" PRIx64 " is not in one mapping",
+		       part->name, part->len, part->iova);
 	else if (part->iova % part->align || (uintptr_t)vd_guest_expose(p) % part->align)
-		vd_err(-EBADMSG, "%s at %#" PRIx64 " is not aligned to %u", part->name, part->iova, part->align);
+		vd_err(-EBADMSG, "%s at %#" PRIx64 " is not aligned to %u", part->name, part->iova,
+		       part->align);
 	else
 		return p;
 	return NULL;
@@ -170,7 +173,7 @@ const char *vd_virtq_error(const struct vd_virtq *vq)
 	return vq->err ? vq->error : NULL;
 }
 
-/* ---- chains ------------------------------------------------------------------------------------ */
+/* ---- chains ---------------------------------------------------------------------------------- */
 
 static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
@@ -180,7 +183,7 @@ static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	int got;
 
 	if (!d->len)
-		return 0;	/* nothing to translate, so nothing at its address is used */
+		return 0; /* nothing to translate, so nothing at its address is used */
 	if (!write && c->nin)
 		return vd_err(-EBADMSG, "a part to read of %u bytes follows one to write", d->len);
 	if (d->len > UINT32_MAX - c->out_len - c->in_len)
@@ -190,8 +193,8 @@ static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	if (got == -E2BIG)
 		return vd_err(-EBADMSG, "a chain of more than %u pieces", vq->iov_max);
 	if (got < 0)
-		return vd_err(-EBADMSG, "%u bytes at %#" PRIx64 " are not mapped for %s", d->len, d->addr,
-			      write ? "writing" : "reading");
+		return vd_err(-EBADMSG, "%u bytes at %#" PRIx64 " are not mapped for %s", d->len,
+			      d->addr, write ? "writing" : "reading");
 	if (write) {
 		c->nin = (uint16_t)(c->nin + got);
 		c->in_len += d->len;
@@ -203,7 +206,7 @@ static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	if (r && r->addr && r->prot == UVDPA_MAP_RW) {
 		vq->near = r->addr;
 		vq->near_first = r->first;
-		vq->near_len = r->last - r->first;	/* but for the last byte, so that it fits */
+		vq->near_len = r->last - r->first; /* but for the last byte, so that it fits */
 	}
 	return 0;
 }
@@ -221,12 +224,13 @@ static int table_read(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 		return vd_err(-EBADMSG, "a descriptor is indirect and has a next one");
 	if (!d->len || d->len % sizeof(struct vring_desc) ||
 	    d->len / sizeof(struct vring_desc) > vq->table_max)
-		return vd_err(-EBADMSG, "an indirect table of %u bytes, not 1 to %u descriptors", d->len,
-			      vq->table_max);
+		return vd_err(-EBADMSG, "an indirect table of %u bytes, not 1 to %u descriptors",
+			      d->len, vq->table_max);
 	/* The pieces of the table go where those of the chain will overwrite them. */
 	n = vd_mem_iov(vq->mem, d->addr, d->len, UVDPA_MAP_RO, c->iov + used, vq->iov_max - used);
 	if (n < 0)
-		return vd_err(-EBADMSG, "an indirect table of %u bytes at %#" PRIx64 " is not mapped", d->len,
+		return vd_err(-EBADMSG,
+			      "an indirect table of %u bytes at %#" PRIx64 " is not mapped", d->len,
 			      d->addr);
 	sg = vd_sg(c->iov + used, (unsigned int)n);
 	if (vd_sg_read(&sg, vq->table, d->len) != d->len)
@@ -244,7 +248,7 @@ static int add_table(struct vd_virtq *vq, struct vd_chain *c, const struct desc 
 	for (unsigned int n = 0; !r; n++) {
 		struct desc e = desc_from(le64toh(vq->table[2 * i]), le64toh(vq->table[2 * i + 1]));
 
-		if (vq->packed) {	/* id and flags lie the other way round; only WRITE counts */
+		if (vq->packed) { /* id and flags lie the other way round; only WRITE counts */
 			e.flags = e.next & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
 			e.flags |= i + 1 < len ? VRING_DESC_F_NEXT : 0;
 			e.next = (uint16_t)(i + 1);
@@ -258,7 +262,8 @@ static int add_table(struct vd_virtq *vq, struct vd_chain *c, const struct desc 
 			return vd_err(-EBADMSG, "a loop in an indirect table of %u", len);
 		i = e.next;
 		if (i >= len)
-			return vd_err(-EBADMSG, "next descriptor %u of %u in an indirect table", i, len);
+			return vd_err(-EBADMSG, "next descriptor %u of %u in an indirect table", i,
+				      len);
 	}
 	return r;
 }

@@ -32,7 +32,7 @@
 #define VD_VIRTQ_NUM_MAX 32768
 #define VD_VIRTQ_BURST 32	/* requests that one pop returns at most */
 
-/* ---- device's end --------------------------------------------------------------------------- */
+/* ---- device's end ---------------------------------------------------------------------------- */
 
 /**
  * struct vd_chain - One request as the driver made it, translated and bounded
@@ -122,7 +122,7 @@ int vd_virtq_break(struct vd_virtq *vq, int err);
 /* NULL, or why the queue is broken. */
 const char *vd_virtq_error(const struct vd_virtq *vq);
 
-/* ---- driver's end ------------------------------------------------------------------------------ */
+/* ---- driver's end ---------------------------------------------------------------------------- */
 
 /* Where the parts of a ring lie in one piece of memory (virtio 1.3, 2.7, 2.8.10). */
 struct vd_vring_layout {
