@@ -42,6 +42,8 @@ static void be_keep_fd(struct be *b, struct vd_vu_msg *m)
 	unsigned int idx = m->u64 & VD_VU_VRING_IDX_MASK;
 	int *to = NULL;
 
+	if (m->request != VD_VU_SET_BACKEND_REQ_FD && idx >= NQ)
+		return;
 	if (m->request == VD_VU_SET_BACKEND_REQ_FD)
 		to = &b->back;
 	else if (m->request == VD_VU_SET_VRING_KICK)
@@ -76,7 +78,7 @@ static bool be_answer_of(struct be *b, const struct vd_vu_msg *m, struct vd_vu_m
 		return true;
 	case VD_VU_GET_VRING_BASE:
 		a->state.index = m->state.index;
-		a->state.num = b->base[m->state.index];
+		a->state.num = m->state.index < NQ ? b->base[m->state.index] : 0;
 		return true;
 	case VD_VU_GET_CONFIG:
 		a->size = m->size;
@@ -155,7 +157,7 @@ static void be_turn(struct be *b)
 		vd_vu_msg_fini(&m);
 		b->last[m.request] = m;
 	}
-	if (b->connected && r < 0)
+	if (b->connected && (r < 0 || vd_vu_flush(&b->c) < 0))
 		be_hangup(b);
 }
 

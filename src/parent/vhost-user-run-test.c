@@ -122,6 +122,32 @@ static void test_no_eventfds(void **state)
 	wait_until(t, count_of(t->be.kick[0]));
 }
 
+/* As many queues as there can be, all at once: it need not read as fast as we write. */
+static void test_many_queues(void **state)
+{
+	struct uvdpa_vq vq = { .num = 64, .desc = DESC, .driver = DRIVER, .device = DEVICE,
+			       .kick = -1, .call = -1 };
+	struct fx *t = *state;
+
+	t->be.queue_num = 256;
+	assert_int_equal(add(t, NULL, NULL), 0);
+	vq.call = t->call;
+	map_all(t);
+	assert_int_equal(uvdpa_dev_set_status(t->dev, 3), 0);
+	assert_int_equal(uvdpa_dev_set_features(t->dev, F_V1), 0);
+	assert_int_equal(uvdpa_dev_set_status(t->dev, 11), 0);
+	for (unsigned int i = 0; i < 256; i++) {
+		assert_int_equal(uvdpa_dev_set_vq(t->dev, i, &vq), 0);
+		assert_int_equal(uvdpa_dev_enable_vq(t->dev, i), 0);
+	}
+	assert_int_equal(uvdpa_dev_set_status(t->dev, 15), 0);
+	wait_until(t, t->be.n[VD_VU_SET_VRING_ENABLE] == 256);
+	assert_int_equal(ended(t, uvdpa_dev_suspend(t->dev, &t->w)), 0);
+	assert_int_equal(t->be.n[VD_VU_GET_VRING_BASE], 256);
+	assert_int_equal(t->be.connections, 1);
+	assert_int_equal(uvdpa_dev_status(t->dev), 15);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------ */
 
 static int map_page(struct fx *t, unsigned int i)
@@ -493,6 +519,7 @@ int run_tests_of_running(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_life), T(test_packed_base), T(test_reset_device), T(test_no_eventfds),
+		T(test_many_queues),
 		T(test_mem_slots), T(test_mem_table), T(test_config), T(test_refused_vring),
 		T(test_refused_memory), T(test_queue_error), T(test_base_never),
 		T(test_base_hostile), T(test_reconnect), T(test_reconnect_in_order),
