@@ -269,16 +269,62 @@ static int open_image(const char *name, const char *path, bool readonly)
 	return fd;
 }
 
-/* One who writes, or any who read. */
+/*
+ * One who writes, or any who read, among us and QEMU, whose convention this is: who uses the image
+ * in some way has a shared lock on byte 100 + the way, who does not let others do so has one on
+ * byte 200 + the way; and who is held already is seen by asking for an exclusive lock.
+ */
+enum { USE_BASE = 100, DENY_BASE = 200 };
+#define USE_READ 1u
+#define USE_WRITE 2u
+#define USE_RESIZE 8u
+
+static struct flock byte_lock(short type, off_t byte)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+}
+
+static int lock_bytes(int fd, off_t base, unsigned int ways)
+{
+	for (unsigned int i = 0; ways >> i; i++) {
+		struct flock fl = byte_lock(F_RDLCK, base + i);
+
+		if (ways >> i & 1 && fcntl(fd, F_OFD_SETLK, &fl))
+			return errno == EACCES ? -EAGAIN : -errno;
+	}
+	return 0;
+}
+
+static int check_bytes(int fd, off_t base, unsigned int ways)
+{
+	for (unsigned int i = 0; ways >> i; i++) {
+		struct flock fl = byte_lock(F_WRLCK, base + i);
+
+		if (!(ways >> i & 1))
+			continue;
+		if (fcntl(fd, F_OFD_GETLK, &fl))
+			return -errno;
+		if (fl.l_type != F_UNLCK)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
 static int lock_image(const char *name, const char *path, int fd, bool readonly)
 {
-	struct flock fl = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	unsigned int use = readonly ? USE_READ : USE_READ | USE_WRITE;
+	unsigned int deny = USE_WRITE | USE_RESIZE;
+	int r = lock_bytes(fd, USE_BASE, use);
 
-	if (!fcntl(fd, F_OFD_SETLK, &fl))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	if (!r)
+		r = lock_bytes(fd, DENY_BASE, deny);
+	if (!r)
+		r = check_bytes(fd, USE_BASE, deny);
+	if (!r)
+		r = check_bytes(fd, DENY_BASE, use);
+	if (r == -EAGAIN)
 		return vd_err(-EBUSY, "%s: image %s is in use by another", name, path);
-	return vd_err(-errno, "%s: lock image %s: %m", name, path);
+	return r ? vd_err(r, "%s: lock image %s: %s", name, path, strerror(-r)) : 0;
 }
 
 static int measure(const char *name, const char *path, int fd, struct vd_blk_conf *bc)
