@@ -28,7 +28,6 @@
 static_assert(sizeof(struct virtio_blk_outhdr) == 16, "virtio 1.3, 5.2.6");
 static_assert(offsetof(struct virtio_blk_config, num_queues) == 34, "virtio 1.3, 5.2.4");
 
-#define BURST 32
 /* A segment that lies in two mappings is two pieces; a header may be in one for each byte. */
 #define IOV_MAX_PIECES (2 * (VD_BLK_SEG_MAX + 18))
 
@@ -176,10 +175,9 @@ unsupp:
 static void blk_handle(struct vd_softq *q, struct vd_chain **chains, unsigned int n)
 {
 	struct vd_blk *blk = to_blk(vd_softq_dev(q));
-	struct vd_blk_req *reqs[BURST];
+	struct vd_blk_req *reqs[VD_SOFTQ_BURST];
 	unsigned int good = 0;
 
-	assert(n <= BURST);
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = to_req(chains[i]);
 

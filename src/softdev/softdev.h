@@ -28,6 +28,8 @@ struct vd_worker;
 /* What a software device offers on its own account, whatever its type. */
 #define VD_SOFTDEV_FEATURES VD_VIRTQ_FEATURES
 
+#define VD_SOFTQ_BURST 32	/* requests that handle gets at most */
+
 /* Counters of a queue. Written by its worker (relaxed atomics), read by control. */
 struct vd_softq_stats {
 	uint64_t requests, bytes_in, bytes_out;	/* in: written into guest memory */

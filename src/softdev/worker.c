@@ -21,7 +21,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 
-#define BURST 32
 #define EVENTS 16
 #define TIMED_MS 1		/* how often a queue is looked at whose driver never kicks */
 #define POLL_MIN_NS 1000	/* a shorter window is none */
@@ -127,12 +126,12 @@ static void read_mail(struct vd_worker *w)
 /* Return: whether there was something. */
 static bool queue_pop(struct vd_softq *q)
 {
-	struct vd_chain *chains[BURST];
+	struct vd_chain *chains[VD_SOFTQ_BURST];
 	int n;
 
 	if (q->stopping || q->broken)
 		return false;
-	n = vd_virtq_pop(q->vq, chains, BURST);
+	n = vd_virtq_pop(q->vq, chains, VD_SOFTQ_BURST);
 	if (vd_likely(n == 0))
 		return false;
 	if (n < 0) {
