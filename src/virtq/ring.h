@@ -84,10 +84,11 @@ static inline bool packed_need_event(uint32_t event, struct packed_pos pos, unsi
 				     uint16_t num)
 {
 	struct packed_pos want = packed_pos((uint16_t)event);
+	unsigned int flags = event >> 16 & 3;	/* the rest is reserved */
 	uint16_t at = want.idx;
 
-	if (event >> 16 != VRING_PACKED_EVENT_FLAG_DESC)
-		return event >> 16 != VRING_PACKED_EVENT_FLAG_DISABLE;
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
 	if (want.wrap != pos.wrap)
 		at = (uint16_t)(at - num);
 	return vring_need_event(at, pos.idx, (uint16_t)(pos.idx - n));
