@@ -274,6 +274,7 @@ unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max)
 {
 	uint64_t due = cf_now_ms() + 10000;
 	struct pollfd p[] = { { q->call, POLLIN, 0 }, { uvdpa_fd(q->c->u), POLLIN, 0 } };
+	bool waited = false;	/* for nothing, a long time */
 
 	for (;;) {
 		int n = vd_virtq_drv_get(q->drv, done, max);
@@ -281,12 +282,14 @@ unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max)
 		if (n < 0)
 			cf_fail(__FILE__, __LINE__, "queue %u: %s", q->idx,
 				vd_virtq_drv_error(q->drv));
+		if (n > 0 && waited && poll(p, 1, 200) == 0)
+			cf_fail(__FILE__, __LINE__, "queue %u: done, and not notified", q->idx);
 		if (n)
 			return (unsigned int)n;
-		if (!vd_virtq_drv_calls_on(q->drv))
-			poll(p, 2, 1000);
+		waited = !vd_virtq_drv_calls_on(q->drv) && poll(p, 2, 1000) == 0;
 		vd_virtq_drv_calls_off(q->drv);
-		vd_eventfd_drain(q->call);
+		if (!waited)
+			vd_eventfd_drain(q->call);
 		cf_turn(q->c, 0);
 		if (cf_now_ms() > due)
 			cf_fail(__FILE__, __LINE__, "queue %u: %u requests do not come back",
