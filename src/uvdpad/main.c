@@ -145,6 +145,9 @@ static int run(struct daemon *d)
 
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		vd_fd_del(&d->bus);
+		uvdpa_destroy(d->u);
+		vd_close(&d->signals.fd);
 		return EXIT_FAILURE;
 	}
 	printf("uvdpad: ready on %s\n", d->path);
