@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,10 +168,21 @@ bool cf_foreign_installed(void)
 	return !access(QSD, X_OK);
 }
 
+/* Its path is there a moment before it listens. */
+static bool listens(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
+	r = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	close(fd);
+	return !r;
+}
+
 static void daemon_start(struct cf_fixture *f)
 {
 	char drive[160], export[200];
-	struct stat st;
 
 	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
 	snprintf(drive, sizeof(drive), "driver=file,node-name=f,filename=%s", f->path);
@@ -182,7 +195,7 @@ static void daemon_start(struct cf_fixture *f)
 		execl(QSD, QSD, "--blockdev", drive, "--export", export, NULL);
 		_exit(127);
 	}
-	for (uint64_t due = cf_now_ms() + 10000; stat(f->socket, &st) && cf_now_ms() < due;)
+	for (uint64_t due = cf_now_ms() + 10000; !listens(f->socket) && cf_now_ms() < due;)
 		usleep(10000);
 }
 
