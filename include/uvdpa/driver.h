@@ -41,8 +41,11 @@ struct uvdpa_binding;
  * @quiesce: let what your consumers have begun come to an end and take no more from them, then
  *           call uvdpa_binding_quiesced(). May be called before returning. A peer that does not
  *           answer must not be waited for. The device still runs.
- * @remove: the device is quiesced and reset. Tell the peer, free @b. Cannot fail.
- * @changed: something of the device changed: status (NEEDS_RESET), configuration, lost, ready
+ * @remove: the device is quiesced and reset, or has been waited for long enough; whatever
+ *          struct uvdpa_wait of the driver was pending has ended. Tell the peer, free @b. Cannot
+ *          fail. The gate has refused everything with -ENODEV since quiesce was answered.
+ * @changed: something of the device changed: status (NEEDS_RESET), configuration, lost, ready.
+ *           Told from the loop, never from within a call of the driver's; once for several
  * @describe: tell how to attach, see uvdpa_dev_describe()
  */
 struct uvdpa_driver {

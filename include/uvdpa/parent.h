@@ -117,8 +117,8 @@ struct uvdpa_dev_ops {
 	 * or no descriptor. A proxy passes it on; the gate has written to it once already. */
 	int (*set_call)(struct uvdpa_dev *dev, unsigned int idx, int call);
 
-	/* Run. Only between DRIVER_OK and reset. Return: 0; -EBADMSG: the rings are not in mapped
-	 * memory or not aligned. */
+	/* Run. As DRIVER_OK is being set, before set_status() says so, and from then on until
+	 * reset. Return: 0; -EBADMSG: the rings are not in mapped memory or not aligned. */
 	int (*enable_vq)(struct uvdpa_dev *dev, unsigned int idx);
 
 	/* Take no new work; call uvdpa_dev_quiesced(dev, idx) when the last request is home and

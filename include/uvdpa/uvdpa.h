@@ -123,7 +123,7 @@ struct uvdpa_wait {
 };
 
 /**
- * uvdpa_await() - Dispatch until an operation has ended
+ * uvdpa_await() - Dispatch until an operation has ended; not from within a callback
  * @u: the context
  * @w: was given to the operation
  * @r: what the operation returned
@@ -237,7 +237,8 @@ struct uvdpa_dev_info {
  * @size: sizeof(struct uvdpa_dev_opts)
  * @name: 1 to UVDPA_NAME_MAX of A-Z a-z 0-9 . _ - and not beginning with a dot or dash
  * @mgmtdev: name of the parent
- * @features: mask over what the device would offer; 0 for all (iproute2: device_features)
+ * @features: mask over what the device would offer; 0 for all (iproute2: device_features). Any
+ *            bit may be masked but VERSION_1: nothing here speaks the legacy interface
  * @attrs: the parent's options
  * @driver: name of the bus driver that shall have it; NULL for none yet
  * @driver_attrs: that driver's options
@@ -275,7 +276,8 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
  *
  * No peer can block this: what is in flight is waited for UVDPA_DRAIN_MS; then the peer is
  * told and the name is free, while requests that will not come home keep the memory they use
- * until they do.
+ * until they do. A bind that is under way ends with -ENODEV. It ends from the loop, so it may be
+ * called in any callback.
  *
  * Return: 0, -EINPROGRESS, -EALREADY it is being removed.
  */
@@ -292,7 +294,8 @@ int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w);
  * @w: ends when it is bound; may be NULL
  *
  * Options are checked before the present driver loses the device. If the new driver cannot
- * have it after all (its socket's path is taken, say), the device is left unbound.
+ * have it after all (its socket's path is taken, say), the device is left unbound. So it is if
+ * the last requests are not home after UVDPA_DRAIN_MS: -ETIMEDOUT, and -EBUSY until they are.
  *
  * Return: 0; -EINPROGRESS; -ENODEV no such driver, or driver_override names another, or the
  * device is going; -EINVAL an option; -EBUSY a bind or unbind is under way; -EOPNOTSUPP the
@@ -304,7 +307,8 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *driver, const struct uvdpa
 /**
  * uvdpa_dev_unbind() - Take a device from its bus driver
  *
- * Return: 0; -EINPROGRESS; -ENODEV it has none; -EBUSY a bind or unbind is under way.
+ * Return: 0; -EINPROGRESS; -ENODEV it has none; -EBUSY a bind or unbind is under way; -ETIMEDOUT
+ * (in @w) it is unbound, but not every request is home: its memory is kept until they are.
  */
 int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w);
 
@@ -360,14 +364,15 @@ enum uvdpa_event {
 	UVDPA_DEV_LOST,		/* its proxy's peer went; the driver keeps it */
 	UVDPA_DEV_BOUND,
 	UVDPA_DEV_UNBOUND,
-	UVDPA_DEV_STATUS,	/* the status byte changed */
+	UVDPA_DEV_STATUS,	/* the status byte changed, perhaps more than once */
 	UVDPA_DEV_CONFIG,	/* the configuration space changed */
 	UVDPA_DEV_REMOVED,	/* the last one; the pointer is invalid afterwards */
 };
 
 /**
  * struct uvdpa_watch - An observer, as the clients of an RDMA device class
- * @event: called in the control thread; must not destroy the context
+ * @event: called from the loop, so never within a call of ours but uvdpa_watch_add(); it may
+ *         add, move and remove devices and observers, but not destroy the context
  *
  * Zero it, set @event, embed it, and keep it until uvdpa_watch_del().
  */
