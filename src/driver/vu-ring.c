@@ -111,6 +111,8 @@ static bool packed_ring_is_new(const struct vd_vus_session *s, unsigned int idx,
 	const struct vring_packed_desc vd_guest *d =
 		vd_mem_at(vd_dev_mem(s->dev, idx), desc, num * sizeof(*d), UVDPA_MAP_RO);
 
+	if ((uintptr_t)vd_guest_expose(d) % 16)	/* the device will refuse it */
+		return false;
 	for (uint32_t i = 0; d && i < num; i++)
 		if (vd_read16((const uint16_t vd_guest *)&d[i].flags) &
 		    1u << VRING_PACKED_DESC_F_USED)
