@@ -18,7 +18,7 @@
  *	F used_event or avail->flags, then used->idx	(split-drv.c: may I sleep?)
  *
  * Whichever of C and D comes first in the one order of all such accesses is seen by the other;
- * likewise E and F. A and C are one store, B and E too.
+ * likewise E and F (model/notify.pml). A and C are one store, B and E too.
  *
  * Nothing says where in the used ring a device goes on, so it is read from there, once. The
  * place in the available ring is given (uvdpa_vq.state). Without requests in flight the two are
