@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of mem and sg. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "mem/mem.h"
 #include "mem/sg.h"
 
@@ -193,23 +195,33 @@ static void the_number_of_mappings_is_bounded(void **state)
 	vd_mem_destroy(mem);
 }
 
+static void *read_byte(void *at)
+{
+	uint8_t b;
+
+	vd_guest_read(&b, vd_guest_wrap(uint8_t, at), 1);
+	return (void *)(uintptr_t)b;
+}
+
 static void a_truncated_file_reads_as_zeros(void **state)
 {
 	int fd = memfd_create("ram", MFD_CLOEXEC);
 	struct vd_mem *mem = vd_mem_create();
-	struct uvdpa_map m = { .len = 4 * PAGE, .fd = fd, .prot = UVDPA_MAP_RW };
+	struct uvdpa_map m = { .len = 5 * PAGE, .fd = fd, .prot = UVDPA_MAP_RW };
 	struct vd_iov iov;
 	struct vd_sg sg;
 	uint8_t b[2 * PAGE];
+	pthread_t thread;
+	void *byte;
 
 	(void)state;
 	assert_int_equal(uvdpa_sigbus_guard(), 0);
 	assert_int_equal(uvdpa_sigbus_guard(), 0);
-	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+	assert_int_equal(ftruncate(fd, 5 * PAGE), 0);
 	assert_int_equal(vd_mem_map(&mem, &m, true), 0);
-	assert_int_equal(vd_mem_iov(mem, 0, 4 * PAGE, UVDPA_MAP_RW, &iov, 1), 1);
+	assert_int_equal(vd_mem_iov(mem, 0, 5 * PAGE, UVDPA_MAP_RW, &iov, 1), 1);
 	sg = vd_sg(&iov, 1);
-	assert_int_equal(vd_sg_fill(&sg, 0xaa, 4 * PAGE), 4 * PAGE);
+	assert_int_equal(vd_sg_fill(&sg, 0xaa, 5 * PAGE), 5 * PAGE);
 	assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
 	sg = vd_sg(&iov, 1);
 	vd_sg_skip(&sg, PAGE);
@@ -217,6 +229,11 @@ static void a_truncated_file_reads_as_zeros(void **state)
 	assert_int_equal(b[0], 0xaa);
 	assert_int_equal(b[PAGE], 0);
 	assert_int_equal(vd_sg_fill(&sg, 0xbb, PAGE), PAGE);
+	/* Data threads have their own mask of signals. */
+	assert_int_equal(vd_thread_start(&thread, read_byte, vd_guest_expose(iov.base + 4 * PAGE),
+					 "reader"), 0);
+	assert_int_equal(pthread_join(thread, &byte), 0);
+	assert_ptr_equal(byte, NULL);
 	vd_mem_destroy(mem);
 	close(fd);
 }

@@ -9,14 +9,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/thread.h"
 
 #define THREADS 4
 
@@ -177,19 +176,13 @@ static const struct vd_engine_ops threads_ops = {
 
 static int start_threads(struct threads *t)
 {
-	sigset_t all, old;
-	int r = 0;
+	for (; t->nthreads < THREADS; t->nthreads++) {
+		int r = vd_thread_start(&t->thread[t->nthreads], thread_main, t, "uvdpa/io");
 
-	/* Signals are the application's: none shall land here. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (t->nthreads < THREADS && !r) {
-		r = pthread_create(&t->thread[t->nthreads], NULL, thread_main, t);
-		if (!r)
-			pthread_setname_np(t->thread[t->nthreads++], "uvdpa/io");
+		if (r)
+			return vd_err_prefix(r, "%s: ", t->fe.f->blk.sd.name);
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r ? vd_err(-r, "%s: I/O thread: %s", t->fe.f->blk.sd.name, strerror(r)) : 0;
+	return 0;
 }
 
 int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe)

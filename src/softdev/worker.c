@@ -11,7 +11,6 @@
 #include "softdev/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/thread.h"
 
 #define EVENTS 16
 #define TIMED_MS 1		/* how often a queue is looked at whose driver never kicks */
@@ -285,32 +285,17 @@ void vd_worker_mail(struct vd_worker *w)
 	vd_worker_wake(w);
 }
 
-/* "uvdpa/NAME/0" in the 15 bytes that a thread's name has: what is too long goes from NAME. */
-static void name_thread(struct vd_worker *w)
-{
-	char text[32], tail[12];
-	int room;
-
-	snprintf(tail, sizeof(tail), "/%u", w->idx);
-	room = (int)(15 - strlen("uvdpa/") - strlen(tail));
-	snprintf(text, sizeof(text), "uvdpa/%.*s%s", room, w->sd->name, tail);
-	pthread_setname_np(w->thread, text);
-}
-
+/* "uvdpa/NAME/0": what is too long for the name of a thread goes from NAME. */
 static int start_thread(struct vd_worker *w)
 {
-	sigset_t all, old;
-	int r;
+	char text[32], tail[12];
+	int room, r;
 
-	/* Signals are the application's: none shall land here. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return vd_err(-r, "%s: data thread %u: %s", w->sd->name, w->idx, strerror(r));
-	name_thread(w);
-	return 0;
+	snprintf(tail, sizeof(tail), "/%u", w->idx);
+	room = (int)(VD_THREAD_NAME_MAX - strlen("uvdpa/") - strlen(tail));
+	snprintf(text, sizeof(text), "uvdpa/%.*s%s", room, w->sd->name, tail);
+	r = vd_thread_start(&w->thread, worker_main, w, text);
+	return r ? vd_err_prefix(r, "%s: ", w->sd->name) : 0;
 }
 
 static int watch(struct vd_worker *w, int fd, void *ptr)

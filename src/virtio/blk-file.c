@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/thread.h"
 
 /* The data thread has something to say. */
 static void said(struct vd_post *p)
@@ -186,22 +186,6 @@ err_close:
 	return r;
 }
 
-/* Signals are the application's. */
-static int start_thread(struct vd_blk_file *f)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&f->thread, NULL, vd_blk_file_run, f);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return vd_err(-r, "%s: thread: %s", f->vdev->name, strerror(r));
-	pthread_setname_np(f->thread, "uvdpa-file");
-	return 0;
-}
-
 int vd_blk_file_create(struct vd_blkdrv *drv, const struct vd_virtio_conf *conf,
 		       struct vd_blk_file **ret_file)
 {
@@ -231,9 +215,11 @@ int vd_blk_file_create(struct vd_blkdrv *drv, const struct vd_virtio_conf *conf,
 	r = open_disk(f, drv, conf);
 	if (r)
 		goto err_unmount;
-	r = start_thread(f);
-	if (r)
+	r = vd_thread_start(&f->thread, vd_blk_file_run, f, "uvdpa/file");
+	if (r) {
+		vd_err_prefix(r, "%s: ", vdev->name);
 		goto err_close_disk;
+	}
 	*ret_file = f;
 	return 0;
 
