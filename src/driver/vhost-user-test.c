@@ -746,6 +746,8 @@ static void socket_files(void **state)
 	assert_int_equal(listen(s, 1), 0);
 	assert_int_equal(try_bind(b, "socket", other), -EADDRINUSE);
 	snprintf(number, sizeof(number), "%d", s);
+	assert_int_equal(try_bind(b, "fd", number), -EINVAL);	/* one of the process's own */
+	assert_int_equal(fcntl(s, F_SETFD, 0), 0);
 	assert_int_equal(try_bind(b, "fd", number), 0);
 	assert_int_equal(try_bind(b, "fd", "0x7ffffff"), -EINVAL);
 	close(s);

@@ -200,16 +200,24 @@ err_close:
 	return e;
 }
 
+/*
+ * Who asks for @fd may be a client of a control socket, and its number that of any descriptor here,
+ * the control socket's own for one. What is ours closes on exec; what was inherited does not.
+ */
 static int listen_on(struct vu_server *v, int fd)
 {
-	int family = 0, type = 0, listens = 0;
+	int family = 0, type = 0, listens = 0, flags = fcntl(fd, F_GETFD);
 	socklen_t len = sizeof(int);
 
+	if (flags < 0)
+		return vd_err(-EINVAL, "fd %d is not open", fd);
+	if (flags & FD_CLOEXEC)
+		return vd_err(-EINVAL, "fd %d was not inherited: it closes on exec", fd);
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
 	if (family != AF_UNIX || type != SOCK_STREAM || !listens)
-		return vd_err(-EINVAL, "descriptor %d is not a listening unix stream socket", fd);
+		return vd_err(-EINVAL, "fd %d is not a listening unix stream socket", fd);
 	fd = vd_dup(fd);
 	if (fd < 0)
 		return fd;

@@ -50,6 +50,28 @@ refused "$tmp/r.sock" "$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user
 [ -S "$tmp/r.sock" ] || fail "the second run took the first one's socket away"
 ends TERM
 
+# A socket that a service manager has opened; none that the process has of its own.
+: >"$tmp/run.out"
+python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+os.dup2(s.fileno(), 9)
+os.execv(sys.argv[2], sys.argv[2:])' "$tmp/r.sock" \
+	"$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user fd 9 >"$tmp/run.out" 2>"$tmp/run.err" &
+run_pid=$!
+pids+=("$run_pid")
+wait_for 10 told
+grep -q "^  socket $tmp/r.sock" "$tmp/run.out"
+rm "$tmp/r.sock"	# it is not ours to remove
+ends TERM
+own=0
+for fd in {3..12}; do
+	refused "fd $fd (is|was) not" "$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user fd $fd
+	! grep -q 'was not inherited' "$tmp/refused.err" || own=$((own + 1))
+done
+[ $own -gt 1 ] || fail "none of the process's own descriptors was refused as such"
+
 refused nothing "$UVDPA" run mgmtdev nothing driver vhost-user socket "$tmp/r.sock"
 refused nothing "$UVDPA" run mgmtdev sim-blk capacity 1M driver nothing
 refused capacity "$UVDPA" run mgmtdev sim-blk capacity x driver vhost-user socket "$tmp/r.sock"
