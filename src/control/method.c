@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/guess.h"
 #include "config.h"
 
 #define PARAMS_MAX 7
@@ -214,13 +215,18 @@ static int mgmtdev_show(struct uvdpa *u, struct json_object *params, struct vd_c
 	const char *name = param_str(params, "name");
 	const struct uvdpa_parent *p = NULL;
 	struct json_object *map = json_object_new_object();
+	const char *best = NULL;
 
-	while ((p = uvdpa_parent_next(u, p)))
+	while ((p = uvdpa_parent_next(u, p))) {
+		if (name)
+			best = vd_guess(name, best, uvdpa_parent_name(p));
 		if (!name || !strcmp(name, uvdpa_parent_name(p)))
 			json_object_object_add(map, uvdpa_parent_name(p), vd_show_parent(p));
+	}
 	if (name && !json_object_object_length(map)) {
 		json_object_put(map);
-		return vd_err(-ENODEV, "management device \"%s\" not found", name);
+		return vd_err_guess(vd_err(-ENODEV, "management device \"%s\" not found", name),
+				    best);
 	}
 	call->result = json_object_new_object();
 	json_object_object_add(call->result, "mgmtdev", map);
@@ -232,13 +238,17 @@ static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_ca
 	const char *name = param_str(params, "name");
 	const struct uvdpa_driver *d = NULL;
 	struct json_object *map = json_object_new_object();
+	const char *best = NULL;
 
-	while ((d = uvdpa_driver_next(u, d)))
+	while ((d = uvdpa_driver_next(u, d))) {
+		if (name)
+			best = vd_guess(name, best, uvdpa_driver_name(d));
 		if (!name || !strcmp(name, uvdpa_driver_name(d)))
 			json_object_object_add(map, uvdpa_driver_name(d), vd_show_driver(d));
+	}
 	if (name && !json_object_object_length(map)) {
 		json_object_put(map);
-		return vd_err(-ENODEV, "bus driver \"%s\" not found", name);
+		return vd_err_guess(vd_err(-ENODEV, "bus driver \"%s\" not found", name), best);
 	}
 	call->result = json_object_new_object();
 	json_object_object_add(call->result, "driver", map);

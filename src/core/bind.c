@@ -172,7 +172,7 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *name, const struct uvdpa_a
 		return vd_err(-ENODEV, "%s is being removed", d->name);
 	driver = name ? vd_driver_find(d->u, name) : NULL;
 	if (!driver)
-		return vd_err(-ENODEV, "%s: no bus driver \"%s\"", d->name, name ? name : "");
+		return vd_err_prefix(vd_driver_unknown(d->u, name ? name : ""), "%s: ", d->name);
 	r = vd_opts_parse(driver->name, driver->opts, driver->conf_size, attrs, nattrs, &conf);
 	if (r)
 		return r;

@@ -32,6 +32,10 @@ struct uvdpa {
 const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name);
 const struct uvdpa_driver *vd_driver_find(const struct uvdpa *u, const char *name);
 
+/* Say that there is none of this name, and which one may have been meant. Return: -ENODEV. */
+int vd_parent_unknown(const struct uvdpa *u, const char *name);
+int vd_driver_unknown(const struct uvdpa *u, const char *name);
+
 /* Both: @w may be NULL. */
 void vd_wait_begin(struct uvdpa_wait *w);
 /* The operation has ended; @w is told from the loop, with the thread's sentence as it is now. */

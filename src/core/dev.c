@@ -266,11 +266,11 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
 		return r;
 	parent = vd_parent_find(u, o->mgmtdev);
 	if (!parent)
-		return vd_err(-ENODEV, "%s: no parent \"%s\"", o->name, o->mgmtdev);
+		return vd_err_prefix(vd_parent_unknown(u, o->mgmtdev), "%s: ", o->name);
 	if (o->driver) {
 		driver = vd_driver_find(u, o->driver);
 		if (!driver)
-			return vd_err(-ENODEV, "%s: no bus driver \"%s\"", o->name, o->driver);
+			return vd_err_prefix(vd_driver_unknown(u, o->driver), "%s: ", o->name);
 		r = vd_opts_parse(driver->name, driver->opts, driver->conf_size, o->driver_attrs,
 				  o->ndriver_attrs, &driver_conf);
 		if (r)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/guess.h"
 
 static const size_t field_size[] = {
 	[UVDPA_OPT_STRING] = sizeof(char *),	   [UVDPA_OPT_BOOL] = sizeof(bool),
@@ -123,28 +124,6 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 	return -EINVAL;
 }
 
-/* Edits that make one word of the other; words here are short, so a row on the stack will do. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[32], diag, up;
-	size_t n = strlen(b);
-
-	if (n >= VD_ARRAY_SIZE(row))
-		return ~0u;
-	for (unsigned int j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned int i = 1; a[i - 1]; i++) {
-		diag = row[0];
-		row[0] = i;
-		for (unsigned int j = 1; j <= n; j++) {
-			up = row[j];
-			row[j] = vd_min(vd_min(up, row[j - 1]) + 1, diag + (a[i - 1] != b[j - 1]));
-			diag = up;
-		}
-	}
-	return row[n];
-}
-
 static const struct uvdpa_opt *find(const struct uvdpa_opt *table, const char *key)
 {
 	for (const struct uvdpa_opt *o = table; o->key; o++)
@@ -155,22 +134,13 @@ static const struct uvdpa_opt *find(const struct uvdpa_opt *table, const char *k
 
 static int unknown(const char *who, const struct uvdpa_opt *table, const char *key)
 {
-	const struct uvdpa_opt *best = NULL;
-	unsigned int d, least = 3;
+	const char *best = NULL;
 
-	for (const struct uvdpa_opt *o = table; o->key; o++) {
-		d = distance(key, o->key);
-		if (d < least && d < strlen(o->key)) {
-			least = d;
-			best = o;
-		}
-	}
-	if (best)
-		return vd_err(-EINVAL, "%s: no option \"%s\"; did you mean \"%s\"?", who, key,
-			      best->key);
+	for (const struct uvdpa_opt *o = table; o->key; o++)
+		best = vd_guess(key, best, o->key);
 	if (!table->key)
 		return vd_err(-EINVAL, "%s: no option \"%s\"; it takes none", who, key);
-	return vd_err(-EINVAL, "%s: no option \"%s\"", who, key);
+	return vd_err_guess(vd_err(-EINVAL, "%s: no option \"%s\"", who, key), best);
 }
 
 static bool given(const struct uvdpa_attr *attrs, unsigned int n, const char *key)

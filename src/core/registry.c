@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/guess.h"
 #include "core/context.h"
 #include "core/opt.h"
 
@@ -26,6 +27,24 @@ const struct uvdpa_driver *vd_driver_find(const struct uvdpa *u, const char *nam
 		if (!strcmp(u->drivers[i]->name, name))
 			return u->drivers[i];
 	return NULL;
+}
+
+int vd_parent_unknown(const struct uvdpa *u, const char *name)
+{
+	const char *best = NULL;
+
+	for (unsigned int i = 0; i < u->nparents; i++)
+		best = vd_guess(name, best, u->parents[i]->name);
+	return vd_err_guess(vd_err(-ENODEV, "no parent \"%s\"", name), best);
+}
+
+int vd_driver_unknown(const struct uvdpa *u, const char *name)
+{
+	const char *best = NULL;
+
+	for (unsigned int i = 0; i < u->ndrivers; i++)
+		best = vd_guess(name, best, u->drivers[i]->name);
+	return vd_err_guess(vd_err(-ENODEV, "no bus driver \"%s\"", name), best);
 }
 
 int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p)

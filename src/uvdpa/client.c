@@ -26,8 +26,11 @@ static int client_connect(const char *path)
 	if (fd < 0)
 		return print_error("socket: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr))) {
-		print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket %s)",
-			    path, strerror(errno), path);
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket "
+				    "%s)", path, strerror(errno), path);
+		else
+			print_error("cannot reach uvdpad at %s: %s", path, strerror(errno));
 		vd_close(&fd);
 	}
 	return fd;

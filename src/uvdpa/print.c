@@ -10,16 +10,20 @@
 
 #include "uvdpa/cmd.h"
 
+#define ERROR_MAX 4096
+
 int print_error(const char *fmt, ...)
 {
+	char text[ERROR_MAX];
 	va_list ap;
+	size_t n;
 
-	fflush(stdout);
-	fputs("Error: uvdpa: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputs(".\n", stderr);
+	n = strlen(text);
+	fflush(stdout);
+	fprintf(stderr, "Error: uvdpa: %s%s\n", text, n && text[n - 1] == '?' ? "" : ".");
 	return -1;
 }
 

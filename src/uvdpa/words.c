@@ -2,6 +2,7 @@
 /* words.c - from words to parameters */
 #include <string.h>
 
+#include "base/guess.h"
 #include "uvdpa/cmd.h"
 
 bool word_is(const char *word, const char *full)
@@ -12,17 +13,24 @@ bool word_is(const char *word, const char *full)
 int word_run(const struct cmd_verb *verbs, const char *what, const struct cmd *cmd, int argc,
 	     char **argv)
 {
+	const char *best = NULL;
+
 	if (!argc)
 		return verbs->fn(cmd, 0, argv);
-	for (const struct cmd_verb *v = verbs; v->name; v++)
+	for (const struct cmd_verb *v = verbs; v->name; v++) {
 		if (word_is(argv[0], v->name))
 			return v->fn(cmd, argc - 1, argv + 1);
+		best = vd_guess(argv[0], best, v->name);
+	}
+	if (best)
+		return print_error("\"%s\" is not known to \"%s\"; did you mean \"%s\"?", argv[0],
+				   what, best);
 	return print_error("\"%s\" is not known to \"%s\"; try \"%s help\"", argv[0], what, what);
 }
 
 int words_count(int argc, int n, const char *usage)
 {
-	return argc == n ? 0 : print_error("the words are: %s", usage);
+	return argc == n ? 0 : print_error("usage: uvdpa %s", usage);
 }
 
 struct json_object *words_param(const char *key, const char *value)
@@ -73,12 +81,15 @@ int words_dev(int argc, char **argv, struct json_object **ret_params)
 		{ "device_features", "features" },
 		{ "driver", "driver" },
 	};
-	struct json_object *params = json_object_new_object();
-	struct json_object *attrs = json_object_new_object();
+	struct json_object *params, *attrs;
 
+	if (argc & 1)
+		return print_error("\"%s\" needs a value; the words are pairs: name NAME mgmtdev "
+				   "MGMTDEV ...", argv[argc - 1]);
+	params = json_object_new_object();
+	attrs = json_object_new_object();
 	json_object_object_add(params, "attrs", attrs);
 	for (int i = 0; i < argc; i += 2) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		struct json_object *to = attrs;
 		const char *key = argv[i];
 
@@ -87,7 +98,7 @@ int words_dev(int argc, char **argv, struct json_object **ret_params)
 				to = params;
 				key = own[k].param;
 			}
-		if (add_pair(to, key, argv[i], value)) {
+		if (add_pair(to, key, argv[i], argv[i + 1])) {
 			json_object_put(params);
 			return -1;
 		}

@@ -77,5 +77,5 @@ refused nothing "$UVDPA" run mgmtdev sim-blk capacity 1M driver nothing
 refused capacity "$UVDPA" run mgmtdev sim-blk capacity x driver vhost-user socket "$tmp/r.sock"
 refused socket "$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user
 refused '"driver" needs a value' "$UVDPA" run mgmtdev sim-blk capacity 1M driver
-refused 'the words are: run' "$UVDPA" run driver vhost-user socket "$tmp/r.sock"
+refused 'usage: uvdpa run' "$UVDPA" run driver vhost-user socket "$tmp/r.sock"
 [ ! -e "$tmp/r.sock" ] || fail "a socket is there"

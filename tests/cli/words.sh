@@ -42,6 +42,7 @@ done
 uvdpa -j dr s | jq -e .driver >/dev/null
 
 refused '"nothing" is not known to "uvdpa"; try "uvdpa help"' uvdpa nothing
+refused '"shwo" is not known to "uvdpa dev"; did you mean "show"\?$' uvdpa dev shwo
 refused '"showx" is not known to "uvdpa dev"' uvdpa dev showx
 refused '"" is not known' uvdpa dev ''
 refused 'Usage: uvdpa' uvdpa --nothing
@@ -51,13 +52,20 @@ refused '"capacity" is there twice' uvdpa dev add name d0 mgmtdev sim-blk capaci
 refused '"driver" is there twice' uvdpa dev add name d0 mgmtdev m driver a driver b
 refused 'parameter "name" is missing' uvdpa dev add mgmtdev sim-blk
 refused 'parameter "mgmtdev" is missing' uvdpa dev add name d0
-refused 'the words are: dev del DEV' uvdpa dev del
-refused 'the words are: dev del DEV' uvdpa dev del a b
-refused 'the words are: dev bind DEV DRIVER' uvdpa dev bind a
+refused 'usage: uvdpa dev del DEV' uvdpa dev del
+refused 'usage: uvdpa dev del DEV' uvdpa dev del a b
+refused 'usage: uvdpa dev bind DEV DRIVER' uvdpa dev bind a
+refused '"sim-blk" needs a value; the words are pairs' uvdpa dev add d0 mgmtdev sim-blk
+refused 'd0: no parent "simblk"; did you mean "sim-blk"\?$' uvdpa dev add name d0 mgmtdev simblk
+refused 'd0: no bus driver "vhostuser"; did you mean "vhost-user"\?$' \
+	uvdpa dev add name d0 mgmtdev sim-blk driver vhostuser
+refused 'device "blc" not found; did you mean "blk"\?$' uvdpa mgmtdev show blc
+refused 'driver "virtoi" not found; did you mean "virtio"\?$' uvdpa driver help virtoi
+refused 'not found\.$' uvdpa mgmtdev show something-else
 refused 'qidx "x" is not a number' uvdpa dev vstats show d0 qidx x
 refused 'parameter "qidx": not a number 0 to 65535' uvdpa dev vstats show d0 qidx -1
 refused 'parameter "features"' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
-refused 'the words are: run ' uvdpa run mgmtdev sim-blk
+refused 'usage: uvdpa run ' uvdpa run mgmtdev sim-blk
 
 # Output that cannot be written is not a success.
 # shellcheck disable=SC2016 # for that shell
