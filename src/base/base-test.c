@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of err, fd, loop. */
+/* Tests of err, fd, bell, unix, loop. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +17,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/loop.h"
+#include "base/unix.h"
 
 static void err_keeps_errno_and_text(void **state)
 {
@@ -96,6 +99,36 @@ static void only_eventfds_and_pipes_notify(void **state)
 	close(f);
 	close(p[0]);
 	close(p[1]);
+}
+
+/* Only what nobody listens at any more is replaced. */
+static void unix_sockets_are_replaced_when_stale(void **state)
+{
+	char path[64];
+	int s, other;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/uvdpa-base-test.%d", (int)getpid());
+	assert_int_equal(vd_unix_connect(path, 0), -ENOENT);
+	assert_int_equal(vd_unix_remove_stale(path), 0);
+	assert_int_equal(vd_unix_connect("", 0), -ENAMETOOLONG);
+	s = vd_unix_bind(path, 0600);
+	assert_true(s >= 0);
+	assert_int_equal(vd_unix_connect(path, 0), -ECONNREFUSED);
+	assert_int_equal(listen(s, 0), 0);
+	assert_int_equal(vd_unix_bind(path, 0600), -EADDRINUSE);
+	/* That it was asked fills its queue. */
+	assert_int_equal(vd_unix_connect(path, SOCK_NONBLOCK), -EAGAIN);
+	assert_int_equal(vd_unix_bind(path, 0600), -EADDRINUSE);
+	close(s);
+	other = vd_unix_bind(path, 0600);
+	assert_true(other >= 0);
+	close(other);
+	assert_int_equal(vd_unix_remove_stale(path), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(vd_unix_bind(path, 0600), -EEXIST);
+	assert_int_equal(unlink(path), 0);
 }
 
 struct counter {
@@ -213,6 +246,7 @@ int main(void)
 		cmocka_unit_test(drain_never_blocks),
 		cmocka_unit_test(bell_never_blocks),
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
+		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 	};
 

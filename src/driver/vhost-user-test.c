@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/unix.h"
 #include "core/fake.h"
 #include "wire/vhost-user.h"
 
@@ -49,11 +49,9 @@ static void pump(struct bed *b)
 
 static int fe_socket(const struct bed *b)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int s = vd_unix_connect(b->path, 0);
 
-	memcpy(sa.sun_path, b->path, sizeof(b->path));
-	assert_int_equal(connect(s, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_true(s >= 0);
 	return s;
 }
 
@@ -729,12 +727,10 @@ static void socket_files(void **state)
 {
 	struct bed *b = *state;
 	char other[80], number[16], longer[200];
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct stat st;
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int s;
 
 	snprintf(other, sizeof(other), "%s.other", b->path);
-	memcpy(sa.sun_path, other, sizeof(other));
 	unlink(other);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -742,7 +738,7 @@ static void socket_files(void **state)
 	close(open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	assert_int_equal(try_bind(b, "socket", other), -EEXIST);	/* a file of somebody's */
 	assert_int_equal(unlink(other), 0);
-	assert_int_equal(bind(s, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	s = vd_unix_bind(other, 0600);
 	assert_int_equal(listen(s, 1), 0);
 	assert_int_equal(try_bind(b, "socket", other), -EADDRINUSE);
 	snprintf(number, sizeof(number), "%d", s);
@@ -771,15 +767,12 @@ static void socket_files(void **state)
 static void connect_to_a_front_end(void **state)
 {
 	struct bed *b = *state;
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct uvdpa_wait w = { 0 };
 	int s;
 
 	assert_int_equal(uvdpa_await(b->u, &w, uvdpa_dev_unbind(&b->f->dev, &w)), 0);
 	bind_with(b, "connect", "on");	/* nobody is there */
-	memcpy(sa.sun_path, b->path, sizeof(b->path));
-	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(s, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	s = vd_unix_bind(b->path, 0600);
 	assert_int_equal(listen(s, 1), 0);
 	for (int i = 0; i < 2; i++) {
 		int fd = -1;

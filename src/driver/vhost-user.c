@@ -14,11 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/unix.h"
 #include "driver/vu.h"
 
 #define BACKLOG 16
@@ -61,71 +61,12 @@ struct vu_server {
 	struct vd_vus_session *session;	/* NULL: no front-end */
 };
 
-
 static struct vu_server *to_server(struct uvdpa_binding *b)
 {
 	return container_of(b, struct vu_server, b);
 }
 
 /* ---- the socket -------------------------------------------------------------------------------- */
-
-static int address(const char *path, struct sockaddr_un *sa)
-{
-	size_t len = strlen(path);
-
-	memset(sa, 0, sizeof(*sa));
-	sa->sun_family = AF_UNIX;
-	if (len >= sizeof(sa->sun_path))
-		return vd_err(-ENAMETOOLONG, "socket %s: %zu characters, at most %zu", path, len,
-			      sizeof(sa->sun_path) - 1);
-	memcpy(sa->sun_path, path, len);
-	return 0;
-}
-
-static int new_socket(void)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? vd_err(-errno, "socket: %m") : fd;
-}
-
-/* Return: 0 connected; -EAGAIN, -ECONNREFUSED, -ENOENT... */
-static int try_connect(const char *path, int *ret_fd)
-{
-	struct sockaddr_un sa;
-	int fd, e = address(path, &sa);
-
-	if (e)
-		return e;
-	fd = new_socket();
-	if (fd < 0)
-		return fd;
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		e = vd_err(-errno, "connect to %s: %m", path);
-		close(fd);
-		return e;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-/* Something is at our path. Only a socket to which nobody listens any more may be removed. */
-static int remove_stale(const char *path)
-{
-	struct stat st;
-	int fd, e;
-
-	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : vd_err(-errno, "socket %s: %m", path);
-	if (!S_ISSOCK(st.st_mode))
-		return vd_err(-EEXIST, "socket %s: a file that is no socket is there", path);
-	e = try_connect(path, &fd);
-	if (!e)
-		close(fd);
-	if (e != -ECONNREFUSED)
-		return vd_err(-EADDRINUSE, "socket %s: somebody listens there", path);
-	return unlink(path) && errno != ENOENT ? vd_err(-errno, "socket %s: unlink: %m", path) : 0;
-}
 
 /* The mode as asked for, whatever the umask, and whatever the path has become meanwhile. */
 static int own_path(struct vu_server *v, const char *path, mode_t mode)
@@ -169,20 +110,10 @@ static int parse_mode(const char *text, mode_t *ret_mode)
 /* Between bind and listen nobody can connect, so the mode is right from the first one on. */
 static int listen_at(struct vu_server *v, const char *path, mode_t mode)
 {
-	struct sockaddr_un sa;
-	int fd, e = address(path, &sa);
+	int e, fd = vd_unix_bind(path, mode);
 
-	if (!e)
-		e = remove_stale(path);
-	if (e)
-		return e;
-	fd = new_socket();
 	if (fd < 0)
 		return fd;
-	if (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		e = vd_err(-errno, "socket %s: %m", path);
-		goto err_close;
-	}
 	e = own_path(v, path, mode);
 	if (e)
 		goto err_close;
@@ -244,7 +175,8 @@ static void next(struct vu_server *v)
 	int fd;
 
 	if (v->fd < 0) {
-		if (try_connect(v->conf->socket, &fd))
+		fd = vd_unix_connect(v->conf->socket, SOCK_NONBLOCK);
+		if (fd < 0)
 			vd_timer_set(v->loop, &v->retry, RETRY_MS);
 		else
 			begin(v, fd);
@@ -305,7 +237,7 @@ static int open_socket(struct vu_server *v)
 		return vd_err(-EINVAL, "vhost-user: either socket=PATH or fd=N");
 	if (c->connect)
 		return c->fd ? vd_err(-EINVAL, "vhost-user: connect=on with fd=N") :
-			       address(c->socket, &sa);
+			       vd_unix_address(c->socket, &sa);
 	if (c->fd)
 		return listen_on(v, (int)c->fd);
 	e = parse_mode(c->mode, &mode);
@@ -438,7 +370,7 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 	socklen_t len = sizeof(sa) - 1;
 
 	if (v->conf->socket)
-		address(v->conf->socket, &sa);
+		vd_unix_address(v->conf->socket, &sa);
 	else
 		getsockname(v->fd, (struct sockaddr *)&sa, &len);
 	e->str(e, "socket", sa.sun_path);

@@ -7,13 +7,8 @@
 
 void be_listen(struct be *b)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-
-	strcpy(sa.sun_path, b->path);
-	unlink(b->path);
-	b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	b->listener = vd_unix_bind(b->path, 0600);
 	assert_true(b->listener >= 0);
-	assert_int_equal(bind(b->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(b->listener, 0), 0);
 }
 

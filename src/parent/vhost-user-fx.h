@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/unix.h"
 #include "core/core.h"
 #include "parent/vhost-user.h"
 

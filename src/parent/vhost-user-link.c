@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/fd.h"
+#include "base/unix.h"
 
 #define PF(bit) (1ull << VD_VU_PF_##bit)
 #define PROTOCOL_WANTED                                                                \
@@ -444,21 +443,10 @@ static void back_event(struct vd_fd *f, uint32_t events)
 
 static int connect_now(struct vd_vulink *l)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd, r;
+	int r, fd = vd_unix_connect(l->path, SOCK_NONBLOCK);
 
-	if (strlen(l->path) >= sizeof(sa.sun_path))
-		return vd_err(-ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", l->path,
-			      sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, l->path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return vd_err(-errno, "%s: socket: %m", l->path);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		r = vd_err(-errno, "%s: %m", l->path);
-		close(fd);
-		return r;
-	}
+		return fd;
 	vd_vu_conn_init(&l->conn, fd, false);
 	r = vd_fd_add(vd_ctx_loop(l->u), &l->conn_fd, fd, EPOLLIN);
 	if (r) {

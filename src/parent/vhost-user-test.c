@@ -144,28 +144,23 @@ static void test_nobody_there(void **state)
 /* Its listen queue is full for a while. */
 static void test_listener_full(void **state)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct uvdpa_attr attr = { "socket", NULL };
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "d0", .mgmtdev = "vhost-user",
 				    .attrs = &attr, .nattrs = 1, .driver = "hold" };
 	struct fx *t = *state;
-	int fds[4], n = -1, r;
+	int fds[4], n = 0;
 
 	attr.value = t->be.path;
-	strcpy(sa.sun_path, t->be.path);
-	do {
+	while ((fds[n] = vd_unix_connect(t->be.path, SOCK_NONBLOCK)) >= 0)
 		assert_true(++n < 4);
-		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		r = connect(fds[n], (struct sockaddr *)&sa, sizeof(sa));
-	} while (!r);
-	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(fds[n], -EAGAIN);
 	t->be.deaf = true;
 	assert_int_equal(uvdpa_dev_add(t->u, &o, &t->dev, &t->w), -EINPROGRESS);
 	for (int i = 0; i < 50; i++)
 		turn(t);
 	assert_true(t->w.pending);
-	for (; n >= 0; n--)
-		close(fds[n]);
+	while (n > 0)
+		close(fds[--n]);
 	t->be.deaf = false;
 	wait_until(t, !t->w.pending);
 	assert_int_equal(t->w.err, 0);

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/fd.h"
+#include "base/unix.h"
 #include "uvdpa/cmd.h"
 
 #define ANSWER_CHUNK (64u << 10)
@@ -15,24 +16,15 @@
 /* Return: a descriptor. */
 static int client_connect(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd;
+	int fd = vd_unix_connect(path, 0);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return print_error("socket %s: longer than %zu bytes", path,
-				   sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return print_error("socket: %s", strerror(errno));
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr))) {
-		if (errno == ENOENT || errno == ECONNREFUSED)
-			print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket "
-				    "%s)", path, strerror(errno), path);
-		else
-			print_error("cannot reach uvdpad at %s: %s", path, strerror(errno));
-		vd_close(&fd);
-	}
+	if (fd == -ENAMETOOLONG)
+		print_error("%s", vd_err_text());
+	else if (fd == -ENOENT || fd == -ECONNREFUSED)
+		print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket %s)",
+			    path, strerror(-fd), path);
+	else if (fd < 0)
+		print_error("cannot reach uvdpad at %s: %s", path, strerror(-fd));
 	return fd;
 }
 

@@ -6,7 +6,7 @@
 # Without a daemon: the hint names the socket and how to get one.
 refused "Error: uvdpa: cannot reach uvdpad at $ctl: No such file.*is it running\? \(uvdpad --socket" \
 	uvdpa dev show
-refused 'longer than' "$UVDPA" -s "$(printf '%0200d' 0)" dev show
+refused '1 to 107 bytes' "$UVDPA" -s "$(printf '%0200d' 0)" dev show
 
 # Help needs none and goes to standard output.
 for words in '' help 'mgmtdev help' 'dev help' 'driver help' 'run help' 'dev config help' \

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/unix.h"
 #include "conformance.h"
 
 static void attr(struct cf_fixture *f, const char *key, const char *value)
@@ -171,13 +171,9 @@ bool cf_foreign_installed(void)
 /* Its path is there a moment before it listens. */
 static bool listens(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+	vd_cleanup(vd_closep) int fd = vd_unix_connect(path, 0);
 
-	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-	r = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
-	close(fd);
-	return !r;
+	return fd >= 0;
 }
 
 static void daemon_start(struct cf_fixture *f)
