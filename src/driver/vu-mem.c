@@ -76,8 +76,7 @@ static void run_rings(struct vd_vus_session *s)
 {
 	for (unsigned int i = 0; i < s->nrings; i++)
 		if (vd_vus_ring_run(s, i))
-			vd_log_warn(s->log, uvdpa_dev_name(s->dev), "queue %u waits: %s", i,
-				    vd_err_text());
+			vd_vus_complain(s, "a queue waits");
 }
 
 static int committed(struct vd_vus_session *s, int err)

@@ -45,6 +45,15 @@ static const char *name_of(const struct vd_vus_session *s)
 	return uvdpa_dev_name(s->dev);
 }
 
+void vd_vus_complain(struct vd_vus_session *s, const char *what)
+{
+	unsigned int missed;
+
+	if (vd_ratelimit_ok(&s->owner->complaints, &missed))
+		vd_log_warn(s->log, name_of(s), "%s: %s (%u more not shown)", what, vd_err_text(),
+			    missed);
+}
+
 /* ---- back-end channel ------------------------------------------------------------------------ */
 
 static void back_close(struct vd_vus_session *s)
@@ -384,15 +393,14 @@ static int conclude(struct vd_vus_session *s, int err)
 	const struct vd_vu_msg *m = &s->msg;
 	bool own = handlers[m->request].reply;
 	bool ack = m->flags & VD_VU_NEED_REPLY && vd_vus_has(s, VD_VU_PF_REPLY_ACK);
-	unsigned int missed;
 
 	vd_vu_msg_fini(&s->msg);
 	if (err)
 		vd_err_prefix(err, "%s: ", vd_vu_name(m->request));
 	if (err && (own || !ack || err == -ETIMEDOUT || err == -EPROTO))
 		return err;
-	if (err && vd_ratelimit_ok(&s->complaints, &missed))
-		vd_log_warn(s->log, name_of(s), "%s (%u more not shown)", vd_err_text(), missed);
+	if (err)
+		vd_vus_complain(s, "refused");
 	if (!own && !ack)
 		return 0;
 	if (!own)
@@ -484,7 +492,7 @@ static void session_end(struct vd_vus_session *s, int err)
 	if (err == -ENOTCONN || err == -EPIPE)
 		vd_log_info(s->log, name_of(s), "front-end gone: %s", vd_err_text());
 	else
-		vd_log_warn(s->log, name_of(s), "front-end dropped: %s", vd_err_text());
+		vd_vus_complain(s, "front-end dropped");
 	session_close(s);
 }
 

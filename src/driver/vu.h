@@ -62,6 +62,8 @@ struct vd_vus_owner {
 	void (*ended)(struct vd_vus_owner *o);
 	/* The answer to vd_vus_session_freeze(). */
 	void (*frozen)(struct vd_vus_owner *o);
+	/* Of what front-ends cause; here, since they come and go as they like. */
+	struct vd_ratelimit complaints;
 	/* Offer INBAND_NOTIFICATIONS. Who is offered it may use it for no reason, and be slow. */
 	bool inband;
 };
@@ -70,7 +72,6 @@ struct vd_vus_session {
 	struct uvdpa_dev *dev;
 	struct vd_loop *loop;
 	struct vd_log *log;
-	struct vd_ratelimit complaints;
 	struct vd_vus_owner *owner;
 
 	struct vd_vu_conn conn;
@@ -126,6 +127,8 @@ int vd_vus_session_freeze(struct vd_vus_session *s);
 void vd_vus_session_destroy(struct vd_vus_session *s);
 /* The configuration space, or NEEDS_RESET, has changed. */
 void vd_vus_session_config_changed(struct vd_vus_session *s);
+/* Warn of the thread's last error, which comes from the front-end, after @what; not too often. */
+void vd_vus_complain(struct vd_vus_session *s, const char *what);
 /* Send what is due on the back-end channel, as far as the front-end reads it. */
 void vd_vus_back_push(struct vd_vus_session *s);
 
