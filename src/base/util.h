@@ -16,7 +16,6 @@
 
 #define vd_cleanup(fn) __attribute__((cleanup(fn)))
 #define vd_printf(fmt, args) __attribute__((format(printf, fmt, args)))
-#define vd_must_check __attribute__((warn_unused_result))
 
 #define vd_likely(x) __builtin_expect(!!(x), 1)
 #define vd_unlikely(x) __builtin_expect(!!(x), 0)

@@ -173,7 +173,6 @@ void vd_gate_vq_unblock(struct vd_dev *d);
 int vd_gate_mem_commit(struct vd_dev *d);
 int vd_gate_mem_replay(struct vd_dev *d);
 void vd_gate_mem_forget(struct vd_dev *d);
-bool vd_gate_mem_staged(const struct vd_dev *d);
 
 /* ---- bind.c */
 

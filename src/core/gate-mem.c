@@ -98,7 +98,7 @@ err_undo:
 
 /* ---- commit -------------------------------------------------------------------------------- */
 
-bool vd_gate_mem_staged(const struct vd_dev *d)
+static bool is_staged(const struct vd_dev *d)
 {
 	for (unsigned int i = 0; i < d->gate.nas; i++)
 		if (d->gate.as[i].staged)
@@ -234,7 +234,7 @@ int uvdpa_dev_commit(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 	struct vd_dev *d = dev->core;
 	int r = check(dev, 0);
 
-	if (r || !vd_gate_mem_staged(d))
+	if (r || !is_staged(d))
 		return r;
 	return vd_gate_op(d, &d->gate.commit, UVDPA_DRAIN_MS, w);
 }

@@ -13,7 +13,8 @@
 #include "base/err.h"
 #include "driver/vu.h"
 
-int vd_vus_gpa(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa)
+/* From an address of the front-end to the guest's. */
+static int gpa_of(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa)
 {
 	for (unsigned int i = 0; i < mem->n; i++) {
 		const struct vd_vu_region *r = &mem->regions[i];
@@ -29,12 +30,12 @@ int vd_vus_gpa(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa)
 
 int vd_vus_ring_gpa(const struct vd_vus_mem *mem, const struct vd_vus_ring *r, uint64_t ret_gpa[3])
 {
-	int e = vd_vus_gpa(mem, r->addr.desc, &ret_gpa[0]);
+	int e = gpa_of(mem, r->addr.desc, &ret_gpa[0]);
 
 	if (!e)
-		e = vd_vus_gpa(mem, r->addr.avail, &ret_gpa[1]);
+		e = gpa_of(mem, r->addr.avail, &ret_gpa[1]);
 	if (!e)
-		e = vd_vus_gpa(mem, r->addr.used, &ret_gpa[2]);
+		e = gpa_of(mem, r->addr.used, &ret_gpa[2]);
 	return e;
 }
 

@@ -160,9 +160,7 @@ int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct v
 int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 
-/* From an address of the front-end to the guest's. Return: 0; -EFAULT with a sentence. */
-int vd_vus_gpa(const struct vd_vus_mem *mem, uint64_t uva, uint64_t *ret_gpa);
-/* The same for the three parts of a ring. */
+/* Where the three parts of a ring are in the guest. Return: 0; -EFAULT with a sentence. */
 int vd_vus_ring_gpa(const struct vd_vus_mem *mem, const struct vd_vus_ring *r, uint64_t ret_gpa[3]);
 
 #endif

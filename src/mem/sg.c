@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "mem/sg.h"
 
-#include <errno.h>
-
 size_t vd_sg_len(const struct vd_sg *sg)
 {
 	size_t len = 0;
@@ -72,21 +70,4 @@ size_t vd_sg_skip(struct vd_sg *sg, size_t len)
 	while (done < len && sg->n)
 		done += next(sg, len - done).len;
 	return done;
-}
-
-int vd_sg_cut(struct vd_sg *sg, size_t len, struct vd_iov *iov, unsigned int max)
-{
-	unsigned int n = 0;
-
-	while (len && sg->n) {
-		struct vd_iov p;
-
-		if (n == max)
-			return -E2BIG;
-		p = next(sg, len);
-		len -= p.len;
-		if (p.len)
-			iov[n++] = p;
-	}
-	return len ? -EINVAL : (int)n;
 }

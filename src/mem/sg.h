@@ -32,14 +32,4 @@ size_t vd_sg_fill(struct vd_sg *sg, int byte, size_t len);
 /* Move on. Return: bytes skipped. */
 size_t vd_sg_skip(struct vd_sg *sg, size_t len);
 
-/**
- * vd_sg_cut() - The pieces from the cursor on, @len bytes of them, as an iov array for the kernel
- * @sg: moves on by @len
- * @iov: receives the pieces
- * @max: room
- *
- * Return: number of pieces; -EINVAL fewer than @len bytes; -E2BIG more than @max pieces.
- */
-int vd_sg_cut(struct vd_sg *sg, size_t len, struct vd_iov *iov, unsigned int max);
-
 #endif

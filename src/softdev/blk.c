@@ -341,8 +341,3 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
 	};
 	return vd_softdev_init(&blk->sd, u, &blk_softdev_ops, &c->soft);
 }
-
-void vd_blk_fini(struct vd_blk *blk)
-{
-	vd_softdev_fini(&blk->sd);
-}

@@ -134,8 +134,6 @@ int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_
  */
 int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops,
 		const struct vd_blk_conf *conf);
-/* For an add that fails after init; destroy does it otherwise. */
-void vd_blk_fini(struct vd_blk *blk);
 
 /**
  * vd_blk_done() - A request has ended, with all of its data or with an error
@@ -144,10 +142,5 @@ void vd_blk_fini(struct vd_blk *blk);
  * Context: the queue's worker.
  */
 void vd_blk_done(struct vd_blk_req *req, int err);
-
-static inline struct vd_blk *vd_blk_of(struct vd_blk_req *req)
-{
-	return container_of(vd_softq_dev(req->q), struct vd_blk, sd);
-}
 
 #endif

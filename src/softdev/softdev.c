@@ -26,11 +26,6 @@ struct vd_softdev *vd_softq_dev(struct vd_softq *q)
 	return q->sd;
 }
 
-unsigned int vd_softq_index(const struct vd_softq *q)
-{
-	return q->idx;
-}
-
 struct vd_worker *vd_softq_worker(struct vd_softq *q)
 {
 	return q->worker;

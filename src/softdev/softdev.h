@@ -125,7 +125,6 @@ void vd_softdev_fini(struct vd_softdev *sd);
 void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok);
 
 struct vd_softdev *vd_softq_dev(struct vd_softq *q);
-unsigned int vd_softq_index(const struct vd_softq *q);
 struct vd_worker *vd_softq_worker(struct vd_softq *q);
 struct vd_engine *vd_worker_engine(struct vd_worker *w);
 unsigned int vd_worker_index(const struct vd_worker *w);
