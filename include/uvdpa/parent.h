@@ -231,9 +231,9 @@ void uvdpa_dev_quiesced(struct uvdpa_dev *dev, unsigned int idx);
 /* The configuration space has changed (virtio 1.3, 2.3): generation counts on, driver is told. */
 void uvdpa_dev_config_changed(struct uvdpa_dev *dev);
 
-/* The driver's ring made no sense, as this thread's sentence says (vd_err); the queue has been
- * stopped by the device. NEEDS_RESET is set. */
-void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err);
+/* The driver's ring made no sense, as this thread's sentence says (uvdpa_error()); the queue has
+ * been stopped by the device. NEEDS_RESET is set. */
+void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx);
 
 #pragma GCC visibility pop
 

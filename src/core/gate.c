@@ -326,9 +326,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev)
 	vd_dev_raise_driver(d, UVDPA_DEV_CONFIG);
 }
 
-void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx, int err)
+void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx)
 {
-	(void)err;
 	vd_gate_break(dev->core, idx, vd_err_text());
 	vd_gate_settle(dev->core);
 }

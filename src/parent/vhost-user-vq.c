@@ -186,10 +186,10 @@ void vd_vuf_queues_lost(struct vd_vuf *f)
 		find_state(f, q);
 		queue_stopped(q);
 		vd_bell_ring(vd_ctx_bell(f->u), q->vq.call);	/* its last one may have gone with it */
-		if (q->unknown)
-			uvdpa_dev_vq_broken(&f->dev, i,
-					    vd_err(-EBADMSG, "queue %u: the back-end went with "
-						   "requests that may be done or not", i));
+		if (!q->unknown)
+			continue;
+		vd_err(-EBADMSG, "the back-end went with requests that may be done or not");
+		uvdpa_dev_vq_broken(&f->dev, i);
 	}
 	uvdpa_dev_lost(&f->dev);
 	answer(f);
@@ -200,12 +200,11 @@ void vd_vuf_queues_lost(struct vd_vuf *f)
 static void err_event(struct vd_fd *e, uint32_t events)
 {
 	struct vd_vuf_queue *q = container_of(e, struct vd_vuf_queue, err);
-	unsigned int idx = (unsigned int)(q - q->f->queues);
 
 	(void)events;
 	vd_fd_del(e);	/* once is enough */
-	uvdpa_dev_vq_broken(&q->f->dev, idx,
-			    vd_err(-EBADMSG, "queue %u: broken, says the back-end", idx));
+	vd_err(-EBADMSG, "says the back-end");
+	uvdpa_dev_vq_broken(&q->f->dev, (unsigned int)(q - q->f->queues));
 }
 
 int vd_vuf_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq)

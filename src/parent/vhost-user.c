@@ -163,7 +163,7 @@ static void link_refused(struct vd_vulink *l, uint32_t request, unsigned int idx
 	case VD_VU_SET_VRING_CALL:
 	case VD_VU_SET_VRING_ENABLE:
 		if (f->queues[idx].run == VD_VUF_RUNNING)
-			uvdpa_dev_vq_broken(&f->dev, idx, err);
+			uvdpa_dev_vq_broken(&f->dev, idx);
 		return;
 	case VD_VU_SET_VRING_ERR:	/* it will not tell, then */
 	case VD_VU_SET_CONFIG:		/* the answer to the next GET_CONFIG shows it */

@@ -65,8 +65,10 @@ static void vd_softq_event(struct vd_post *p)
 	unsigned int events = __atomic_exchange_n(&q->events, 0, __ATOMIC_ACQUIRE);
 	bool answer, answer_all;
 
-	if (events & VD_SOFTQ_BROKEN)
-		uvdpa_dev_vq_broken(&sd->dev, q->idx, vd_err(-EBADMSG, "%s", vd_virtq_error(q->vq)));
+	if (events & VD_SOFTQ_BROKEN) {
+		vd_err(-EBADMSG, "%s", vd_virtq_error(q->vq));
+		uvdpa_dev_vq_broken(&sd->dev, q->idx);
+	}
 	if (!(events & VD_SOFTQ_QUIET))
 		return;
 	q->conf.state = vd_virtq_state(q->vq);
