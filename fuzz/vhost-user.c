@@ -8,7 +8,6 @@
  * server runs. At the end the front-end goes, and the device must be as it was: reset, without
  * mappings, and no descriptor more open than before.
  */
-#include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/open-fds.h"
 #include "core/core.h"
 #include "fuzz.h"
 #include "wire/vhost-user.h"
@@ -31,17 +31,6 @@ static struct uvdpa *u;		/* made once: a process is for one input after another 
 static struct uvdpa_dev *dev;
 static struct sockaddr_un sa = { .sun_family = AF_UNIX };
 static int fds[4];		/* 0: none */
-
-static unsigned int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static void quiet(enum uvdpa_log_level level, const char *line)
 {

@@ -492,7 +492,7 @@ static void a_hundred_moves_leave_nothing(void **state)
 	f->quiesce = FAKE_LATER;
 	for (unsigned int i = 0; i < 120; i++) {
 		if (i == 20) {
-			fds = fake_open_fds();
+			fds = open_fds();
 			pages = resident_pages();
 		}
 		assert_int_equal(uvdpa_dev_map(&f->dev, 0, &map), 0);
@@ -502,7 +502,7 @@ static void a_hundred_moves_leave_nothing(void **state)
 		assert_int_equal(uvdpa_dev_status(&f->dev), 0);
 		told();
 	}
-	assert_int_equal(fake_open_fds(), fds);
+	assert_int_equal(open_fds(), fds);
 	if (!SANITIZED)	/* it keeps what was freed */
 		assert_in_range(resident_pages(), 0, pages + 16);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/fake.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -474,16 +473,4 @@ void fake_run(struct fake *f)
 	}
 	assert_int_equal(uvdpa_dev_set_status(dev, 15), 0);
 	fake_log(f);
-}
-
-unsigned int fake_open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }

@@ -8,6 +8,7 @@
 #ifndef VD_CORE_FAKE_H
 #define VD_CORE_FAKE_H
 
+#include "base/open-fds.h"
 #include "core/core.h"
 
 #define FAKE_VQS 4
@@ -81,8 +82,5 @@ struct fake *fake_add(struct uvdpa *u, const char *name, const char *key, const 
 		      const char *driver);
 /* Up to DRIVER_OK with queues 0 and 1. */
 void fake_run(struct fake *f);
-
-/* Descriptors of this process that are open. */
-unsigned int fake_open_fds(void);
 
 #endif

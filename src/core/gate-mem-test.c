@@ -239,18 +239,18 @@ static void descriptors_go_with_mappings(void **state)
 	(void)state;
 	m.fd = memfd_create("mem", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(m.fd, 0x1000), 0);
-	fds = fake_open_fds();
+	fds = open_fds();
 	for (unsigned int i = 0; i < 100; i++) {
 		assert_int_equal(uvdpa_dev_map(&f->dev, 0, &m), 0);
 		assert_int_equal(uvdpa_dev_commit(&f->dev, NULL), 0);
 		assert_int_equal(uvdpa_dev_unmap(&f->dev, 0, 0x5000, 0x1000), 0);
 		assert_int_equal(uvdpa_dev_commit(&f->dev, NULL), 0);
 	}
-	assert_int_equal(fake_open_fds(), fds);
+	assert_int_equal(open_fds(), fds);
 	assert_int_equal(uvdpa_dev_map(&f->dev, 0, &m), 0);
 	assert_int_equal(uvdpa_dev_commit(&f->dev, NULL), 0);
 	assert_int_equal(uvdpa_await(u, &w, uvdpa_dev_unbind(&f->dev, &w)), 0);
-	assert_int_equal(fake_open_fds(), fds);
+	assert_int_equal(open_fds(), fds);
 	close(m.fd);
 }
 

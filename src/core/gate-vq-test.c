@@ -27,7 +27,7 @@ static int setup(void **state)
 	u = fake_context();
 	f = fake_add(u, "d0", NULL, NULL, "a");
 	dev = &f->dev;
-	fds_before = fake_open_fds();
+	fds_before = open_fds();
 	return 0;
 }
 
@@ -37,7 +37,7 @@ static int teardown(void **state)
 	f->quiesce = FAKE_AT_ONCE;
 	fake_answer(f);
 	assert_int_equal(uvdpa_dev_reset(dev, NULL), 0);
-	assert_int_equal(fake_open_fds(), fds_before);
+	assert_int_equal(open_fds(), fds_before);
 	uvdpa_destroy(u);
 	assert_int_equal(fakes, 0);
 	return 0;
@@ -81,12 +81,12 @@ static void only_what_can_notify(void **state)
 static void descriptors_do_not_pile_up(void **state)
 {
 	int fd = event();
-	unsigned int open_fds;
+	unsigned int fds;
 	struct uvdpa_vq vq;
 
 	(void)state;
 	for (int run = 0; run < 2; run++) {
-		open_fds = 0;
+		fds = 0;
 		for (unsigned int i = 0; i < 3000; i++) {
 			assert_int_equal(uvdpa_dev_set_vq_kick(dev, i % 2, fd), 0);
 			assert_int_equal(uvdpa_dev_set_vq_call(dev, i % 2, fd), 0);
@@ -94,9 +94,9 @@ static void descriptors_do_not_pile_up(void **state)
 			vq = *uvdpa_dev_vq(dev, i % 2);
 			assert_int_equal(uvdpa_dev_set_vq(dev, i % 2, &vq), 0);
 			if (i == 10)
-				open_fds = fake_open_fds();
+				fds = open_fds();
 		}
-		assert_int_equal(fake_open_fds(), open_fds);
+		assert_int_equal(open_fds(), fds);
 		for (unsigned int i = 0; i < 2; i++) {
 			assert_int_equal(uvdpa_dev_set_vq_kick(dev, i, -1), 0);
 			assert_int_equal(uvdpa_dev_set_vq_call(dev, i, -1), 0);

@@ -168,7 +168,7 @@ static void every_allocation_fails_in_turn(void **state)
 	(void)state;
 	assert_int_equal(ftruncate(mem, 0x1000), 0);
 	assert_int_equal(life(mem, event), 0);
-	fds = fake_open_fds();
+	fds = open_fds();
 	before = live;
 	for (fail_at = 1;; fail_at++) {
 		count = 0;
@@ -179,7 +179,7 @@ static void every_allocation_fails_in_turn(void **state)
 		assert_int_equal(live, before);
 		assert_int_equal(fakes, 0);
 		assert_int_equal(fake_bindings, 0);
-		assert_int_equal(fake_open_fds(), fds);
+		assert_int_equal(open_fds(), fds);
 		if (count < fail_at)
 			break;
 	}
@@ -195,12 +195,12 @@ static void every_descriptor_is_one_too_many(void **state)
 {
 	int mem = memfd_create("mem", MFD_CLOEXEC), event = vd_eventfd(), last, r;
 	struct rlimit old, limit;
-	unsigned int failed = 0, fds = fake_open_fds();
+	unsigned int failed = 0, fds = open_fds();
 	long before = live;
 
 	(void)state;
 	assert_int_equal(ftruncate(mem, 0x1000), 0);
-	fds = fake_open_fds();
+	fds = open_fds();
 	last = dup(event);
 	close(last);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -212,7 +212,7 @@ static void every_descriptor_is_one_too_many(void **state)
 		assert_int_equal(live, before);
 		assert_int_equal(fakes, 0);
 		assert_int_equal(fake_bindings, 0);
-		assert_int_equal(fake_open_fds(), fds);
+		assert_int_equal(open_fds(), fds);
 		if (!r)
 			break;
 		assert_int_equal(r, -EMFILE);

@@ -90,7 +90,7 @@ static int setup(void **state)
 	assert_int_equal(ftruncate(b->mem, MEM_SIZE), 0);
 	bind_with(b, NULL, NULL);
 	pump(b);
-	b->fds = fake_open_fds();
+	b->fds = open_fds();
 	b->c.fd = -1;
 	vd_list_init(&b->c.out);
 	*state = b;
@@ -266,7 +266,7 @@ static void a_ring_runs_without_status(void **state)
 	assert_true(b->f->vqs[1].running && b->f->vqs[1].vq.poll);
 	fe_close(b);
 	assert_int_equal(uvdpa_dev_status(&b->f->dev), 0);
-	assert_int_equal(fake_open_fds(), b->fds);
+	assert_int_equal(open_fds(), b->fds);
 }
 
 static void a_ring_runs_with_status(void **state)
@@ -403,7 +403,7 @@ static void unbind_at_any_time(void **state)
 			fe_close(b);
 		}
 		bind_with(b, NULL, NULL);
-		assert_int_equal(fake_open_fds(), b->fds);
+		assert_int_equal(open_fds(), b->fds);
 	}
 }
 
@@ -435,7 +435,7 @@ static void a_front_end_dies_anywhere(void **state)
 		pump(b);
 		fe_close(b);
 		assert_int_equal(uvdpa_dev_status(&b->f->dev), 0);
-		assert_int_equal(fake_open_fds(), b->fds);
+		assert_int_equal(open_fds(), b->fds);
 	}
 }
 
@@ -482,7 +482,7 @@ static void repeated_messages_cost_nothing(void **state)
 	unsigned int fds;
 
 	start(b, NO_STATUS);
-	fds = fake_open_fds();
+	fds = open_fds();
 	vd_vu_msg_init(&m, VD_VU_SET_VRING_NUM, 8);
 	m.state = (struct vd_vu_vring_state){ 1, 8 };
 	for (int i = 0; i < 100000; i++) {
@@ -500,9 +500,9 @@ static void repeated_messages_cost_nothing(void **state)
 		assert_int_equal(set(b, VD_VU_SET_VRING_CALL, 0, b->mem), 1);	/* not an eventfd */
 		assert_int_equal(set_mem(b, GPA, MEM_SIZE + 1, UVA, 0), 1);
 	}
-	assert_true(fake_open_fds() <= fds + FAKE_VQS);
+	assert_true(open_fds() <= fds + FAKE_VQS);
 	fe_close(b);
-	assert_int_equal(fake_open_fds(), b->fds);
+	assert_int_equal(open_fds(), b->fds);
 }
 
 /* CVE-2020-10722 and its like: sums that wrap, files that are shorter. Nothing changes by them. */
@@ -706,7 +706,7 @@ static void one_at_a_time(void **state)
 	for (size_t i = 0; i < VD_ARRAY_SIZE(flood); i++)
 		flood[i] = fe_socket(b);
 	pump(b);
-	assert_int_equal(fake_open_fds(), b->fds + 2 + VD_ARRAY_SIZE(flood));
+	assert_int_equal(open_fds(), b->fds + 2 + VD_ARRAY_SIZE(flood));
 	for (size_t i = 0; i + 1 < VD_ARRAY_SIZE(flood); i++)
 		close(flood[i]);
 	fe_close(b);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* <uvdpa/blk.h> and bus driver "virtio" as an application has them: real core, real disks. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/open-fds.h"
 #include "base/util.h"
 #include "config.h"
 
@@ -28,18 +28,6 @@ struct bed {
 	char path[48];		/* in dir, not there */
 	unsigned int fds;
 };
-
-static unsigned int count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 static void settle(struct uvdpa *u)
 {
@@ -55,7 +43,7 @@ static void begin(struct bed *b)
 	strcpy(b->dir, "/tmp/virtio-test-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	snprintf(b->path, sizeof(b->path), "%s/d0", b->dir);
-	b->fds = count_fds();
+	b->fds = open_fds();
 	assert_int_equal(uvdpa_create(&b->u), 0);
 	assert_int_equal(uvdpa_await(b->u, &w, uvdpa_dev_add(b->u, &(struct uvdpa_dev_opts){
 		.size = sizeof(struct uvdpa_dev_opts), .name = "d0", .mgmtdev = "sim-blk",
@@ -66,7 +54,7 @@ static void begin(struct bed *b)
 static void end(struct bed *b)
 {
 	uvdpa_destroy(b->u);
-	assert_int_equal(count_fds(), b->fds);
+	assert_int_equal(open_fds(), b->fds);
 	assert_int_equal(rmdir(b->dir), 0);
 }
 

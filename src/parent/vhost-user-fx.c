@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "parent/vhost-user-fx.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -327,16 +326,4 @@ void set_idx(struct fx *t, uint64_t area, uint16_t idx)
 	uint16_t v = htole16(idx);
 
 	memcpy(t->mem + (area - IOVA) + 2, &v, sizeof(v));
-}
-
-unsigned int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/open-fds.h"
 #include "base/unix.h"
 #include "core/core.h"
 #include "parent/vhost-user.h"
@@ -107,7 +108,6 @@ void map_all(struct fx *t);	/* unless it is */
 void start(struct fx *t, uint64_t features);
 /* The index of a ring's area, as its writer would set it. */
 void set_idx(struct fx *t, uint64_t area, uint16_t idx);
-unsigned int open_fds(void);
 
 int run_tests_of_running(void);
 

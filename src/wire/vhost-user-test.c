@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of the framing: what a peer may do to the stream, and what becomes of its descriptors. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/open-fds.h"
 #include "wire/vhost-user.h"
 
 struct pair {
@@ -35,18 +35,6 @@ static void pair_fini(struct pair *p)
 {
 	vd_vu_conn_fini(&p->c);
 	vd_close(&p->peer);
-}
-
-static unsigned int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* Bytes with descriptors beside the first, without looking at what they are. */

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 #include <uvdpa/driver.h>
 
+#include "base/open-fds.h"
 #include "virtq/virtq.h"
 
 #define CF_F(bit) (1ull << (bit))
@@ -135,7 +136,6 @@ void cf_turn(struct cf *c, int ms);
 		}                                                                               \
 	} while (0)
 uint64_t cf_now_ms(void);
-unsigned int cf_open_fds(void);
 
 void *cf_at(struct cf *c, uint64_t iova);
 void cf_map(struct cf *c);

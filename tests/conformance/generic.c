@@ -507,11 +507,11 @@ static void case_rebind(struct cf *c)
 		cf_is(uvdpa_dev_status(c->dev), 0);
 		cf_ok(c, uvdpa_dev_bind(c->dev, "conformance", NULL, 0, &c->w));
 		if (round == 1) {
-			fds = cf_open_fds();
+			fds = open_fds();
 			heap = mallinfo2().uordblks;
 		}
 	}
-	cf_until(c, cf_open_fds() <= fds);	/* the other side of a proxy may need a moment */
+	cf_until(c, open_fds() <= fds);	/* the other side of a proxy may need a moment */
 	cf_check(mallinfo2().uordblks < heap + 65536);
 }
 

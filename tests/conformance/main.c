@@ -99,7 +99,7 @@ static bool succeeds(struct run *r)
 
 static void run_case_open(struct run *r)
 {
-	unsigned int fds = cf_open_fds(), left;
+	unsigned int fds = open_fds(), left;
 
 	cf_open(&world, r->v);
 	world.mode = *r->m;
@@ -110,7 +110,7 @@ static void run_case_open(struct run *r)
 	else
 		r->k->run(&world);
 	cf_close(&world);
-	left = cf_open_fds();
+	left = open_fds();
 	if (left != fds)
 		cf_fail(__FILE__, __LINE__, "%u descriptors before, %u after", fds, left);
 }
