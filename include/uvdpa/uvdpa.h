@@ -173,10 +173,11 @@ struct uvdpa_opt {
 	const char *help;
 };
 
-/* Receives pairs of key and value, in the order they shall be shown. */
+/* Receives pairs of key and value, in the order they shall be shown; no slot is NULL. */
 struct uvdpa_emit {
 	void (*str)(struct uvdpa_emit *e, const char *key, const char *value);
 	void (*num)(struct uvdpa_emit *e, const char *key, uint64_t value);
+	void (*flag)(struct uvdpa_emit *e, const char *key, bool value);
 };
 
 /* ---- parents and bus drivers ------------------------------------------------------------ */

@@ -28,9 +28,18 @@ static void emit_num(struct uvdpa_emit *e, const char *key, uint64_t value)
 	add_num(container_of(e, struct vd_emit_json, emit)->obj, key, value);
 }
 
+static void emit_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	json_object_object_add(container_of(e, struct vd_emit_json, emit)->obj, key,
+			       json_object_new_boolean(value));
+}
+
 void vd_emit_json_init(struct vd_emit_json *e, struct json_object *obj)
 {
-	*e = (struct vd_emit_json){ .emit = { .str = emit_str, .num = emit_num }, .obj = obj };
+	*e = (struct vd_emit_json){
+		.emit = { .str = emit_str, .num = emit_num, .flag = emit_flag },
+		.obj = obj,
+	};
 }
 
 struct json_object *vd_show_features(uint32_t device_id, uint64_t features)

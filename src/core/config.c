@@ -87,7 +87,7 @@ static int show_fields(struct uvdpa_dev *dev, const struct field *fields, unsign
 static void show_flag(struct uvdpa_dev *dev, unsigned int bit, const char *key,
 		      struct uvdpa_emit *e)
 {
-	e->str(e, key, offers(dev, bit) ? "true" : "false");
+	e->flag(e, key, offers(dev, bit));
 }
 
 static int show_blk(struct uvdpa_dev *dev, struct uvdpa_emit *e)
@@ -130,8 +130,7 @@ static int show_net(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 			return r;
 		if (!r) {
 			e->str(e, "link", status & VIRTIO_NET_S_LINK_UP ? "up" : "down");
-			e->str(e, "link_announce",
-			       status & VIRTIO_NET_S_ANNOUNCE ? "true" : "false");
+			e->flag(e, "link_announce", status & VIRTIO_NET_S_ANNOUNCE);
 		}
 	}
 	r = show_fields(dev, &net_pairs, 1, e);

@@ -331,13 +331,18 @@ static void emit_num(struct uvdpa_emit *e, const char *key, uint64_t value)
 	emit_str(e, key, s);
 }
 
+static void emit_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	emit_str(e, key, value ? "true" : "false");
+}
+
 static void a_device_tells(void **state)
 {
 	struct uvdpa *u = fake_context();
 	struct fake *blk = fake_add(u, "d0", NULL, NULL, "a"), *odd = fake_add(u, "d1", "id", "5", NULL);
 	struct fake *net = fake_add(u, "d2", "id", "1", NULL);
 	struct fake *proxy = fake_add(u, "d3", "proxy", "on", NULL);
-	struct text t = { .e = { emit_str, emit_num } };
+	struct text t = { .e = { emit_str, emit_num, emit_flag } };
 
 	(void)state;
 	blk->config[0] = 8;

@@ -798,6 +798,13 @@ static void see_num(struct uvdpa_emit *e, const char *key, uint64_t value)
 	(void)value;
 }
 
+static void see_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	(void)e;
+	(void)key;
+	(void)value;
+}
+
 static unsigned int seen;
 
 static void see(struct uvdpa_emit *e, const char *key, const char *value)
@@ -811,7 +818,7 @@ static void see(struct uvdpa_emit *e, const char *key, const char *value)
 static void describe(void **state)
 {
 	struct bed *b = *state;
-	struct uvdpa_emit e = { see, see_num };
+	struct uvdpa_emit e = { see, see_num, see_flag };
 
 	seen = 0;
 	assert_int_equal(uvdpa_dev_describe(&b->f->dev, &e), 0);

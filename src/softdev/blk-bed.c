@@ -285,9 +285,16 @@ static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
 	(void)value;
 }
 
+static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	(void)e;
+	(void)key;
+	(void)value;
+}
+
 uint64_t bed_stat(struct bed *b, unsigned int q, const char *name)
 {
-	struct find f = { .e = { .str = find_str, .num = find_num }, .name = name };
+	struct find f = { .e = { .str = find_str, .num = find_num, .flag = find_flag }, .name = name };
 
 	assert_int_equal(uvdpa_dev_stats(b->dev, q, &f.e), 0);
 	assert_true(f.found);

@@ -29,6 +29,7 @@ same '["d0"]' "$(json '.dev|keys' dev show)"
 uvdpa -jp dev show | grep -q '^  "dev":{' || uvdpa -jp dev show | grep -q '"dev": *{'
 same 2048 "$(json .config.d0.capacity dev config show d0)"
 same 2048 "$(json .config.d0.capacity dev config show)"
+same '[false,true]' "$(json '.config.d0|[.read_only,.flush]' dev config show)"
 
 # ---- names
 refused 'd0' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M
