@@ -180,7 +180,7 @@ struct uvdpa_dev {
  * @name: as in "mgmtdev NAME"
  * @help: one line
  * @device_ids: virtio ids of what it makes, zero-terminated; empty: known only by looking
- * @features: all it can offer
+ * @features: all it can offer; 0: known only by looking
  * @max_vqs: queues of a device at most
  * @opts: its options; ends with a NULL key
  * @conf_size: bytes of the configuration that @opts describes

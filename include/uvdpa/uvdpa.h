@@ -192,7 +192,8 @@ const struct uvdpa_parent *uvdpa_parent_next(const struct uvdpa *u,
 const char *uvdpa_parent_name(const struct uvdpa_parent *p);
 const char *uvdpa_parent_help(const struct uvdpa_parent *p);
 const struct uvdpa_opt *uvdpa_parent_opts(const struct uvdpa_parent *p);
-/* Virtio device ids of what it makes, zero-terminated; features it can offer; queues at most. */
+/* Virtio device ids of what it makes, zero-terminated, and features it can offer: none and 0 if it
+ * must look first; queues at most. */
 const uint32_t *uvdpa_parent_device_ids(const struct uvdpa_parent *p);
 uint64_t uvdpa_parent_features(const struct uvdpa_parent *p);
 unsigned int uvdpa_parent_max_vqs(const struct uvdpa_parent *p);

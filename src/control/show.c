@@ -112,6 +112,24 @@ static void add_limit(struct json_object *o, const struct uvdpa_opt *opt)
 		add_num(o, "max", opt->max);
 }
 
+/* NULL: nothing that the user could write as well. */
+static const char *default_of(const struct uvdpa_opt *opt)
+{
+	if (opt->def || opt->required)
+		return opt->def;
+	switch (opt->type) {
+	case UVDPA_OPT_BOOL:
+		return "off";
+	case UVDPA_OPT_UINT:
+	case UVDPA_OPT_SIZE:
+		return opt->min ? NULL : "0";
+	case UVDPA_OPT_ENUM:
+		return opt->choices[0];
+	default:
+		return NULL;
+	}
+}
+
 static struct json_object *show_opt(const struct uvdpa_opt *opt)
 {
 	static const char *const types[] = {
@@ -122,8 +140,8 @@ static struct json_object *show_opt(const struct uvdpa_opt *opt)
 
 	add_str(o, "type", types[opt->type]);
 	json_object_object_add(o, "required", json_object_new_boolean(opt->required));
-	if (opt->def)
-		add_str(o, "default", opt->def);
+	if (default_of(opt))
+		add_str(o, "default", default_of(opt));
 	add_limit(o, opt);
 	if (opt->type == UVDPA_OPT_ENUM) {
 		struct json_object *choices = json_object_new_array();

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/guess.h"
+#include "base/size.h"
 
 static const size_t field_size[] = {
 	[UVDPA_OPT_STRING] = sizeof(char *),	   [UVDPA_OPT_BOOL] = sizeof(bool),
@@ -75,6 +76,17 @@ static int parse_number(const char *s, bool size, uint64_t *ret)
 	return 0;
 }
 
+static int beyond(const char *who, const struct uvdpa_opt *o, const char *value, uint64_t max)
+{
+	char first[VD_SIZE_TEXT], last[VD_SIZE_TEXT];
+
+	if (o->type == UVDPA_OPT_SIZE)
+		return vd_err(-EINVAL, "%s: %s is %s, not from %s to %s", who, o->key, value,
+			      vd_size_text(o->min, first), vd_size_text(max, last));
+	return vd_err(-EINVAL, "%s: %s is %s, not from %llu to %llu", who, o->key, value,
+		      (unsigned long long)o->min, (unsigned long long)max);
+}
+
 static int parse_one(const char *who, const struct uvdpa_opt *o, const char *value, void *conf)
 {
 	uint64_t max = o->max ? o->max : UINT64_MAX, n;
@@ -105,8 +117,7 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 			return vd_err(r, "%s: %s is \"%s\", not a number%s", who, o->key, value,
 				      o->type == UVDPA_OPT_SIZE ? " of bytes" : "");
 		if (r || n < o->min || n > max)
-			return vd_err(-EINVAL, "%s: %s is %s, not from %llu to %llu", who, o->key,
-				      value, (unsigned long long)o->min, (unsigned long long)max);
+			return beyond(who, o, value, max);
 		put(conf, o, &n);
 		return 0;
 	case UVDPA_OPT_ENUM:

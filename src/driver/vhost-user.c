@@ -40,7 +40,7 @@ static const struct uvdpa_opt vu_opts[] = {
 	{ .key = "connect", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vu_conf, connect),
 	  .help = "the front-end listens, connect to it" },
 	{ .key = "mode", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vu_conf, mode),
-	  .def = "0600", .help = "permissions of the socket, octal" },
+	  .def = "0600", .help = "permissions of the socket, octal, up to 0777" },
 	{ .key = "inband", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vu_conf, inband),
 	  .help = "offer notifications as messages, for simulated time; slow" },
 	{ .key = NULL },

@@ -379,7 +379,6 @@ const struct uvdpa_parent vd_parent_vhost_user = {
 	.name = "vhost-user",
 	.help = "a device that another process serves by vhost-user",
 	.device_ids = vuf_device_ids,
-	.features = ~FEATURES_NEVER,
 	.max_vqs = VD_VU_QUEUES_MAX,
 	.opts = vuf_opts,
 	.conf_size = sizeof(struct vd_vuf_conf),

@@ -107,7 +107,7 @@ struct vd_blk_args {
 #define VD_BLK_OPTS(conf, member, id)                                                          \
 	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),        \
 	VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                           \
-		   .help = "what GET_ID answers, 20 bytes; the device's name if not given"),  \
+		   .help = "what GET_ID answers, at most 20 bytes; or the device's name"),    \
 	VD_BLK_OPT("queues", UINT, conf, member.queues, .def = "1", .min = 1,                  \
 		   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                            \
 	VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,        \

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "uvdpa/cmd.h"
 
 #define ERROR_MAX 4096
@@ -116,12 +117,23 @@ static const char *member(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : NULL;
 }
 
+/* A number; of bytes, as the user writes it. */
+static const char *limit(struct json_object *o, const char *key, char text[VD_SIZE_TEXT])
+{
+	struct json_object *v;
+
+	if (strcmp(member(o, "type"), "size") != 0)
+		return member(o, key);
+	json_object_object_get_ex(o, key, &v);
+	return vd_size_text(json_object_get_uint64(v), text);
+}
+
 /* "  image STRING    the file (required)" */
 static void print_option(const char *key, struct json_object *o)
 {
 	const char *type = member(o, "type");
 	struct json_object *choices;
-	char head[64];
+	char head[64], first[VD_SIZE_TEXT], last[VD_SIZE_TEXT];
 
 	snprintf(head, sizeof(head), "%s %s", key, type);
 	printf("  %-24s %s", head, member(o, "help"));
@@ -130,9 +142,9 @@ static void print_option(const char *key, struct json_object *o)
 	if (member(o, "default"))
 		printf("; default %s", member(o, "default"));
 	if (member(o, "max"))
-		printf("; %s to %s", member(o, "min"), member(o, "max"));
+		printf("; %s to %s", limit(o, "min", first), limit(o, "max", last));
 	else if (member(o, "min") && strcmp(member(o, "min"), "0") != 0)
-		printf("; at least %s", member(o, "min"));
+		printf("; at least %s", limit(o, "min", first));
 	if (json_object_object_get_ex(o, "choices", &choices)) {
 		printf("; one of");
 		print_list(choices, ' ');

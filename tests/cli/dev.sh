@@ -13,6 +13,7 @@ json '.mgmtdev | length' mgmtdev show sim-blk | grep -qx 1
 json '.mgmtdev["sim-blk"].dev_features | index("VERSION_1") != null' mgmtdev show | grep -qx true
 uvdpa mgmtdev show sim-blk | head -3 | tr -d '\n' |
 	grep -Eq '^sim-blk:  supported_classes block  max_supported_vqs [0-9]+$'
+same '[[],[]]' "$(json '.mgmtdev["vhost-user"] | [.supported_classes, .dev_features]' mgmtdev show)"
 refused 'management device "nothing" not found' uvdpa mgmtdev show nothing
 same string "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
 refused 'bus driver "nothing" not found' uvdpa driver show nothing

@@ -22,6 +22,10 @@ uvdpa --Version >/dev/null
 # Options of a parent are known without a daemon; the same in JSON.
 uvdpa mgmtdev help sim-blk | grep -Eq '^sim-blk: '
 uvdpa -j mgmtdev help sim-blk | jq -e '.mgmtdev["sim-blk"].options | type == "object"' >/dev/null
+uvdpa mgmtdev help sim-blk | grep -q '^  capacity size .*; default 128M; 512 to 64T$'
+uvdpa mgmtdev help blk | grep -q '^  readonly bool .*; default off$'
+uvdpa mgmtdev help blk | grep -q '^  poll_us uint .*; default 0; 0 to 1000000$'
+refused 'capacity is 1, not from 512 to 64T' uvdpa run mgmtdev sim-blk capacity 1 driver virtio
 uvdpa driver help vhost-user | grep -Eq '^  socket string '
 refused 'management device "nothing" not found' uvdpa mgmtdev help nothing
 refused 'bus driver "nothing" not found' uvdpa driver help nothing
