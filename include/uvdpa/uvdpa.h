@@ -146,6 +146,7 @@ enum uvdpa_opt_type {
 	UVDPA_OPT_UINT,		/* uint64_t; decimal or 0x */
 	UVDPA_OPT_SIZE,		/* uint64_t bytes; with K, M, G, T for powers of 1024 */
 	UVDPA_OPT_ENUM,		/* unsigned int, the index into @choices */
+	UVDPA_OPT_PATH,		/* as STRING; of a file. uvdpa(1) makes it absolute */
 };
 
 /**

@@ -135,6 +135,7 @@ static struct json_object *show_opt(const struct uvdpa_opt *opt)
 	static const char *const types[] = {
 		[UVDPA_OPT_STRING] = "string", [UVDPA_OPT_BOOL] = "bool", [UVDPA_OPT_UINT] = "uint",
 		[UVDPA_OPT_SIZE] = "size",     [UVDPA_OPT_ENUM] = "enum",
+		[UVDPA_OPT_PATH] = "path",
 	};
 	struct json_object *o = json_object_new_object();
 

@@ -14,7 +14,7 @@
 static const size_t field_size[] = {
 	[UVDPA_OPT_STRING] = sizeof(char *),	   [UVDPA_OPT_BOOL] = sizeof(bool),
 	[UVDPA_OPT_UINT] = sizeof(uint64_t),	   [UVDPA_OPT_SIZE] = sizeof(uint64_t),
-	[UVDPA_OPT_ENUM] = sizeof(unsigned int),
+	[UVDPA_OPT_ENUM] = sizeof(unsigned int),  [UVDPA_OPT_PATH] = sizeof(char *),
 };
 
 /* memcpy, because @conf is the author's structure and not ours to name. */
@@ -97,6 +97,7 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 
 	switch (o->type) {
 	case UVDPA_OPT_STRING:
+	case UVDPA_OPT_PATH:
 		if (!*value)
 			return vd_err(-EINVAL, "%s: %s is empty", who, o->key);
 		s = strdup(value);
@@ -218,7 +219,7 @@ void vd_opts_free(const struct uvdpa_opt *table, void *conf)
 	if (!conf)
 		return;
 	for (const struct uvdpa_opt *o = table; o->key; o++)
-		if (o->type == UVDPA_OPT_STRING)
+		if (o->type == UVDPA_OPT_STRING || o->type == UVDPA_OPT_PATH)
 			free(get_string(conf, o));
 	free(conf);
 }

@@ -33,8 +33,8 @@ struct vu_conf {
 };
 
 static const struct uvdpa_opt vu_opts[] = {
-	{ .key = "socket", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vu_conf, socket),
-	  .help = "path of the socket, exactly" },
+	{ .key = "socket", .type = UVDPA_OPT_PATH, .offset = offsetof(struct vu_conf, socket),
+	  .help = "path of the socket" },
 	{ .key = "fd", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vu_conf, fd), .min = 3,
 	  .max = INT32_MAX, .help = "a listening socket instead, inherited from a service manager" },
 	{ .key = "connect", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vu_conf, connect),

@@ -252,7 +252,7 @@ static void virtio_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 
 static const struct uvdpa_opt opts[] = {
 #if HAVE_FUSE
-	{ .key = "file", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, file),
+	{ .key = "file", .type = UVDPA_OPT_PATH, .offset = offsetof(struct vd_virtio_conf, file),
 	  .help = "block: the disk as a file at this path, by FUSE" },
 #endif
 	{ .key = "queues", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vd_virtio_conf, queues),

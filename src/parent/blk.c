@@ -401,7 +401,7 @@ err_free:
 static const char *const engines[] = { "auto", "io_uring", "threads", NULL };
 
 static const struct uvdpa_opt file_opts[] = {
-	{ .key = "image", .type = UVDPA_OPT_STRING, .required = true,
+	{ .key = "image", .type = UVDPA_OPT_PATH, .required = true,
 	  .offset = offsetof(struct file_conf, image), .help = "raw image file or block device" },
 	VD_BLK_OPTS(struct file_conf, blk, NULL),
 	{ .key = "engine", .type = UVDPA_OPT_ENUM, .offset = offsetof(struct file_conf, engine),

@@ -289,7 +289,7 @@ static const struct uvdpa_mem_ops vuf_mem_ops = {
 /* ---- the parent ------------------------------------------------------------------------------------------ */
 
 static const struct uvdpa_opt vuf_opts[] = {
-	{ .key = "socket", .type = UVDPA_OPT_STRING, .required = true,
+	{ .key = "socket", .type = UVDPA_OPT_PATH, .required = true,
 	  .offset = offsetof(struct vd_vuf_conf, socket),
 	  .help = "path of the back-end's socket" },
 	{ .key = "device_id", .type = UVDPA_OPT_STRING, .def = "block",

@@ -50,6 +50,14 @@ int words_dev(int argc, char **argv, struct json_object **ret_params);
 /* Read "KEY VALUE ..." into an object. */
 int words_attrs(int argc, char **argv, struct json_object **ret_attrs);
 
+/**
+ * words_paths() - Make paths absolute, for a daemon with another working directory
+ * @params: of dev.add or dev.bind
+ * @attrs: the parameter that holds the parent's options; NULL: none does
+ * @driver_attrs: the one that holds the bus driver's
+ */
+int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs);
+
 /* An object of one string, or an empty one if @value is NULL. */
 struct json_object *words_param(const char *key, const char *value);
 

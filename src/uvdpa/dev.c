@@ -30,7 +30,13 @@ static int add(const struct cmd *cmd, int argc, char **argv)
 	struct json_object *params;
 	int r = words_dev(argc, argv, &params);
 
-	return r ? r : client_do(cmd, "dev.add", params);
+	if (r)
+		return r;
+	r = words_paths(params, "attrs", "driver_attrs");
+	if (!r)
+		return client_do(cmd, "dev.add", params);
+	json_object_put(params);
+	return r;
 }
 
 static int del(const struct cmd *cmd, int argc, char **argv)
@@ -53,7 +59,11 @@ static int bind_driver(const struct cmd *cmd, int argc, char **argv)
 	params = words_param("name", argv[0]);
 	json_object_object_add(params, "driver", json_object_new_string(argv[1]));
 	json_object_object_add(params, "attrs", attrs);
-	return client_do(cmd, "dev.bind", params);
+	r = words_paths(params, NULL, "attrs");
+	if (!r)
+		return client_do(cmd, "dev.bind", params);
+	json_object_put(params);
+	return r;
 }
 
 static int unbind(const struct cmd *cmd, int argc, char **argv)

@@ -15,7 +15,7 @@ uvdpa mgmtdev show sim-blk | head -3 | tr -d '\n' |
 	grep -Eq '^sim-blk:  supported_classes block  max_supported_vqs [0-9]+$'
 same '[[],[]]' "$(json '.mgmtdev["vhost-user"] | [.supported_classes, .dev_features]' mgmtdev show)"
 refused 'management device "nothing" not found' uvdpa mgmtdev show nothing
-same string "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
+same path "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
 refused 'bus driver "nothing" not found' uvdpa driver show nothing
 
 # ---- add, show
@@ -80,6 +80,18 @@ refused . uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
 uvdpa dev override d0 ''
 same null "$(json .dev.d0.driver_override dev show)"
 uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
+
+# ---- paths: of the command's working directory, wherever the daemon's is
+mkdir "$tmp/here"
+truncate -s 1M "$tmp/here/img"
+(
+	cd "$tmp/here"
+	uvdpa dev add name p0 mgmtdev blk image img driver vhost-user socket ./p0.sock
+	uvdpa dev bind p0 vhost-user socket p1.sock
+)
+same "$tmp/here/p1.sock" "$(json .describe.p0.socket dev describe p0)"
+[ -S "$tmp/here/p1.sock" ] || fail "the socket is elsewhere"
+uvdpa dev del p0
 
 # ---- del
 uvdpa dev del d0

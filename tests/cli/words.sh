@@ -26,7 +26,7 @@ uvdpa mgmtdev help sim-blk | grep -q '^  capacity size .*; default 128M; 512 to 
 uvdpa mgmtdev help blk | grep -q '^  readonly bool .*; default off$'
 uvdpa mgmtdev help blk | grep -q '^  poll_us uint .*; default 0; 0 to 1000000$'
 refused 'capacity is 1, not from 512 to 64T' uvdpa run mgmtdev sim-blk capacity 1 driver virtio
-uvdpa driver help vhost-user | grep -Eq '^  socket string '
+uvdpa driver help vhost-user | grep -Eq '^  socket path '
 refused 'management device "nothing" not found' uvdpa mgmtdev help nothing
 refused 'bus driver "nothing" not found' uvdpa driver help nothing
 

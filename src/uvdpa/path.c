@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* path.c - the daemon has another working directory: paths are made absolute before they go there */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uvdpa/uvdpa.h>
+
+#include "uvdpa/cmd.h"
+
+static const struct uvdpa_opt *parent_opts(const struct uvdpa *u, const char *name)
+{
+	const struct uvdpa_parent *p = NULL;
+
+	while ((p = uvdpa_parent_next(u, p)))
+		if (!strcmp(uvdpa_parent_name(p), name))
+			return uvdpa_parent_opts(p);
+	return NULL;
+}
+
+static const struct uvdpa_opt *driver_opts(const struct uvdpa *u, const char *name)
+{
+	const struct uvdpa_driver *d = NULL;
+
+	while ((d = uvdpa_driver_next(u, d)))
+		if (!strcmp(uvdpa_driver_name(d), name))
+			return uvdpa_driver_opts(d);
+	return NULL;
+}
+
+static int make_absolute(const struct uvdpa_opt *o, struct json_object *attrs, const char *cwd)
+{
+	struct json_object *value;
+	const char *path;
+	char *absolute;
+
+	if (o->type != UVDPA_OPT_PATH || !json_object_object_get_ex(attrs, o->key, &value))
+		return 0;
+	path = json_object_get_string(value);
+	if (!*path || *path == '/')
+		return 0;
+	while (!strncmp(path, "./", 2))
+		path += 2;
+	if (asprintf(&absolute, "%s/%s", strcmp(cwd, "/") ? cwd : "", path) < 0)
+		return print_error("no memory");
+	json_object_object_add(attrs, o->key, json_object_new_string(absolute));
+	free(absolute);
+	return 0;
+}
+
+/* What this program's library does not know, the daemon may: it goes there as it is. */
+static int of_table(const struct uvdpa_opt *table, struct json_object *attrs)
+{
+	char *cwd = getcwd(NULL, 0);
+	int r = 0;
+
+	if (!cwd)
+		return print_error("working directory: %m");
+	for (; !r && table && table->key; table++)
+		r = make_absolute(table, attrs, cwd);
+	free(cwd);
+	return r;
+}
+
+int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs)
+{
+	struct json_object *name, *o;
+	struct uvdpa *u;
+	int r = 0;
+
+	if (uvdpa_create(&u))
+		return print_error("%s", uvdpa_error());
+	if (attrs && json_object_object_get_ex(params, "mgmtdev", &name) &&
+	    json_object_object_get_ex(params, attrs, &o))
+		r = of_table(parent_opts(u, json_object_get_string(name)), o);
+	if (!r && json_object_object_get_ex(params, "driver", &name) &&
+	    json_object_object_get_ex(params, driver_attrs, &o))
+		r = of_table(driver_opts(u, json_object_get_string(name)), o);
+	uvdpa_destroy(u);
+	return r;
+}
