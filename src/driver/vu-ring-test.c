@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests of a ring: when it runs, where it goes on, and indices that are none. */
+
+#include "driver/vu-fx.h"
+
+static void a_ring_runs_without_status(void **state)
+{
+	struct bed *b = *state;
+	const struct uvdpa_vq *vq = &b->f->vqs[0].vq;
+
+	fe_start(b, NO_STATUS);
+	assert_true(b->f->vqs[0].running);
+	assert_int_equal(uvdpa_dev_status(&b->f->dev), 0xf);
+	assert_int_equal(vq->num, 128);
+	assert_true(vq->desc == GPA && vq->driver == GPA + 0x1000 && vq->device == GPA + 0x2000);
+	assert_int_equal(vq->state.avail, 7);
+	assert_true(vq->kick >= 0 && vq->call >= 0 && !vq->poll);
+	/* The others by and by. */
+	fe_ring(b, 1, 0);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(1, 1), -1), 0);
+	assert_false(b->f->vqs[1].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_KICK, 1 | VD_VU_VRING_NOFD, -1), 0);
+	assert_true(b->f->vqs[1].running && b->f->vqs[1].vq.poll);
+	fe_close(b);
+	assert_int_equal(uvdpa_dev_status(&b->f->dev), 0);
+	assert_int_equal(open_fds(), b->fds);
+}
+
+static void a_ring_runs_with_status(void **state)
+{
+	struct bed *b = *state;
+
+	fe_hello(b, ALL_PF);
+	assert_int_equal(fe_get(b, VD_VU_GET_STATUS, 0, 0), 0);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, VIRTIO_CONFIG_S_FEATURES_OK, -1), 0);
+	assert_int_equal(fe_set_mem(b, GPA, MEM_SIZE, UVA, 0), 0);
+	fe_ring(b, 0, 0);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 0);
+	assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_KICK, 0), 0);
+	assert_false(b->f->vqs[0].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0xf, -1), 0);
+	assert_true(b->f->vqs[0].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0x100, -1), 1);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 1, -1), 1);	/* takes bits away */
+	assert_int_equal(fe_get(b, VD_VU_GET_STATUS, 0, 0), 0xf);
+
+	/* QEMU resets first and asks for the base then. */
+	b->f->vqs[0].at.avail = 99;
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0, -1), 0);
+	assert_int_equal(fe_get(b, VD_VU_GET_STATUS, 0, 0), 0);
+	assert_true(fe_get(b, VD_VU_GET_VRING_BASE, 0, 8) == fe_pair(0, 99));
+	assert_int_equal(fe_set(b, VD_VU_SET_FEATURES, V1 | F_PF, -1), 0);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0xf, -1), 0);
+	assert_false(b->f->vqs[0].running);	/* until it is started again */
+}
+
+static void a_ring_stops_and_starts(void **state)
+{
+	struct bed *b = *state;
+
+	fe_start(b, NO_STATUS);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(0, 64), -1), 1);	/* it runs */
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_BASE, fe_pair(0, 1), -1), 1);
+	assert_int_equal(fe_set_addr(b, 0, UVA), 1);
+	b->f->vqs[0].at.avail = 55;
+	assert_true(fe_get(b, VD_VU_GET_VRING_BASE, 0, 8) == fe_pair(0, 55));
+	assert_false(b->f->vqs[0].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(0, 64), -1), 0);
+	assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_KICK, 0), 0);
+	assert_true(b->f->vqs[0].running);
+	assert_int_equal(b->f->vqs[0].vq.num, 64);
+	assert_int_equal(b->f->vqs[0].vq.state.avail, 55);
+	b->f->vqs[0].at.avail = 56;
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 0), -1), 0);
+	assert_false(b->f->vqs[0].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 0);
+	assert_true(b->f->vqs[0].running);
+	assert_int_equal(b->f->vqs[0].vq.state.avail, 56);
+}
+
+/* CVE-2020-10723: an index that is right in its low 16 bits only. */
+static void queue_indices(void **state)
+{
+	static const uint32_t indices[] = { FAKE_VQS, 255, 256, 0x10000, 0x10001, 0x80000000,
+					    UINT32_MAX };
+	struct bed *b = *state;
+
+	fe_hello(b, NO_STATUS);
+	for (size_t i = 0; i < VD_ARRAY_SIZE(indices); i++) {
+		uint32_t idx = indices[i];
+		struct vd_vu_msg m;
+
+		assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(idx, 8), -1), 1);
+		assert_int_equal(fe_set(b, VD_VU_SET_VRING_BASE, fe_pair(idx, 0), -1), 1);
+		assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(idx, 1), -1), 1);
+		assert_int_equal(fe_set_addr(b, idx, UVA), 1);
+		if (!(idx & VD_VU_VRING_NOFD)) {
+			assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_KICK, idx), 1);
+			assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_CALL, idx), 1);
+			assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_ERR, idx), 1);
+		}
+		assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_CALL, 1ull << 32), 1);
+		vd_vu_msg_init(&m, VD_VU_GET_VRING_BASE, 8);
+		m.state.index = idx;
+		assert_int_equal(fe_ask(b, &m), GONE);	/* its reply could not say so */
+		fe_close(b);
+		fe_hello(b, NO_STATUS);
+	}
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(0, 0), -1), 1);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(0, FAKE_NUM_MAX + 1), -1), 1);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_NUM, fe_pair(0, 0x10080), -1), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FE_TEST(a_ring_runs_without_status),
+		FE_TEST(a_ring_runs_with_status),
+		FE_TEST(a_ring_stops_and_starts),
+		FE_TEST(queue_indices),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
