@@ -302,7 +302,7 @@ static void vu_changed(struct uvdpa_binding *b, enum uvdpa_event ev)
 		      uvdpa_dev_status(v->dev) & VIRTIO_CONFIG_S_NEEDS_RESET;
 
 	if (v->session && (ev == UVDPA_DEV_CONFIG || broken))
-		vd_vus_session_config_changed(v->session);
+		vd_vus_back_config_changed(v->session);
 }
 
 /* ---- how to attach ------------------------------------------------------------------------------- */

@@ -16,10 +16,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/err.h"
-#include "base/fd.h"
 #include "driver/vu.h"
 
 #define BURST 64	/* messages before others have their turn */
@@ -52,102 +50,6 @@ void vd_vus_complain(struct vd_vus_session *s, const char *what)
 	if (vd_ratelimit_ok(&s->owner->complaints, &missed))
 		vd_log_warn(s->log, name_of(s), "%s: %s (%u more not shown)", what, vd_err_text(),
 			    missed);
-}
-
-/* ---- back-end channel ------------------------------------------------------------------------ */
-
-static void back_close(struct vd_vus_session *s)
-{
-	vd_fd_del(&s->back_watch);
-	vd_vu_conn_fini(&s->back);
-}
-
-/* Return: true if it was sent, so that it is due no more. */
-static bool back_send(struct vd_vus_session *s, uint32_t request, uint32_t size, uint32_t idx)
-{
-	struct vd_vu_msg m;
-	int r;
-
-	vd_vu_msg_init(&m, request, size);
-	m.state.index = idx;
-	r = vd_vu_send(&s->back, &m);
-	if (r < 0) {
-		vd_log_info(s->log, name_of(s), "back-end channel closed: %s", vd_err_text());
-		back_close(s);
-	} else if (r == 1) {
-		vd_fd_mod(&s->back_watch, EPOLLIN | EPOLLOUT);
-	}
-	return r >= 0;
-}
-
-static bool back_ready(const struct vd_vus_session *s)
-{
-	return s->back.fd >= 0 && vd_list_empty(&s->back.out);
-}
-
-void vd_vus_back_push(struct vd_vus_session *s)
-{
-	if (back_ready(s) && s->config_due)
-		s->config_due = !back_send(s, VD_VU_BACKEND_CONFIG_CHANGE, 0, 0);
-	for (unsigned int i = 0; i < s->nrings && back_ready(s); i++) {
-		struct vd_vus_ring *r = &s->rings[i];
-
-		if (r->call_note.due)
-			r->call_note.due = !back_send(s, VD_VU_BACKEND_VRING_CALL, 8, i);
-		if (r->err_note.due && back_ready(s))
-			r->err_note.due = !back_send(s, VD_VU_BACKEND_VRING_ERR, 8, i);
-	}
-}
-
-void vd_vus_session_config_changed(struct vd_vus_session *s)
-{
-	if (s->back.fd < 0 || !vd_vus_has(s, VD_VU_PF_CONFIG))
-		return;
-	s->config_due = true;
-	vd_vus_back_push(s);
-}
-
-/* Replies are read and thrown away: we never wait for one, nor ask. */
-static void back_event(struct vd_fd *f, uint32_t events)
-{
-	struct vd_vus_session *s = container_of(f, struct vd_vus_session, back_watch);
-	struct vd_vu_msg m;
-	int r = 1;
-
-	(void)events;
-	for (int i = 0; i < BURST && r == 1; i++) {
-		r = vd_vu_recv(&s->back, &m);
-		if (r == 1)
-			vd_vu_msg_fini(&m);
-	}
-	if (r >= 0)
-		r = vd_vu_flush(&s->back);
-	if (r < 0) {
-		vd_log_info(s->log, name_of(s), "back-end channel closed: %s", vd_err_text());
-		back_close(s);
-		return;
-	}
-	if (r == 0) {
-		vd_fd_mod(f, EPOLLIN);
-		vd_vus_back_push(s);
-	}
-}
-
-static int set_backend_req_fd(struct vd_vus_session *s, struct vd_vu_msg *m,
-			      struct vd_vu_msg *reply)
-{
-	socklen_t len = sizeof(int);
-	int type, e;
-
-	(void)reply;
-	if (getsockopt(m->fds[0], SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
-		return vd_err(-EINVAL, "the back-end channel is not a stream socket");
-	back_close(s);
-	vd_vu_conn_init(&s->back, vd_vu_msg_take_fd(m, 0), true);
-	e = vd_fd_add(s->loop, &s->back_watch, s->back.fd, EPOLLIN);
-	if (e)
-		back_close(s);
-	return e;
 }
 
 /* ---- messages about the device as a whole ----------------------------------------------------- */
@@ -358,7 +260,7 @@ static const struct {
 	[VD_VU_SET_PROTOCOL_FEATURES] = { set_protocol_features, 0, 0 },
 	[VD_VU_GET_QUEUE_NUM] = { get_queue_num, 8, 0 },
 	[VD_VU_SET_VRING_ENABLE] = { vd_vus_set_vring_enable, 0, 0 },
-	[VD_VU_SET_BACKEND_REQ_FD] = { set_backend_req_fd, 0, PF(BACKEND_REQ) },
+	[VD_VU_SET_BACKEND_REQ_FD] = { vd_vus_set_backend_req_fd, 0, PF(BACKEND_REQ) },
 	[VD_VU_GET_CONFIG] = { get_config, 8, 0 },
 	[VD_VU_SET_CONFIG] = { set_config, 0, PF(CONFIG) },
 	[VD_VU_RESET_DEVICE] = { reset_device, 0, PF(RESET_DEVICE) },
@@ -475,7 +377,7 @@ static void hang_up(struct vd_vus_session *s)
 	vd_fd_del(&s->watch);
 	vd_vu_conn_fini(&s->conn);
 	vd_vu_msg_fini(&s->msg);
-	back_close(s);
+	vd_vus_back_close(s);
 	for (unsigned int i = 0; i < s->nrings; i++)
 		vd_vus_ring_fini(&s->rings[i]);
 }
@@ -579,12 +481,11 @@ int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *own
 	s->owner = owner;
 	s->nrings = n;
 	s->watch.fn = session_event;
-	s->back_watch.fn = back_event;
 	s->retry.fn = retry_event;
 	s->wait.done = step_event;
 	for (unsigned int i = 0; i < n; i++)
 		vd_vus_ring_init(s, i);
-	vd_vu_conn_init(&s->back, -1, true);
+	vd_vus_back_init(s);
 	e = vd_fd_add(s->loop, &s->watch, fd, EPOLLIN);
 	if (e) {
 		free(s);

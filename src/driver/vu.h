@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vu.h - the parts of the vhost-user server: vhost-user.c, vu-session.c, vu-ring.c, vu-mem.c
+ * vu.h - the parts of the vhost-user server: vhost-user.c and vu-*.c
  *
  *	server (vhost-user.c)	the socket, for as long as the device is bound
  *	  session		one front-end, from accept to the end of the reset after it
@@ -125,12 +125,20 @@ int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *own
 int vd_vus_session_freeze(struct vd_vus_session *s);
 /* Close all and free, when a pending step has ended. The device is the owner's concern. */
 void vd_vus_session_destroy(struct vd_vus_session *s);
-/* The configuration space, or NEEDS_RESET, has changed. */
-void vd_vus_session_config_changed(struct vd_vus_session *s);
 /* Warn of the thread's last error, which comes from the front-end, after @what; not too often. */
 void vd_vus_complain(struct vd_vus_session *s, const char *what);
-/* Send what is due on the back-end channel, as far as the front-end reads it. */
+
+/* ---- vu-back.c ------------------------------------------------------------------------------- */
+
+/* There is no channel until SET_BACKEND_REQ_FD. */
+void vd_vus_back_init(struct vd_vus_session *s);
+void vd_vus_back_close(struct vd_vus_session *s);
+int vd_vus_set_backend_req_fd(struct vd_vus_session *s, struct vd_vu_msg *m,
+			      struct vd_vu_msg *reply);
+/* Send what is due, as far as the front-end reads it. */
 void vd_vus_back_push(struct vd_vus_session *s);
+/* The configuration space, or NEEDS_RESET, has changed. */
+void vd_vus_back_config_changed(struct vd_vus_session *s);
 
 /* ---- vu-ring.c: handlers, see vu-session.c; and rings as a whole -------------------------------- */
 
