@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of one front-end's messages: what they end in, in which order, and what is refused. */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -136,6 +138,59 @@ static void configuration_space(void **state)
 		}
 }
 
+static int set_config(struct bed *b, uint32_t off, const uint8_t *data, uint32_t size)
+{
+	struct vd_vu_msg m;
+
+	vd_vu_msg_init(&m, VD_VU_SET_CONFIG, 12 + size);
+	m.config.offset = off;
+	m.config.size = size;
+	memcpy(m.config.data, data, size);
+	return fe_ack(b, &m);
+}
+
+/* QEMU's generic device writes all of it when the guest writes a byte; only the byte is written. */
+static void what_has_not_changed_is_not_written(void **state)
+{
+	static const struct {
+		uint32_t off, size;
+		uint8_t data[FAKE_CONFIG];
+		const char *asked;
+	} cases[] = {
+		{ 0, 16, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, "" },
+		{ 0, 16, { 99, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, "set_config=0+1" },
+		{ 0, 16, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 99 }, "set_config=15+1" },
+		{ 0, 16, { 0, 1, 99, 3, 98, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, "set_config=2+3" },
+		{ 4, 4, { 4, 99, 6, 7 }, "set_config=5+1" },
+		{ 4, 1, { 99 }, "set_config=4+1" },
+		{ 4, 1, { 4 }, "" },
+	};
+	struct bed *b = *state;
+
+	fe_hello(b, NO_STATUS);
+	for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		char log[256];
+
+		for (uint8_t n = 0; n < FAKE_CONFIG; n++)
+			b->f->config[n] = n;
+		fake_log(b->f);
+		assert_int_equal(set_config(b, cases[i].off, cases[i].data, cases[i].size), 0);
+		snprintf(log, sizeof(log), "get_config=%u+%u%s%s", cases[i].off, cases[i].size,
+			 *cases[i].asked ? " " : "", cases[i].asked);
+		assert_string_equal(fake_log(b->f), log);
+		assert_memory_equal(b->f->config + cases[i].off, cases[i].data, cases[i].size);
+	}
+	/* One that takes nothing: only what changes is refused. */
+	b->f->fail_always = "set_config";
+	b->f->fail_err = -EOPNOTSUPP;
+	assert_int_equal(set_config(b, 0, b->f->config, FAKE_CONFIG), 0);
+	assert_int_equal(set_config(b, 3, (const uint8_t[]){ 77 }, 1), 1);
+	b->f->fail_always = NULL;
+	b->f->fail = "get_config";
+	b->f->fail_err = -EIO;
+	assert_int_equal(set_config(b, 3, (const uint8_t[]){ 77 }, 1), 1);
+}
+
 static void what_was_not_agreed(void **state)
 {
 	static const uint32_t requests[] = { VD_VU_RESET_DEVICE, VD_VU_SET_LOG_BASE,
@@ -229,6 +284,7 @@ int main(void)
 		FE_TEST(a_front_end_dies_anywhere),
 		FE_TEST(repeated_messages_cost_nothing),
 		FE_TEST(configuration_space),
+		FE_TEST(what_has_not_changed_is_not_written),
 		FE_TEST(what_was_not_agreed),
 		FE_TEST(a_front_end_that_never_reads),
 		FE_TEST(the_backend_channel),

@@ -175,12 +175,30 @@ static int get_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_v
 	return 0;
 }
 
+/*
+ * QEMU's generic device writes all of it when its guest writes a byte, and most of it is not
+ * writable. So what has the value that it is given already is not written.
+ */
 static int set_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
+	const struct vd_vu_config *c = &m->config;
+	uint8_t now[VD_VU_CONFIG_MAX];
+	uint32_t from = 0, to = c->size;
+	int e;
+
 	(void)reply;
-	if (m->config.flags > 1)	/* 1: after a migration */
-		return vd_err(-EINVAL, "SET_CONFIG: flags 0x%x", m->config.flags);
-	return uvdpa_dev_set_config(s->dev, m->config.offset, m->config.data, m->config.size);
+	if (c->flags > 1)	/* 1: after a migration */
+		return vd_err(-EINVAL, "flags 0x%x", c->flags);
+	e = uvdpa_dev_get_config(s->dev, c->offset, now, c->size);
+	if (e)
+		return e;
+	while (from < to && now[from] == c->data[from])
+		from++;
+	while (from < to && now[to - 1] == c->data[to - 1])
+		to--;
+	if (from == to)
+		return 0;
+	return uvdpa_dev_set_config(s->dev, c->offset + from, c->data + from, to - from);
 }
 
 static int get_status(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
