@@ -115,6 +115,8 @@ uint32_t uvdpa_dev_generation(const struct uvdpa_dev *dev);
  * @vq: borrowed; the descriptors are duplicated. kick and call may be -1.
  *
  * Refused while the queue runs, except that a change of nothing but kick and call is passed on.
+ * A queue whose state could not be read when it was stopped does not run again before this (or a
+ * reset) has given it one; uvdpa_dev_get_vq_state() and uvdpa_dev_enable_vq() say so.
  */
 int uvdpa_dev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);
 /* What was set, for a driver that sets piece by piece; its descriptors are the gate's. */

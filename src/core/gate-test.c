@@ -339,6 +339,52 @@ static void state_round_trip(void **state)
 	assert_int_equal(st.avail, 1);
 }
 
+/* A parent that cannot tell where a queue stood: it does not go on from a guess. */
+static void a_state_that_is_not_known(void **state)
+{
+	struct uvdpa_vq_state st;
+	struct uvdpa_wait w = { 0 };
+	struct uvdpa_vq vq;
+
+	(void)state;
+	fake_run(f);
+	f->fail = "get";
+	f->fail_err = -EIO;
+	assert_int_equal(uvdpa_dev_disable_vq(dev, 0, NULL), 0);
+	fake_log(f);
+	assert_int_equal(uvdpa_dev_enable_vq(dev, 0), -EIO);
+	assert_non_null(strstr(uvdpa_error(), "queue 0: its state could not be read"));
+	assert_false(uvdpa_dev_vq_enabled(dev, 0));
+	assert_string_equal(fake_log(f), "");
+	/* Set anew, be it to what it was before, it runs. */
+	vq = *uvdpa_dev_vq(dev, 0);
+	assert_int_equal(uvdpa_dev_set_vq(dev, 0, &vq), 0);
+	assert_int_equal(uvdpa_dev_enable_vq(dev, 0), 0);
+	assert_string_equal(fake_log(f), "set_vq0 enable0");
+
+	/* What the gate itself had stopped for a moment breaks, and its neighbour goes on. */
+	f->fail = "get";
+	assert_int_equal(uvdpa_dev_suspend(dev, NULL), 0);
+	assert_int_equal(uvdpa_dev_get_vq_state(dev, 0, &st), -EIO);
+	assert_int_equal(uvdpa_dev_get_vq_state(dev, 1, &st), 0);
+	fake_log(f);
+	assert_int_equal(uvdpa_dev_resume(dev), 0);
+	assert_string_equal(fake_log(f), "set_vq1 enable1");
+	assert_int_equal(uvdpa_dev_status(dev), 0x4f);
+	/* A set while it is being stopped is too early to count. */
+	f->quiesce = FAKE_LATER;
+	vq = *uvdpa_dev_vq(dev, 1);
+	assert_int_equal(uvdpa_dev_disable_vq(dev, 1, &w), -EINPROGRESS);
+	assert_int_equal(uvdpa_dev_set_vq(dev, 1, &vq), 0);
+	f->fail = "get";
+	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), 0);
+	assert_int_equal(uvdpa_dev_enable_vq(dev, 1), -EIO);
+	f->quiesce = FAKE_AT_ONCE;
+	assert_int_equal(uvdpa_dev_reset(dev, NULL), 0);
+	fake_run(f);
+	assert_true(f->vqs[0].running && f->vqs[1].running);
+}
+
 /* ---- suspend ---------------------------------------------------------------------------------- */
 
 static void suspend_and_resume(void **state)
@@ -542,6 +588,7 @@ int main(void)
 		TEST(ring_is_fixed_while_it_runs),
 		TEST(enable_that_fails),
 		TEST(state_round_trip),
+		TEST(a_state_that_is_not_known),
 		TEST(suspend_and_resume),
 		TEST(operations_that_wait_for_one_quiet),
 		TEST(a_device_that_never_answers),

@@ -71,12 +71,22 @@ bool vd_gate_vq_should_run(const struct vd_dev *d, const struct vd_gate_vq *q)
 	       !g->reset.pending;
 }
 
+/* Where it stands: what the device said when it stopped, or what the driver has set since. */
+static int check_state(const struct vd_dev *d, unsigned int idx)
+{
+	int err = d->gate.vqs[idx].state_err;
+
+	return err ? vd_err(err, "%s: queue %u: its state could not be read", d->name, idx) : 0;
+}
+
 int vd_gate_vq_start(struct vd_dev *d, unsigned int idx)
 {
 	const struct uvdpa_dev_ops *ops = d->dev->ops;
 	struct vd_gate_vq *q = &d->gate.vqs[idx];
-	int r;
+	int r = check_state(d, idx);
 
+	if (r)	/* requests that are done would be done again, or some never */
+		return r;
 	vd_trace(&d->u->log, d->name,
 		 "set_vq %u: num %u desc 0x%llx driver 0x%llx device 0x%llx state %u,%u", idx,
 		 q->vq.num, (unsigned long long)q->vq.desc, (unsigned long long)q->vq.driver,
@@ -326,7 +336,7 @@ int uvdpa_dev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa
 	q->vq.desc = vq->desc;
 	q->vq.driver = vq->driver;
 	q->vq.device = vq->device;
-	if (q->vq.state.avail != vq->state.avail || q->vq.state.used != vq->state.used)
+	if (!q->running)
 		q->state_err = 0;
 	q->vq.state = vq->state;
 	if (vq->kick == kick || vq->kick == q->vq.kick) {
@@ -355,6 +365,8 @@ int uvdpa_dev_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	if (q->quiescing)
 		return vd_err(-EBUSY, "%s: queue %u is still being stopped", d->name, idx);
 	r = check_num(d, idx, q->vq.num);
+	if (!r)
+		r = check_state(d, idx);
 	if (r)
 		return r;
 	q->enabled = true;
@@ -400,11 +412,10 @@ int uvdpa_dev_get_vq_state(struct uvdpa_dev *dev, unsigned int idx,
 	q = &dev->core->gate.vqs[idx];
 	if (q->running)
 		return vd_err(-EBUSY, "%s: queue %u runs", dev->core->name, idx);
-	if (q->state_err)
-		return vd_err(q->state_err, "%s: queue %u: its state could not be read",
-			      dev->core->name, idx);
-	*ret_state = q->vq.state;
-	return 0;
+	r = check_state(dev->core, idx);
+	if (!r)
+		*ret_state = q->vq.state;
+	return r;
 }
 
 int uvdpa_dev_kick(struct uvdpa_dev *dev, unsigned int idx, uint32_t data)
