@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of a ring: when it runs, where it goes on, and indices that are none. */
+#include <errno.h>
 
 #include "driver/vu-fx.h"
 
@@ -78,6 +79,33 @@ static void a_ring_stops_and_starts(void **state)
 	assert_int_equal(b->f->vqs[0].vq.state.avail, 56);
 }
 
+/* The device cannot say where it stopped: not even the same ring goes on from an old base. */
+static void a_ring_that_stopped_nobody_knows_where(void **state)
+{
+	struct bed *b = *state;
+	struct vd_vu_msg m;
+
+	fe_start(b, ALL_PF);
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0xf, -1), 0);
+	assert_true(b->f->vqs[0].running);
+	b->f->fail = "get";
+	b->f->fail_err = -EIO;
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 0), -1), 1);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 1);
+	assert_false(b->f->vqs[0].running);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_BASE, fe_pair(0, 7), -1), 0);
+	assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 0);
+	assert_true(b->f->vqs[0].running);
+	/* Stopped for a change of memory. */
+	b->f->fail = "get";
+	assert_int_equal(fe_set_mem(b, GPA + MEM_SIZE, MEM_SIZE, UVA, 0), 1);
+	assert_false(b->f->vqs[0].running);
+	/* A reset; QEMU asks then, and must not be told an old base. */
+	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0, -1), 0);
+	vd_vu_msg_init(&m, VD_VU_GET_VRING_BASE, 8);
+	assert_int_equal(fe_ask(b, &m), GONE);
+}
+
 /* CVE-2020-10723: an index that is right in its low 16 bits only. */
 static void queue_indices(void **state)
 {
@@ -117,6 +145,7 @@ int main(void)
 		FE_TEST(a_ring_runs_without_status),
 		FE_TEST(a_ring_runs_with_status),
 		FE_TEST(a_ring_stops_and_starts),
+		FE_TEST(a_ring_that_stopped_nobody_knows_where),
 		FE_TEST(queue_indices),
 	};
 

@@ -139,14 +139,23 @@ int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits)
 	return (status & bits) == bits ? 0 : uvdpa_dev_set_status(s->dev, status | bits);
 }
 
+static int base_known(const struct vd_vus_session *s, unsigned int idx)
+{
+	int err = s->rings[idx].base_err;
+
+	return err ? vd_err(err, "queue %u: nobody knows where it stopped", idx) : 0;
+}
+
 /* Hand the ring to the gate. */
 static int ring_start(struct vd_vus_session *s, unsigned int idx)
 {
 	struct vd_vus_ring *r = &s->rings[idx];
 	struct uvdpa_vq vq = { .num = (uint16_t)r->num, .kick = r->kick, .poll = r->poll };
 	uint64_t gpa[3];
-	int e = vd_vus_ring_gpa(&s->mem, r, gpa);
+	int e = base_known(s, idx);
 
+	if (!e)
+		e = vd_vus_ring_gpa(&s->mem, r, gpa);
 	/* User Mode Linux never sends SET_VRING_CALL then. */
 	if (!e && r->call < 0 && vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS))
 		e = note_init(&r->call_note, -1, &r->call);
@@ -196,7 +205,7 @@ int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx)
 	if (!r->running)
 		return 0;
 	r->running = false;
-	e = uvdpa_dev_get_vq_state(s->dev, idx, &state);
+	e = r->base_err = uvdpa_dev_get_vq_state(s->dev, idx, &state);
 	if (e)
 		return e;
 	r->base = state.avail;
@@ -258,17 +267,21 @@ int vd_vus_set_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct 
 	int e = idle_ring_of(s, m->state.index, &r);
 
 	(void)reply;
-	if (!e)
+	if (!e) {
 		r->base = m->state.num;
+		r->base_err = 0;
+	}
 	return e;
 }
 
-static int base_known(struct vd_vus_session *s, int err)
+static int base_asked(struct vd_vus_session *s, int err)
 {
 	unsigned int idx = s->msg.state.index;
 
 	if (!err)
 		err = vd_vus_ring_stopped(s, idx);
+	if (!err)
+		err = base_known(s, idx);
 	s->reply.state = (struct vd_vu_vring_state){ .index = idx, .num = s->rings[idx].base };
 	return err;
 }
@@ -283,8 +296,8 @@ int vd_vus_get_vring_base(struct vd_vus_session *s, struct vd_vu_msg *m, struct 
 		return e;
 	r->started = false;
 	if (!r->running)
-		return base_known(s, 0);
-	return vd_vus_then(s, uvdpa_dev_disable_vq(s->dev, m->state.index, &s->wait), base_known);
+		return base_asked(s, 0);
+	return vd_vus_then(s, uvdpa_dev_disable_vq(s->dev, m->state.index, &s->wait), base_asked);
 }
 
 static int disabled(struct vd_vus_session *s, int err)

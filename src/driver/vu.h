@@ -43,6 +43,7 @@ struct vd_vus_note {
 struct vd_vus_ring {
 	uint32_t num;
 	uint32_t base;		/* as in SET_VRING_BASE */
+	int base_err;		/* why it is not known where the ring stopped; 0: it is */
 	struct vd_vu_vring_addr addr;	/* of the front-end */
 	int kick, call, err;	/* ours; -1: none */
 	bool poll;		/* no kick descriptor, and no messages for it either */
