@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of a front-end's memory: regions that cannot be, and rings whose memory goes and comes. */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "driver/vu-fx.h"
 
 /* CVE-2020-10722 and its like: sums that wrap, files that are shorter. Nothing changes by them. */
@@ -74,11 +83,147 @@ static void memory_slots(void **state)
 	assert_true(b->f->vqs[0].running);
 }
 
+/* ---- files of all kinds ---------------------------------------------------------------------- */
+
+/* A file system that is one file of MEM_SIZE. No page of it would ever come. */
+struct fuse_file {
+	int dev;
+	int statfs_err;
+	pthread_t thread;
+};
+
+static void fuse_answer(struct fuse_file *ff, const struct fuse_in_header *in)
+{
+	struct {
+		struct fuse_out_header h;
+		union {
+			struct fuse_init_out init;
+			struct fuse_attr_out attr;
+			struct fuse_open_out open;
+			struct fuse_statfs_out statfs;
+		};
+	} out = { .h.unique = in->unique };
+	uint32_t len = 0;
+
+	switch (in->opcode) {
+	case FUSE_INIT:
+		out.init = (struct fuse_init_out){ .major = FUSE_KERNEL_VERSION,
+						   .minor = FUSE_KERNEL_MINOR_VERSION,
+						   .max_write = 4096 };
+		len = sizeof(out.init);
+		break;
+	case FUSE_GETATTR:
+		out.attr.attr.ino = in->nodeid;
+		out.attr.attr.mode = S_IFREG | 0600;
+		out.attr.attr.nlink = 1;
+		out.attr.attr.size = MEM_SIZE;
+		len = sizeof(out.attr);
+		break;
+	case FUSE_OPEN:
+		len = sizeof(out.open);
+		break;
+	case FUSE_STATFS:
+		out.h.error = ff->statfs_err;
+		len = ff->statfs_err ? 0 : sizeof(out.statfs);
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return;
+	default:
+		out.h.error = -ENOSYS;
+	}
+	out.h.len = (uint32_t)sizeof(out.h) + len;
+	assert_int_equal(write(ff->dev, &out, out.h.len), out.h.len);
+}
+
+static void *fuse_serve(void *arg)
+{
+	static char buf[1 << 17] __attribute__((aligned(8)));
+	struct fuse_file *ff = arg;
+
+	while (read(ff->dev, buf, sizeof(buf)) > 0 || errno == EINTR || errno == ENOENT)
+		fuse_answer(ff, (const struct fuse_in_header *)(const void *)buf);
+	return NULL;
+}
+
+static bool fuse_mount(struct fuse_file *ff, const char *path, const char **ret_why)
+{
+	char opts[80];
+
+	*ret_why = "open /dev/fuse";
+	ff->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (ff->dev < 0)
+		return false;
+	*ret_why = "mount";
+	snprintf(opts, sizeof(opts), "fd=%d,rootmode=100000,user_id=%u,group_id=%u", ff->dev,
+		 getuid(), getgid());
+	if (mount("uvdpa-test", path, "fuse", MS_NOSUID | MS_NODEV, opts)) {
+		close(ff->dev);
+		return false;
+	}
+	assert_int_equal(pthread_create(&ff->thread, NULL, fuse_serve, ff), 0);
+	return true;
+}
+
+/* A page that is not there would stop a data thread; one process could do that to another. */
+static void memory_on_fuse(void **state)
+{
+	struct bed *b = *state;
+	struct fuse_file ff = { 0 };
+	char path[] = "/tmp/uvdpa-vu-mem.XXXXXX";
+	int file = mkstemp(path), memfd = b->mem;
+	const char *why;
+
+	assert_true(file >= 0);
+	close(file);
+	if (!fuse_mount(&ff, path, &why)) {
+		print_message("skipped: no FUSE here: %s: %s\n", why, strerror(errno));
+		unlink(path);
+		skip();
+	}
+	fe_start(b, NO_STATUS);
+	file = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(file >= 0);
+	b->mem = file;
+	assert_int_equal(fe_set_mem(b, GPA, MEM_SIZE, UVA, 0), 1);
+	assert_non_null(strstr(vd_err_text(), "is on FUSE"));
+	assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, 1ull << 30, 4096, 4096, 0), 1);
+	ff.statfs_err = -EIO;	/* it does not say what it is */
+	assert_int_equal(fe_set_mem(b, GPA, MEM_SIZE, UVA, 0), 1);
+	assert_true(b->f->vqs[0].running);
+	b->mem = memfd;
+	close(file);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+	pthread_join(ff.thread, NULL);
+	close(ff.dev);
+	unlink(path);
+}
+
+/* memory-backend-file on a disk: slow, but nobody's to hold back. */
+static void memory_on_a_disk(void **state)
+{
+	struct bed *b = *state;
+	char path[] = "/var/tmp/uvdpa-vu-mem.XXXXXX";
+	int file = mkstemp(path), memfd = b->mem;
+
+	assert_true(file >= 0);
+	unlink(path);
+	assert_int_equal(ftruncate(file, MEM_SIZE), 0);
+	b->mem = file;
+	fe_start(b, NO_STATUS);
+	assert_true(b->f->vqs[0].running);
+	b->mem = memfd;
+	close(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FE_TEST(memory_regions),
 		FE_TEST(memory_slots),
+		FE_TEST(memory_on_fuse),
+		FE_TEST(memory_on_a_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
