@@ -16,8 +16,6 @@
 #include "base/err.h"
 #include "core/dev.h"
 
-/* VIRTIO_BLK_F_FLUSH hides behind VIRTIO_BLK_F_WCE in the header's legacy part. */
-#define BLK_F_FLUSH 9
 #define ALWAYS 64
 
 struct field {
@@ -97,7 +95,7 @@ static int show_blk(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 	if (r)
 		return r;
 	show_flag(dev, VIRTIO_BLK_F_RO, "read_only", e);
-	show_flag(dev, BLK_F_FLUSH, "flush", e);
+	show_flag(dev, VIRTIO_BLK_F_FLUSH, "flush", e);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_ids.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,21 +315,21 @@ static const struct {
 	bool num_queues;
 	const char *more;
 } qemu_devices[] = {
-	{ 2, "vhost-user-blk-pci", true, "" },
-	{ 4, "vhost-user-rng-pci", false, "" },
-	{ 8, "vhost-user-scsi-pci", false, "" },
-	{ 18, "vhost-user-input-pci", false, "" },
-	{ 19, "vhost-user-vsock-pci", false, "" },
-	{ 25, "vhost-user-snd-pci", false, "" },
-	{ 26, "vhost-user-fs-pci", false, ",tag=uvdpa" },
-	{ 34, "vhost-user-i2c-pci", false, "" },
-	{ 41, "vhost-user-gpio-pci", false, "" },
+	{ VIRTIO_ID_BLOCK, "vhost-user-blk-pci", true, "" },
+	{ VIRTIO_ID_RNG, "vhost-user-rng-pci", false, "" },
+	{ VIRTIO_ID_SCSI, "vhost-user-scsi-pci", false, "" },
+	{ VIRTIO_ID_INPUT, "vhost-user-input-pci", false, "" },
+	{ VIRTIO_ID_VSOCK, "vhost-user-vsock-pci", false, "" },
+	{ VIRTIO_ID_SOUND, "vhost-user-snd-pci", false, "" },
+	{ VIRTIO_ID_FS, "vhost-user-fs-pci", false, ",tag=uvdpa" },
+	{ VIRTIO_ID_I2C_ADAPTER, "vhost-user-i2c-pci", false, "" },
+	{ VIRTIO_ID_GPIO, "vhost-user-gpio-pci", false, "" },
 };
 
 /* What follows -device. @id names the chardev, or the netdev. */
 static void qemu_device(const struct uvdpa_dev_info *info, const char *id, char *to, size_t len)
 {
-	if (info->device_id == 1) {
+	if (info->device_id == VIRTIO_ID_NET) {
 		snprintf(to, len, "virtio-net-pci,netdev=%s-net", id);
 		return;
 	}
@@ -378,7 +379,7 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 	snprintf(id, sizeof(id), "uvdpa-%s", uvdpa_dev_name(v->dev));	/* begins with a letter */
 	qemu_escape(sa.sun_path, path, sizeof(path));
 	qemu_device(info, id, device, sizeof(device));
-	if (info->device_id == 1)
+	if (info->device_id == VIRTIO_ID_NET)
 		snprintf(netdev, sizeof(netdev), " -netdev vhost-user,id=%s-net,chardev=%s,queues=%u",
 			 id, id, vd_max(info->nvqs / 2, 1u));
 	snprintf(text, sizeof(text),

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,11 @@ static const struct vuf_type {
 	unsigned int queues;		/* if the back-end does not say; of net, for each it says */
 	uint32_t config_size;
 } types[] = {
-	{ 1, 2, 12 },  { 2, 1, 60 },  { 3, 2, 12 }, { 4, 1, 0 },   { 8, 3, 36 },
-	{ 16, 2, 16 }, { 18, 2, 136 }, { 19, 3, 8 },  { 25, 4, 12 }, { 26, 2, 40 },
-	{ 34, 1, 0 },  { 41, 2, 8 },
+	{ VIRTIO_ID_NET, 2, 12 },	  { VIRTIO_ID_BLOCK, 1, 60 }, { VIRTIO_ID_CONSOLE, 2, 12 },
+	{ VIRTIO_ID_RNG, 1, 0 },	  { VIRTIO_ID_SCSI, 3, 36 },  { VIRTIO_ID_GPU, 2, 16 },
+	{ VIRTIO_ID_INPUT, 2, 136 },	  { VIRTIO_ID_VSOCK, 3, 8 },  { VIRTIO_ID_SOUND, 4, 12 },
+	{ VIRTIO_ID_FS, 2, 40 },	  { VIRTIO_ID_I2C_ADAPTER, 1, 0 },
+	{ VIRTIO_ID_GPIO, 2, 8 },
 };
 
 static const struct vuf_type *type_of(uint32_t id)
@@ -67,7 +70,7 @@ static int find_nvqs(struct vd_vuf *f, uint32_t *ret_n)
 	const struct vuf_type *t = type_of(f->dev.info.device_id);
 	uint64_t has = f->link.queue_num ? f->link.queue_num : t->queues;
 
-	if (f->dev.info.device_id == 1 && f->link.queue_num &&
+	if (f->dev.info.device_id == VIRTIO_ID_NET && f->link.queue_num &&
 	    __builtin_mul_overflow(has, 2u, &has))	/* it says pairs */
 		has = UINT64_MAX;
 	if (f->conf->queues > has && f->link.queue_num)
@@ -81,7 +84,7 @@ static uint64_t offered(const struct vd_vuf *f)
 {
 	uint64_t features = f->link.features & ~FEATURES_NEVER;
 
-	if (f->dev.info.device_id == 1 && !f->dev.info.config_size)
+	if (f->dev.info.device_id == VIRTIO_ID_NET && !f->dev.info.config_size)
 		features &= ~NET_CONFIG_FEATURES;
 	return features;
 }
@@ -117,7 +120,7 @@ static int link_check(struct vd_vulink *l)
 	if (f->queues)
 		return check_same(f);
 	info->config_size = vd_vulink_has(l, VD_VU_PF_CONFIG) ? l->config_size : 0;
-	if (!info->config_size && l->config_size && info->device_id != 1)
+	if (!info->config_size && l->config_size && info->device_id != VIRTIO_ID_NET)
 		return vd_err(-EOPNOTSUPP, "%s: the back-end does not tell its configuration space",
 			      f->conf->socket);
 	r = find_nvqs(f, &info->nvqs);
