@@ -8,9 +8,9 @@ PREFIX ?= /usr/local
 .PHONY: help run check build install bench fuzz clean setup
 
 help:
-	@echo 'make run      a tour in three minutes: one disk, this host, a VM, and back'
+	@echo 'make run      a tour in a minute: one disk, this host, a VM, and back'
 	@echo 'make check    build in every configuration and run every test'
-	@echo 'make build    build into $(BUILD)/'
+	@echo 'make build    build into $(BUILD)/; another compiler: make build CC=clang BUILD=build-clang'
 	@echo 'make install  install under PREFIX=$(PREFIX), DESTDIR=$(DESTDIR)'
 	@echo 'make bench    measure; the figures go to the terminal'
 	@echo 'make fuzz     run each fuzzer for FUZZ_SECONDS (60)'
