@@ -83,8 +83,8 @@ enum uvdpa_blk_op {
  * struct uvdpa_blk_req - One request; the caller's, untouched by the caller until it came back
  * @op: what to do
  * @sector: first sector; 0 for FLUSH and GET_ID
- * @iov: memory from uvdpa_blk_alloc(); each length and address a multiple of nothing, the sum of
- *       512 bytes; the array itself is read at submission only
+ * @iov: memory from uvdpa_blk_alloc(), pieces of any length and alignment, a multiple of 512 bytes
+ *       in all (GET_ID: UVDPA_BLK_ID_LEN or more); the array itself is read at submission only
  * @niov: 0 for FLUSH
  * @res: 0, or -EIO (also: the device answered nonsense), -EOPNOTSUPP, -ENODEV (it was taken
  *       away), set when it is back
@@ -110,12 +110,14 @@ struct uvdpa_blk_req {
  * not a block device, or going; -EAGAIN not ready; -EINVAL an option; -EOPNOTSUPP a legacy
  * device; -EBADMSG its configuration makes no sense.
  */
-int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o, struct uvdpa_blk **ret_blk);
+int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
+		   struct uvdpa_blk **ret_blk);
 
 /* No thread may be inside a queue any more. Outstanding requests never come back. NULL is fine. */
 void uvdpa_blk_close(struct uvdpa_blk *blk);
 
 const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
+/* Return: the queue; NULL with uvdpa_error() if @idx is not below info.queues. */
 struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx);
 
 /**

@@ -7,12 +7,16 @@
  * are those of Linux's vhost-vdpa:
  *
  *	-ENOBUFS	queue index >= info.nvqs
- *	-EINVAL		a status bit cleared; ring size 0, not a power of two (split), or too large;
- *			a ring changed after DRIVER_OK and not suspended; config offset or length
- *	-EBUSY		features after FEATURES_OK; address space of a group after DRIVER_OK
- *	-EOPNOTSUPP	features that are not offered
+ *	-EINVAL		a status bit cleared, or not the driver's; FEATURES_OK without VERSION_1,
+ *			DRIVER_OK without FEATURES_OK; ring size 0, not a power of two (split), or
+ *			out of bounds; a ring changed while it runs; a descriptor that is no
+ *			eventfd; config offset or length; an address space that is not there
+ *	-EBUSY		features after FEATURES_OK; address space of a group after DRIVER_OK; a ring
+ *			changed while it is being stopped; mappings while a commit is under way;
+ *			status, features, config writes and queues while a reset is
+ *	-EOPNOTSUPP	features that are not offered; groups, if the datapath is elsewhere
  *	-EEXIST		a mapping over another
- *	-ENODEV		the device is going
+ *	-ENODEV		the device is not ready yet, or going
  *
  * All calls: control thread.
  */
@@ -108,18 +112,20 @@ int uvdpa_dev_set_config(struct uvdpa_dev *dev, uint32_t off, const void *buf, u
 /* Counts on with every change and every reset (virtio 1.3, 2.5). */
 uint32_t uvdpa_dev_generation(const struct uvdpa_dev *dev);
 
-/* ---- the gate: queues -------------------------------------------------------------------------- */
+/* ---- the gate: queues ------------------------------------------------------------------------ */
 
 /**
  * uvdpa_dev_set_vq() - Size, addresses and state of a queue; its eventfds
  * @vq: borrowed; the descriptors are duplicated. kick and call may be -1.
  *
- * Refused while the queue runs, except that a change of nothing but kick and call is passed on.
+ * Refused while the queue runs, except that a change of nothing but the eventfds and @vq->poll is
+ * passed on.
  * A queue whose state could not be read when it was stopped does not run again before this (or a
  * reset) has given it one; uvdpa_dev_get_vq_state() and uvdpa_dev_enable_vq() say so.
  */
 int uvdpa_dev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);
-/* What was set, for a driver that sets piece by piece; its descriptors are the gate's. */
+/* What was set, for a driver that sets piece by piece; its descriptors are the gate's. Return:
+ * NULL if there is no such queue. */
 const struct uvdpa_vq *uvdpa_dev_vq(const struct uvdpa_dev *dev, unsigned int idx);
 
 /* One eventfd, at any time, also while the queue runs. -1 takes it away. @fd is borrowed. */
@@ -139,7 +145,8 @@ bool uvdpa_dev_vq_enabled(const struct uvdpa_dev *dev, unsigned int idx);
  */
 int uvdpa_dev_disable_vq(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_wait *w);
 
-/* State of a queue that does not run: next to take, as vhost's vring base. Return: 0; -EBUSY. */
+/* State of a queue that does not run: next to take, as vhost's vring base. Return: 0; -EBUSY it
+ * runs; what the parent said, if it could not tell. */
 int uvdpa_dev_get_vq_state(struct uvdpa_dev *dev, unsigned int idx,
 			   struct uvdpa_vq_state *ret_state);
 
@@ -150,11 +157,13 @@ int uvdpa_dev_kick(struct uvdpa_dev *dev, unsigned int idx, uint32_t data);
  * uvdpa_dev_suspend() - Stop all queues, keep all state readable
  *
  * Before DRIVER_OK it does nothing and succeeds. Kicks in between are looked at on resume.
+ *
+ * Return: 0; -EINPROGRESS; -ETIMEDOUT (in @w). Of resume: 0; -EBUSY a suspend is under way.
  */
 int uvdpa_dev_suspend(struct uvdpa_dev *dev, struct uvdpa_wait *w);
 int uvdpa_dev_resume(struct uvdpa_dev *dev);
 
-/* ---- the gate: memory ---------------------------------------------------------------------------- */
+/* ---- the gate: memory ------------------------------------------------------------------------ */
 
 /**
  * uvdpa_dev_map() - Stage a mapping; it counts from uvdpa_dev_commit()
@@ -163,10 +172,10 @@ int uvdpa_dev_resume(struct uvdpa_dev *dev);
  *       committed. With addr NULL, core maps the file itself if the device needs it.
  *
  * Return: 0; -EINVAL length 0, or outside of the device's range, or the file is shorter, or asid;
- * -EEXIST it overlaps another.
+ * -EEXIST it overlaps another; -ENOSPC too many; -EBUSY a commit is under way.
  */
 int uvdpa_dev_map(struct uvdpa_dev *dev, unsigned int asid, const struct uvdpa_map *map);
-/* Stage the end of all mappings inside the range; of one that is half inside: -EINVAL. Of none: 0. */
+/* Stage the end of all mappings in the range; of one that is half inside: -EINVAL. Of none: 0. */
 int uvdpa_dev_unmap(struct uvdpa_dev *dev, unsigned int asid, uint64_t iova, uint64_t len);
 /**
  * uvdpa_dev_commit() - Bring the staged changes of every address space into force

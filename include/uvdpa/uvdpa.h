@@ -100,6 +100,8 @@ void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level
  * Installs a handler of SIGBUS for the whole process: a page of a peer's memory that is gone reads
  * as zeros, and anything else goes to the handler that was there before. Only for programs that
  * have the process to themselves; the library never touches a signal otherwise.
+ *
+ * Return: 0, also if it is installed already; -errno.
  */
 int uvdpa_sigbus_guard(void);
 
@@ -128,7 +130,8 @@ struct uvdpa_wait {
  * @w: was given to the operation
  * @r: what the operation returned
  *
- * Return: @r unless it is -EINPROGRESS, else the operation's result.
+ * Return: @r unless it is -EINPROGRESS, else the operation's result; if @w->pending is still set,
+ * why dispatching failed.
  */
 int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r);
 
@@ -266,7 +269,8 @@ struct uvdpa_dev_opts {
  * @w: ends when the device is ready and bound; may be NULL
  *
  * Return: 0; -EINPROGRESS, *ret_dev is set (if it fails later, the device is removed again);
- * -EEXIST the name is taken; -ENODEV no such parent or driver; -EINVAL an option or the name;
+ * -EEXIST the name is taken; -ENODEV no such parent or driver; -EINVAL an option, the name, or
+ * features without VERSION_1;
  * -EOPNOTSUPP features that are not offered; what the parent found (-ENOENT, -EISDIR, -EBUSY...).
  */
 int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_dev **ret_dev,
@@ -348,7 +352,8 @@ int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 /**
  * uvdpa_dev_config_show() - The configuration space in words
  *
- * Keys as in iproute2 where it has them. Return: 0; -EOPNOTSUPP for types without any.
+ * Keys as in iproute2 where it has them. Return: 0; -EOPNOTSUPP for types without any; -ENODEV
+ * the device is not ready yet, or going.
  */
 int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 

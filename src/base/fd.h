@@ -24,8 +24,8 @@ int vd_dup(int fd);
  * vd_eventfd_signal() - Add one
  * @fd: an eventfd, or a pipe of somebody who uses one in its place
  *
- * If a hostile peer has made the descriptor blocking and the counter full, this blocks; see
- * vd_eventfd_drain() for the way out.
+ * If a hostile peer has made the descriptor blocking and the counter full, this blocks; the gate
+ * lets a data thread go on by vd_eventfd_drain(), the control thread uses vd_bell_ring().
  */
 void vd_eventfd_signal(int fd);
 
@@ -45,6 +45,7 @@ bool vd_eventfd_drain(int fd);
  */
 bool vd_fd_is_eventfd(int fd);
 
+/* Set or clear O_NONBLOCK, for all who share the open file. Return: 0 or -errno with a sentence. */
 int vd_set_nonblock(int fd, bool on);
 
 #endif
