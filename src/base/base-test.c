@@ -6,9 +6,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,34 +104,64 @@ static void only_eventfds_and_pipes_notify(void **state)
 	close(p[1]);
 }
 
-/* Only what nobody listens at any more is replaced. */
+/* Only what nobody listens at any more is replaced; only what we have made is removed. */
 static void unix_sockets_are_replaced_when_stale(void **state)
 {
+	struct vd_unix a, b = { .fd = -1 };
 	char path[64];
-	int s, other;
+	struct stat st;
+	mode_t mask = umask(0077);
 
 	(void)state;
 	snprintf(path, sizeof(path), "/tmp/uvdpa-base-test.%d", (int)getpid());
 	assert_int_equal(vd_unix_connect(path, 0), -ENOENT);
-	assert_int_equal(vd_unix_remove_stale(path), 0);
 	assert_int_equal(vd_unix_connect("", 0), -ENAMETOOLONG);
-	s = vd_unix_bind(path, 0600);
-	assert_true(s >= 0);
-	assert_int_equal(vd_unix_connect(path, 0), -ECONNREFUSED);
-	assert_int_equal(listen(s, 0), 0);
-	assert_int_equal(vd_unix_bind(path, 0600), -EADDRINUSE);
+	assert_int_equal(vd_unix_listen(&b, "/tmp/no/such/folder", 0600, 0), -ENOENT);
+	assert_int_equal(vd_unix_listen(&a, path, 0666, 0), 0);
+	umask(mask);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0666);
+	assert_int_equal(vd_unix_listen(&b, path, 0600, 0), -EADDRINUSE);
 	/* That it was asked fills its queue. */
 	assert_int_equal(vd_unix_connect(path, SOCK_NONBLOCK), -EAGAIN);
-	assert_int_equal(vd_unix_bind(path, 0600), -EADDRINUSE);
-	close(s);
-	other = vd_unix_bind(path, 0600);
-	assert_true(other >= 0);
-	close(other);
-	assert_int_equal(vd_unix_remove_stale(path), 0);
-	assert_int_equal(access(path, F_OK), -1);
-	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	assert_int_equal(vd_unix_bind(path, 0600), -EEXIST);
+	assert_int_equal(vd_unix_listen(&b, path, 0600, 0), -EADDRINUSE);
+	assert_int_equal(b.fd, -1);
+	close(a.fd);
+	assert_int_equal(vd_unix_connect(path, 0), -ECONNREFUSED);
+	assert_int_equal(vd_unix_listen(&b, path, 0600, 0), 0);
+	/* Somebody puts another in its place. */
 	assert_int_equal(unlink(path), 0);
+	assert_int_equal(vd_unix_listen(&a, path, 0600, 0), 0);
+	vd_unix_close(&b);
+	assert_int_equal(access(path, F_OK), 0);
+	vd_unix_close(&a);
+	assert_int_equal(access(path, F_OK), -1);
+	vd_unix_close(&a);
+
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(vd_unix_listen(&b, path, 0600, 0), -EEXIST);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Who locks the folder on purpose stops nobody for long. */
+static void unix_folder_is_locked(void **state)
+{
+	char dir[] = "/tmp/uvdpa-base-test.XXXXXX", path[64];
+	struct vd_unix u = { .fd = -1 };
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	alarm(10);
+	assert_int_equal(vd_unix_listen(&u, path, 0600, 0), -EBUSY);
+	alarm(0);
+	close(fd);
+	assert_int_equal(vd_unix_listen(&u, path, 0600, 0), 0);
+	vd_unix_close(&u);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 struct counter {
@@ -247,6 +280,7 @@ int main(void)
 		cmocka_unit_test(bell_never_blocks),
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
+		cmocka_unit_test(unix_folder_is_locked),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 	};
 

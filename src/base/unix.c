@@ -1,14 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * unix.c - unix stream sockets that have a path
+ *
+ * Two that begin at once could each find the same stale socket, and the second could remove what
+ * the first has just made: between its bind() and its listen() it looks stale too. So the folder
+ * is locked from the look until the socket listens; a lock on a folder leaves no file behind.
+ */
 #include "base/unix.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+
+/* Others hold the lock for an instant only; whoever holds it for longer shall not stop us. */
+#define LOCK_TRIES 50
+#define LOCK_WAIT_US 5000
 
 int vd_unix_address(const char *path, struct sockaddr_un *ret_sa)
 {
@@ -45,7 +59,8 @@ int vd_unix_connect(const char *path, int flags)
 	return fd;
 }
 
-int vd_unix_remove_stale(const char *path)
+/* Context: the folder is locked. */
+static int remove_stale(const char *path)
 {
 	struct stat st;
 	int fd;
@@ -64,21 +79,87 @@ int vd_unix_remove_stale(const char *path)
 	return unlink(path) && errno != ENOENT ? vd_err(-errno, "remove stale %s: %m", path) : 0;
 }
 
-int vd_unix_bind(const char *path, mode_t mode)
+/* Return: a descriptor that holds the lock of the folder that the socket lies in. */
+static int folder_lock(struct sockaddr_un sa)
 {
-	struct sockaddr_un sa;
-	int fd, r = vd_unix_address(path, &sa);
+	char *slash = strrchr(sa.sun_path, '/');
+	const char *dir = !slash ? "." : slash == sa.sun_path ? "/" : sa.sun_path;
+	int fd, r;
 
-	if (!r)
-		r = vd_unix_remove_stale(path);
-	if (r)
-		return r;
-	fd = new_socket(SOCK_NONBLOCK);
-	/* bind() gives the file the mode of the socket, so it is never open to others. */
-	if (fd >= 0 && (fchmod(fd, mode) || bind(fd, (struct sockaddr *)&sa, sizeof(sa)))) {
-		r = vd_err(-errno, "socket %s: %m", path);
-		close(fd);
-		return r;
+	if (slash && slash != sa.sun_path)
+		*slash = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return vd_err(-errno, "folder %s: %m", dir);
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK)	/* a file system without locks */
+			break;
+		if (i == LOCK_TRIES) {
+			r = vd_err(-EBUSY, "folder %s is locked by another process", dir);
+			close(fd);
+			return r;
+		}
+		usleep(LOCK_WAIT_US);
 	}
 	return fd;
+}
+
+/* The mode as asked for, whatever the umask, and whatever the path has become meanwhile. */
+static int own_file(struct vd_unix *u, mode_t mode)
+{
+	const char *path = u->sa.sun_path;
+	vd_cleanup(vd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return vd_err(-errno, "socket %s: %m", path);
+	if (!S_ISSOCK(st.st_mode))
+		return vd_err(-EEXIST, "socket %s: replaced while it was made", path);
+	u->dev = st.st_dev;
+	u->ino = st.st_ino;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if ((st.st_mode & 0777) != mode && chmod(self, mode))
+		return vd_err(-errno, "socket %s: mode %03o: %m", path, mode);
+	return 0;
+}
+
+int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog)
+{
+	vd_cleanup(vd_closep) int lock = -1;
+	struct vd_unix new = { .fd = -1 };
+	int r = vd_unix_address(path, &new.sa);
+
+	if (r)
+		return r;
+	r = lock = folder_lock(new.sa);
+	if (r >= 0)
+		r = remove_stale(path);
+	if (!r)
+		r = new.fd = new_socket(SOCK_NONBLOCK);
+	if (r < 0)
+		return r;
+	/* bind() gives the file the mode of the socket, so it is never open to others. */
+	if (fchmod(new.fd, mode) || bind(new.fd, (struct sockaddr *)&new.sa, sizeof(new.sa)))
+		r = vd_err(-errno, "socket %s: %m", path);
+	else
+		r = own_file(&new, mode);
+	if (!r && listen(new.fd, backlog))
+		r = vd_err(-errno, "listen on %s: %m", path);
+	if (r)
+		vd_unix_close(&new);
+	else
+		*u = new;
+	return r;
+}
+
+void vd_unix_close(struct vd_unix *u)
+{
+	struct stat st;
+
+	/* While our socket is open its file's number is nobody else's, and nobody removes it. */
+	if (u->ino && !lstat(u->sa.sun_path, &st) && st.st_dev == u->dev && st.st_ino == u->ino)
+		unlink(u->sa.sun_path);
+	u->ino = 0;
+	vd_close(&u->fd);
 }

@@ -19,17 +19,36 @@ int vd_unix_address(const char *path, struct sockaddr_un *ret_sa);
  */
 int vd_unix_connect(const char *path, int flags);
 
-/* Remove a socket at which nobody listens any more. Return: 0, also if nothing is there;
- * -EADDRINUSE somebody listens; -EEXIST it is no socket; -errno, all with a sentence. */
-int vd_unix_remove_stale(const char *path);
+/**
+ * struct vd_unix - A socket that listens at a path; embedded
+ * @fd: -1: none
+ * @sa: where
+ * @dev, @ino: the file that was made; 0, 0: none, the socket is from somewhere else
+ */
+struct vd_unix {
+	int fd;
+	struct sockaddr_un sa;
+	dev_t dev;
+	ino_t ino;
+};
 
 /**
- * vd_unix_bind() - Make a socket at a path, for listen(2)
- * @path: a stale socket there is replaced
- * @mode: permissions, less the umask; nobody can connect before listen()
+ * vd_unix_listen() - Listen at a path, exactly
+ * @u: set on success
+ * @path: a socket there at which nobody listens any more is replaced
+ * @mode: permissions, whatever the umask; right from before the first one can connect
+ * @backlog: as listen(2)
  *
- * Return: the descriptor, not blocking; else as vd_unix_remove_stale().
+ * Of several that do this at the same moment, in whatever processes, one gets the path. The
+ * descriptor does not block; vd_unix_listen() itself waits up to a quarter of a second for a lock
+ * that is held for an instant by those who play by the rules.
+ *
+ * Return: 0; -EADDRINUSE somebody listens; -EEXIST @path is no socket; -EBUSY the folder is
+ * locked; -ENAMETOOLONG; another -errno. All with a sentence.
  */
-int vd_unix_bind(const char *path, mode_t mode);
+int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog);
+
+/* Close, and remove the file if it is the one that was made. Nothing if @u->fd is -1. */
+void vd_unix_close(struct vd_unix *u);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/unix.h"
@@ -94,8 +95,8 @@ static void socket_files(void **state)
 {
 	struct bed *b = *state;
 	char other[80], number[16], longer[200];
+	struct vd_unix s;
 	struct stat st;
-	int s;
 
 	snprintf(other, sizeof(other), "%s.other", b->path);
 	unlink(other);
@@ -105,15 +106,14 @@ static void socket_files(void **state)
 	close(open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	assert_int_equal(try_bind(b, "socket", other), -EEXIST);	/* a file of somebody's */
 	assert_int_equal(unlink(other), 0);
-	s = vd_unix_bind(other, 0600);
-	assert_int_equal(listen(s, 1), 0);
+	assert_int_equal(vd_unix_listen(&s, other, 0600, 1), 0);
 	assert_int_equal(try_bind(b, "socket", other), -EADDRINUSE);
-	snprintf(number, sizeof(number), "%d", s);
+	snprintf(number, sizeof(number), "%d", s.fd);
 	assert_int_equal(try_bind(b, "fd", number), -EINVAL);	/* one of the process's own */
-	assert_int_equal(fcntl(s, F_SETFD, 0), 0);
+	assert_int_equal(fcntl(s.fd, F_SETFD, 0), 0);
 	assert_int_equal(try_bind(b, "fd", number), 0);
 	assert_int_equal(try_bind(b, "fd", "0x7ffffff"), -EINVAL);
-	close(s);
+	close(s.fd);
 	assert_int_equal(access(other, F_OK), 0);
 	assert_int_equal(try_bind(b, "socket", other), 0);	/* stale now */
 	/* Ours is replaced by another's: that stays. */
@@ -130,31 +130,99 @@ static void socket_files(void **state)
 	assert_int_equal(st.st_mode & 0777, 0666);
 }
 
+#define MANY 5
+
+/* A process that binds a device to @path when @go closes, says how it went, and waits for @end. */
+static void bind_in_a_child(const char *path, int go, int say, int end)
+{
+	struct uvdpa_attr a = { "socket", path };
+	struct uvdpa_wait w = { 0 };
+	struct uvdpa *u = fake_context();
+	struct fake *f;
+	char c;
+	int r;
+
+	uvdpa_set_log(u, NULL, UVDPA_LOG_ERR);
+	f = fake_add(u, "d0", NULL, NULL, NULL);
+	if (read(go, &c, 1) != 0)
+		_exit(1);
+	r = uvdpa_await(u, &w, uvdpa_dev_bind(&f->dev, "vhost-user", &a, 1, &w));
+	if (write(say, &r, sizeof(r)) != sizeof(r) || read(end, &c, 1) != 0)
+		_exit(1);
+	uvdpa_destroy(u);
+	_exit(0);
+}
+
+/* They find the same stale socket; whoever is late must not remove what the first has made. */
+static void one_of_many_gets_a_stale_socket(void **state)
+{
+	struct bed *b = *state;
+	struct vd_unix s;
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s.other", b->path);
+	for (int round = 0; round < 20; round++) {
+		int go[2], say[2], end[2], won = 0, status;
+
+		assert_int_equal(vd_unix_listen(&s, other, 0600, 1), 0);
+		close(s.fd);
+		assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+		assert_int_equal(pipe2(say, O_CLOEXEC), 0);
+		assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+		for (int i = 0; i < MANY; i++)
+			if (fork() == 0) {
+				close(go[1]);
+				close(end[1]);
+				bind_in_a_child(other, go[0], say[1], end[0]);
+			}
+		close(go[1]);
+		for (int i = 0; i < MANY; i++) {
+			int r;
+
+			assert_int_equal(read(say[0], &r, sizeof(r)), sizeof(r));
+			assert_true(r == 0 || r == -EADDRINUSE);
+			won += r == 0;
+		}
+		assert_int_equal(won, 1);
+		s.fd = vd_unix_connect(other, 0);
+		assert_true(s.fd >= 0);
+		close(s.fd);
+		close(end[1]);
+		for (int i = 0; i < MANY; i++) {
+			assert_true(wait(&status) > 0);
+			assert_int_equal(status, 0);
+		}
+		assert_int_equal(access(other, F_OK), -1);
+		close(go[0]);
+		close(say[0]);
+		close(say[1]);
+		close(end[0]);
+	}
+}
+
 /* The other way round: the front-end listens, and comes and goes. */
 static void connect_to_a_front_end(void **state)
 {
 	struct bed *b = *state;
 	struct uvdpa_wait w = { 0 };
-	int s;
+	struct vd_unix s;
 
 	assert_int_equal(uvdpa_await(b->u, &w, uvdpa_dev_unbind(&b->f->dev, &w)), 0);
 	fe_bind(b, "connect", "on");	/* nobody is there */
-	s = vd_unix_bind(b->path, 0600);
-	assert_int_equal(listen(s, 1), 0);
+	assert_int_equal(vd_unix_listen(&s, b->path, 0600, 1), 0);
 	for (int i = 0; i < 2; i++) {
 		int fd = -1;
 
 		for (int n = 0; fd < 0 && n < 50; n++) {
 			uvdpa_dispatch(b->u, 50);
-			fd = accept4(s, NULL, NULL, SOCK_CLOEXEC);
+			fd = accept4(s.fd, NULL, NULL, SOCK_CLOEXEC);
 		}
 		assert_true(fd >= 0);
 		vd_vu_conn_init(&b->c, fd, false);
 		assert_true(fe_get(b, VD_VU_GET_FEATURES, 0, 0) & F_PF);
 		fe_close(b);
 	}
-	close(s);
-	unlink(b->path);
+	vd_unix_close(&s);
 }
 
 static void see_num(struct uvdpa_emit *e, const char *key, uint64_t value)
@@ -198,6 +266,7 @@ int main(void)
 		FE_TEST(the_next_one_waits_for_the_reset),
 		FE_TEST(one_at_a_time),
 		FE_TEST(socket_files),
+		FE_TEST(one_of_many_gets_a_stale_socket),
 		FE_TEST(connect_to_a_front_end),
 		FE_TEST(describe),
 	};

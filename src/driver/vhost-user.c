@@ -54,11 +54,9 @@ struct vu_server {
 	const struct vu_conf *conf;
 	struct vd_loop *loop;
 	struct vd_log *log;
-	int fd;				/* listening; -1 with connect=on */
-	struct vd_fd watch;		/* of fd, while there is no session */
+	struct vd_unix listen;		/* its fd is -1 with connect=on */
+	struct vd_fd watch;		/* of it, while there is no session */
 	struct vd_timer retry;		/* connect, or accept, again */
-	dev_t path_dev;			/* the socket file that we made; 0, 0: none */
-	ino_t path_ino;
 	struct vd_vus_session *session;	/* NULL: no front-end */
 };
 
@@ -69,34 +67,6 @@ static struct vu_server *to_server(struct uvdpa_binding *b)
 
 /* ---- the socket -------------------------------------------------------------------------------- */
 
-/* The mode as asked for, whatever the umask, and whatever the path has become meanwhile. */
-static int own_path(struct vu_server *v, const char *path, mode_t mode)
-{
-	vd_cleanup(vd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	char self[64];
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return vd_err(-errno, "socket %s: %m", path);
-	if (!S_ISSOCK(st.st_mode))
-		return vd_err(-EEXIST, "socket %s: replaced while it was made", path);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if ((st.st_mode & 0777) != mode && chmod(self, mode))
-		return vd_err(-errno, "socket %s: mode %03o: %m", path, mode);
-	v->path_dev = st.st_dev;
-	v->path_ino = st.st_ino;
-	return 0;
-}
-
-static void disown_path(struct vu_server *v)
-{
-	struct stat st;
-
-	if (v->path_ino && !lstat(v->conf->socket, &st) && st.st_dev == v->path_dev &&
-	    st.st_ino == v->path_ino)
-		unlink(v->conf->socket);
-}
-
 static int parse_mode(const char *text, mode_t *ret_mode)
 {
 	char *end;
@@ -106,30 +76,6 @@ static int parse_mode(const char *text, mode_t *ret_mode)
 	if (!*text || *end || mode > 0777)
 		return vd_err(-EINVAL, "mode %s: octal permissions up to 0777", text);
 	return 0;
-}
-
-/* Between bind and listen nobody can connect, so the mode is right from the first one on. */
-static int listen_at(struct vu_server *v, const char *path, mode_t mode)
-{
-	int e, fd = vd_unix_bind(path, mode);
-
-	if (fd < 0)
-		return fd;
-	e = own_path(v, path, mode);
-	if (e)
-		goto err_close;
-	if (listen(fd, BACKLOG)) {
-		e = vd_err(-errno, "socket %s: listen: %m", path);
-		goto err_disown;
-	}
-	v->fd = fd;
-	return 0;
-
-err_disown:
-	disown_path(v);
-err_close:
-	close(fd);
-	return e;
 }
 
 /*
@@ -154,7 +100,7 @@ static int listen_on(struct vu_server *v, int fd)
 	if (fd < 0)
 		return fd;
 	vd_set_nonblock(fd, true);
-	v->fd = fd;
+	v->listen.fd = fd;
 	return 0;
 }
 
@@ -175,13 +121,13 @@ static void next(struct vu_server *v)
 {
 	int fd;
 
-	if (v->fd < 0) {
+	if (v->listen.fd < 0) {
 		fd = vd_unix_connect(v->conf->socket, SOCK_NONBLOCK);
 		if (fd < 0)
 			vd_timer_set(v->loop, &v->retry, RETRY_MS);
 		else
 			begin(v, fd);
-	} else if (vd_fd_add(v->loop, &v->watch, v->fd, EPOLLIN)) {
+	} else if (vd_fd_add(v->loop, &v->watch, v->listen.fd, EPOLLIN)) {
 		vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
 		vd_timer_set(v->loop, &v->retry, RETRY_MS);
 	}
@@ -214,7 +160,7 @@ static void session_ended(struct vd_vus_owner *o)
 
 	vd_vus_session_destroy(v->session);
 	v->session = NULL;
-	if (v->fd < 0)	/* it closes at once, perhaps: do not be the one who spins */
+	if (v->listen.fd < 0)	/* it closes at once, perhaps: do not be the one who spins */
 		vd_timer_set(v->loop, &v->retry, RETRY_MS);
 	else
 		next(v);
@@ -242,7 +188,7 @@ static int open_socket(struct vu_server *v)
 	if (c->fd)
 		return listen_on(v, (int)c->fd);
 	e = parse_mode(c->mode, &mode);
-	return e ? e : listen_at(v, c->socket, mode);
+	return e ? e : vd_unix_listen(&v->listen, c->socket, mode, BACKLOG);
 }
 
 static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
@@ -256,7 +202,7 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 	v->conf = conf;
 	v->loop = vd_ctx_loop(vd_dev_ctx(dev));
 	v->log = vd_ctx_log(vd_dev_ctx(dev));
-	v->fd = -1;
+	v->listen.fd = -1;
 	v->watch.fn = accept_event;
 	v->retry.fn = retry_event;
 	v->owner.ended = session_ended;
@@ -291,8 +237,7 @@ static void vu_remove(struct uvdpa_binding *b)
 	vd_timer_del(v->loop, &v->retry);
 	if (v->session)
 		vd_vus_session_destroy(v->session);
-	disown_path(v);
-	vd_close(&v->fd);
+	vd_unix_close(&v->listen);
 	free(v);
 }
 
@@ -373,7 +318,7 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 	if (v->conf->socket)
 		vd_unix_address(v->conf->socket, &sa);
 	else
-		getsockname(v->fd, (struct sockaddr *)&sa, &len);
+		getsockname(v->listen.fd, (struct sockaddr *)&sa, &len);
 	e->str(e, "socket", sa.sun_path);
 
 	snprintf(id, sizeof(id), "uvdpa-%s", uvdpa_dev_name(v->dev));	/* begins with a letter */

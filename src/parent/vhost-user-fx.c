@@ -6,9 +6,10 @@
 
 void be_listen(struct be *b)
 {
-	b->listener = vd_unix_bind(b->path, 0600);
-	assert_true(b->listener >= 0);
-	assert_int_equal(listen(b->listener, 0), 0);
+	struct vd_unix u;
+
+	assert_int_equal(vd_unix_listen(&u, b->path, 0600, 0), 0);
+	b->listener = u.fd;
 }
 
 void be_hangup(struct be *b)

@@ -12,14 +12,15 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/unix.h"
 #include "config.h"
 #include "control/control.h"
-#include "uvdpad/listen.h"
 #include "uvdpad/server.h"
 
 struct daemon {
@@ -31,7 +32,7 @@ struct daemon {
 	struct vd_fd bus; /* uvdpa_fd() */
 	struct vd_fd signals;
 	struct server server;
-	int listen;
+	struct vd_unix listen;
 	bool stop; /* a signal came */
 };
 
@@ -98,6 +99,21 @@ static int watch_signals(struct daemon *d)
 	return vd_fd_add(&d->loop, &d->signals, fd, EPOLLIN);
 }
 
+/* The folder of @path, if it is missing. */
+static int make_folder(const char *path)
+{
+	struct sockaddr_un sa;
+	int r = vd_unix_address(path, &sa);
+	char *slash = r ? NULL : strrchr(sa.sun_path, '/');
+
+	if (!slash || slash == sa.sun_path)
+		return r;
+	*slash = '\0';
+	if (mkdir(sa.sun_path, 0755) && errno != EEXIST)
+		return vd_err(-errno, "make folder %s: %m", sa.sun_path);
+	return 0;
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -115,11 +131,13 @@ static int start(struct daemon *d)
 	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
 	if (r)
 		return r;
-	d->listen = listen_open(d->path);
-	if (d->listen < 0)
-		return d->listen;
+	r = make_folder(d->path);
+	if (!r)
+		r = vd_unix_listen(&d->listen, d->path, 0600, SOMAXCONN);
+	if (r)
+		return r == -EADDRINUSE ? vd_err(r, "another daemon serves %s", d->path) : r;
 	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
-	return server_start(&d->server, d->listen);
+	return server_start(&d->server, d->listen.fd);
 }
 
 /* Bounded by UVDPA_DRAIN_MS and a little, unless a second signal makes it shorter. */
@@ -130,12 +148,11 @@ static void stop(struct daemon *d)
 	stop_signals(&set);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	notify("STOPPING=1");
-	listen_unlink(d->listen, d->path);
 	server_stop(&d->server);
+	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
 	uvdpa_destroy(d->u); /* ends what clients wait for */
 	server_fini(&d->server);
-	vd_close(&d->listen);
 	vd_close(&d->signals.fd);
 }
 
@@ -145,6 +162,7 @@ static int run(struct daemon *d)
 
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
 		uvdpa_destroy(d->u);
 		vd_close(&d->signals.fd);
@@ -203,7 +221,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct daemon d = { .path = VD_CONTROL_SOCKET, .level = UVDPA_LOG_WARN, .listen = -1 };
+	struct daemon d = { .path = VD_CONTROL_SOCKET, .level = UVDPA_LOG_WARN, .listen = { .fd = -1 } };
 	int opt, r;
 
 	while ((opt = getopt_long(argc, argv, "s:l:Vh", options, NULL)) != -1) {

@@ -32,7 +32,7 @@ struct server {
 };
 
 /**
- * server_start() - Serve on a socket from listen_open()
+ * server_start() - Serve on a socket that listens
  * @s: all zero but loop, log and u
  * @fd: taken on success
  *
