@@ -20,6 +20,10 @@
 #define vd_likely(x) __builtin_expect(!!(x), 1)
 #define vd_unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Out of the way of the code that calls it; and rarely called at all. */
+#define vd_noinline __attribute__((noinline))
+#define vd_cold __attribute__((cold, noinline))
+
 #define VD_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define vd_min(a, b) ((a) < (b) ? (a) : (b))

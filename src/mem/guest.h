@@ -48,6 +48,11 @@ static inline uint16_t vd_read16_acquire(const uint16_t vd_guest *p)
 	return le16toh(__atomic_load_n((const uint16_t *)vd_guest_expose(p), __ATOMIC_ACQUIRE));
 }
 
+static inline uint64_t vd_read64_acquire(const uint64_t vd_guest *p)
+{
+	return le64toh(__atomic_load_n((const uint64_t *)vd_guest_expose(p), __ATOMIC_ACQUIRE));
+}
+
 static inline void vd_write16(uint16_t vd_guest *p, uint16_t v)
 {
 	__atomic_store_n((uint16_t *)vd_guest_expose(p), htole16(v), __ATOMIC_RELAXED);
@@ -83,6 +88,11 @@ static inline uint32_t vd_read32_seq(const uint32_t vd_guest *p)
 	return le32toh(__atomic_load_n((const uint32_t *)vd_guest_expose(p), __ATOMIC_SEQ_CST));
 }
 
+static inline uint64_t vd_read64_seq(const uint64_t vd_guest *p)
+{
+	return le64toh(__atomic_load_n((const uint64_t *)vd_guest_expose(p), __ATOMIC_SEQ_CST));
+}
+
 static inline void vd_write16_seq(uint16_t vd_guest *p, uint16_t v)
 {
 	__atomic_store_n((uint16_t *)vd_guest_expose(p), htole16(v), __ATOMIC_SEQ_CST);
@@ -91,6 +101,11 @@ static inline void vd_write16_seq(uint16_t vd_guest *p, uint16_t v)
 static inline void vd_write32_seq(uint32_t vd_guest *p, uint32_t v)
 {
 	__atomic_store_n((uint32_t *)vd_guest_expose(p), htole32(v), __ATOMIC_SEQ_CST);
+}
+
+static inline void vd_write64_seq(uint64_t vd_guest *p, uint64_t v)
+{
+	__atomic_store_n((uint64_t *)vd_guest_expose(p), htole64(v), __ATOMIC_SEQ_CST);
 }
 
 /* Bytes; what was read is a copy that nobody changes any more. */

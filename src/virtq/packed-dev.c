@@ -26,6 +26,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "virtq/ring.h"
 
@@ -38,7 +39,9 @@ struct packed_dev {
 	const uint32_t vd_guest *driver_event;
 	uint32_t vd_guest *device_event;
 	struct packed_pos next; /* to pop */
-	struct packed_pos used; /* to write */
+	struct packed_pos at;   /* to push */
+	struct packed_pos used; /* of the last flush: first pushed since then, ... */
+	uint64_t first;         /* ... and the second word that it will get */
 	unsigned int owed;      /* ring entries popped and not given back */
 };
 
@@ -47,57 +50,115 @@ static struct packed_dev *to_packed(struct vd_virtq *vq)
 	return container_of(vq, struct packed_dev, vq);
 }
 
-static uint16_t vd_guest *packed_flags(const struct packed_dev *p, uint16_t i)
-{
-	return (uint16_t vd_guest *)(p->desc + 2u * i) + 7;
-}
-
 static bool packed_is_avail(uint16_t flags, bool wrap)
 {
 	return (flags & (PACKED_AVAIL | PACKED_USED)) == packed_avail_flags(wrap);
 }
 
-/* @flags are those of the descriptor at @pos, already read. */
-static struct desc packed_read(const struct packed_dev *p, struct packed_pos pos, uint16_t flags)
+/*
+ * A descriptor. Its second word is length, id and flags: one load, so they belong together;
+ * acquire, so that the first word, and the rest of the chain, come after. Pairs with A in
+ * packed-drv.c (2.8.21).
+ */
+static struct desc packed_read(const struct packed_dev *p, unsigned int i)
 {
-	const uint64_t vd_guest *d = p->desc + 2u * pos.idx;
+	uint64_t rest = vd_read64_acquire(p->desc + 2u * i + 1);
 
-	return (struct desc){ vd_read64(d), vd_read32((const uint32_t vd_guest *)d + 2), flags,
-			      vd_read16((const uint16_t vd_guest *)d + 6) };
+	return (struct desc){ vd_read64(p->desc + 2u * i), (uint32_t)rest, (uint16_t)(rest >> 48),
+			      (uint16_t)(rest >> 32) };
 }
 
-/* @flags are those of the first descriptor; the id that counts is the last one's. */
-static int packed_walk(struct packed_dev *p, uint16_t flags, struct vd_chain **ret_chain)
+/* What we owe fills the ring: the next descriptor is ours already, and not written yet. */
+static bool packed_is_full(const struct packed_dev *p)
+{
+	return p->owed == p->vq.num;
+}
+
+/*
+ * The next request, of any kind. Only its last descriptor has the id that counts, so until that
+ * is known it is in the spare slot. Return: 1; 0 there is none; -EBADMSG.
+ */
+static vd_noinline int packed_walk(struct packed_dev *p, struct vd_chain **ret_chain)
 {
 	struct vd_virtq *vq = &p->vq;
+	struct vd_chain *spare = chain_of(vq, vq->num), *c;
 	struct packed_pos pos = p->next;
-	struct vd_chain *c;
-	struct desc d = packed_read(p, pos, flags);
-	int r = chain_begin(vq, &d, &c);
+	struct desc d = packed_read(p, pos.idx);
 	unsigned int n = 1;
+	int r;
 
+	if (!packed_is_avail(d.flags, pos.wrap) || packed_is_full(p))
+		return 0;
+	chain_begin(spare);
+	r = chain_add(vq, spare, &d);
 	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
 		pos = packed_next(pos, 1, vq->num);
 		if (vd_unlikely(p->owed + n == vq->num))
 			return vd_err(-EBADMSG, "descriptor %u is in flight already", pos.idx);
-		flags = vd_read16(packed_flags(p, pos.idx));
-		if (vd_unlikely(!packed_is_avail(flags, pos.wrap)))
+		d = packed_read(p, pos.idx);
+		if (vd_unlikely(!packed_is_avail(d.flags, pos.wrap)))
 			return vd_err(-EBADMSG, "descriptor %u, the next of a chain, has flags %#x",
-				      pos.idx, flags);
-		d = packed_read(p, pos, flags);
-		r = chain_add(vq, c, &d);
+				      pos.idx, d.flags);
+		r = chain_add(vq, spare, &d);
 	}
 	if (vd_unlikely(r))
 		return r;
 	if (vd_unlikely(d.next >= vq->num))
 		return vd_err(-EBADMSG, "buffer id %u of %u", d.next, vq->num);
-	if (vd_unlikely(vq->busy[d.next]))
+	c = chain_of(vq, d.next);
+	if (vd_unlikely(chain_held(vq, c)))
 		return vd_err(-EBADMSG, "buffer id %u is in flight already", d.next);
-	chain_take(vq, c, d.next, (uint16_t)n);
+	c->ndesc = (uint16_t)n;
+	c->nout = spare->nout;
+	c->nin = spare->nin;
+	c->out_len = spare->out_len;
+	c->in_len = spare->in_len;
+	c->held = CHAIN_IN_FLIGHT;
+	memcpy(c->iov, spare->iov, ((size_t)c->nout + c->nin) * sizeof(*c->iov));
+	*ret_chain = c;
 	p->owed += n;
 	p->next = packed_next(pos, 1, vq->num);
-	*ret_chain = c;
-	return 0;
+	return 1;
+}
+
+/*
+ * Those of one piece, as long as there is nothing else, @max and up to the end of the ring.
+ * Return: how many.
+ */
+static unsigned int packed_pop_ones(struct packed_dev *p, struct vd_chain **chains,
+				    unsigned int max)
+{
+	const struct vd_virtq *vq = &p->vq;
+	const struct near near = vq->near;
+	const uint64_t flushes = vq->flushes, asked = (PACKED_AVAIL | PACKED_USED |
+						       VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT) *
+						      (1ull << 48);
+	const uint64_t wanted = packed_avail_flags(p->next.wrap) * (1ull << 48);
+	const uint64_t vd_guest *d = p->desc + 2u * p->next.idx;
+	unsigned int i, num = vq->num, n = vd_min(max, num - vd_max(p->next.idx, p->owed));
+
+	for (i = 0; i < n; i++, d += 2) {
+		uint64_t rest = vd_read64_acquire(d + 1), addr;
+		uint16_t id = (uint16_t)(rest >> 32);
+		struct vd_chain *c;
+
+		if ((rest & asked) != wanted || vd_unlikely(id >= num))
+			break;
+		/* A burst appears as one, so what follows is likely there, and we will write it. */
+		if (!(i & 3) && i + AHEAD < n)
+			prefetch_write(d + 2u * AHEAD);
+		c = chain_of(vq, id);
+		addr = vd_read64(d);
+		if (vd_unlikely(c->held > flushes || !near_has(&near, addr, (uint32_t)rest)))
+			break;
+		chain_one(c, near_iov(&near, addr, (uint32_t)rest),
+			  rest >> 48 & VRING_DESC_F_WRITE);
+		c->ndesc = 1;
+		chains[i] = c;
+	}
+	p->owed += i;
+	p->next = packed_next(p->next, i, num);
+	return i;
 }
 
 static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
@@ -107,60 +168,94 @@ static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned in
 	int r;
 
 	for (i = 0; i < max; i++) {
-		/* Acquire: the rest of the chain after its first flags. Pairs with A in
-		 * packed-drv.c (2.8.21). */
-		uint16_t flags = vd_read16_acquire(packed_flags(p, p->next.idx));
-
-		/* What we owe fills the ring: this one is ours already, and not written yet. */
-		if (!packed_is_avail(flags, p->next.wrap) || p->owed == vq->num)
+		if (vq->ones)
+			i += packed_pop_ones(p, chains + i, max - i);
+		if (i == max)
 			break;
-		/* A burst appears as one, so what follows is likely there, and we will write it. */
-		if (i + AHEAD < max && !(p->next.idx & 3))
-			prefetch_write(p->desc + 2u * packed_next(p->next, AHEAD, vq->num).idx);
-		r = packed_walk(p, flags, &chains[i]);
-		if (vd_unlikely(r)) {
+		r = packed_walk(p, &chains[i]);
+		if (vd_unlikely(r < 0))
 			vd_virtq_break(vq, r);
+		if (r <= 0)
 			break;
-		}
+		vq->ones = chain_is_one(chains[i]);
 	}
 	return (int)i;
 }
 
-/* With IN_ORDER an entry may stand for those before it; it lies where the first of them would. */
-static bool packed_flush(struct vd_virtq *vq)
+/* The second word of the entry of @c. */
+static inline uint64_t packed_used(const struct vd_chain *c, bool wrap)
+{
+	uint64_t flags = packed_used_flags(wrap) | (c->written ? VRING_DESC_F_WRITE : 0u);
+
+	return c->written | (uint64_t)c->id << 32 | flags << 48;
+}
+
+/* That of a burst's first is kept: it will show them. */
+static void packed_write_used(struct packed_dev *p, struct packed_pos at, uint64_t rest)
+{
+	if (at.idx == p->used.idx && at.wrap == p->used.wrap)
+		p->first = rest;
+	else
+		vd_write64(p->desc + 2u * at.idx + 1, rest);
+}
+
+static void packed_push(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
 {
 	struct packed_dev *p = to_packed(vq);
-	struct packed_pos at = p->used, next = at, first = at;
-	uint16_t first_flags = 0;
-	unsigned int n = 0;
+	uint64_t vd_guest *desc = p->desc;
+	const uint64_t held = vq->flushes + 1;
+	struct packed_pos at = p->at;
+	unsigned int num = vq->num, i = 0;
+
+	if (!vq->pushed) {
+		p->first = packed_used(chains[0], at.wrap);
+		at = packed_next(at, chains[0]->ndesc, num);
+		chain_back(chains[i++], held);
+	}
+	for (; i < n; i++) {
+		struct vd_chain *c = chains[i];
+
+		vd_write64(desc + 2u * at.idx + 1, packed_used(c, at.wrap));
+		at = packed_next(at, c->ndesc, num);
+		chain_back(c, held);
+	}
+	p->at = at;
+}
+
+/* IN_ORDER: an entry may stand for those before it; it lies where the first of them would. */
+static vd_noinline void packed_push_order(struct packed_dev *p)
+{
+	struct vd_virtq *vq = &p->vq;
+	struct packed_pos next = p->at;
 	struct vd_chain *c;
 
 	while ((c = chain_done(vq, 0))) {
 		bool skip = chain_skip(vq, c);
 
 		next = packed_next(next, c->ndesc, vq->num);
-		n += c->ndesc;
 		if (!skip) {
-			uint16_t flags =
-				packed_used_flags(at.wrap) | (c->written ? VRING_DESC_F_WRITE : 0);
-			uint64_t vd_guest *d = p->desc + 2u * at.idx;
-
-			vd_write16((uint16_t vd_guest *)d + 6, c->id);
-			vd_write32((uint32_t vd_guest *)d + 2, c->written);
-			if (at.idx == first.idx && at.wrap == first.wrap)
-				first_flags = flags;
-			else
-				vd_write16(packed_flags(p, at.idx), flags);
-			at = next;
+			packed_write_used(p, p->at, packed_used(c, p->at.wrap));
+			p->at = next;
 		}
 		chain_give(vq, c);
 	}
-	p->used = next;
+}
+
+static bool packed_flush(struct vd_virtq *vq)
+{
+	struct packed_dev *p = to_packed(vq);
+	struct packed_pos first = p->used;
+	unsigned int n;
+
+	if (vq->in_order)
+		packed_push_order(p);
+	n = (p->at.wrap == first.wrap ? 0u : vq->num) + p->at.idx - first.idx;
+	p->used = p->at;
 	p->owed -= n;
-	/* B, E: all else before the first flags, those before the question. Pairs with F in
+	/* B, E: all else before the first's flags, those before the question. Pairs with F in
 	 * packed-drv.c (virtio 1.3, 2.8.22). */
-	vd_write16_seq(packed_flags(p, first.idx), first_flags);
-	return packed_need_event(vd_read32_seq(p->driver_event), next, n, vq->num);
+	vd_write64_seq(p->desc + 2u * first.idx + 1, p->first);
+	return packed_need_event(vd_read32_seq(p->driver_event), p->used, n, vq->num);
 }
 
 static bool packed_pending(struct vd_virtq *vq)
@@ -168,7 +263,8 @@ static bool packed_pending(struct vd_virtq *vq)
 	struct packed_dev *p = to_packed(vq);
 
 	return p->owed < vq->num &&
-	       packed_is_avail(vd_read16(packed_flags(p, p->next.idx)), p->next.wrap);
+	       packed_is_avail((uint16_t)(vd_read64(p->desc + 2u * p->next.idx + 1) >> 48),
+			       p->next.wrap);
 }
 
 static bool packed_kicks_on(struct vd_virtq *vq)
@@ -181,7 +277,8 @@ static bool packed_kicks_on(struct vd_virtq *vq)
 	/* D. Pairs with C in packed-drv.c (virtio 1.3, 2.8.9). */
 	vd_write32_seq(p->device_event, event);
 	return p->owed < vq->num &&
-	       packed_is_avail(vd_read16_seq(packed_flags(p, p->next.idx)), p->next.wrap);
+	       packed_is_avail((uint16_t)(vd_read64_seq(p->desc + 2u * p->next.idx + 1) >> 48),
+			       p->next.wrap);
 }
 
 static void packed_kicks_off(struct vd_virtq *vq)
@@ -204,6 +301,7 @@ static void packed_destroy(struct vd_virtq *vq)
 
 static const struct vd_virtq_ops packed_ops = {
 	.pop = packed_pop,
+	.push = packed_push,
 	.flush = packed_flush,
 	.pending = packed_pending,
 	.kicks_on = packed_kicks_on,
@@ -239,7 +337,7 @@ int vd_packed_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret
 		goto err_free;
 	p->vq.ops = &packed_ops;
 	p->next = next;
-	p->used = used;
+	p->at = p->used = used;
 	*ret_vq = &p->vq;
 	return 0;
 

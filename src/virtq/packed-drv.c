@@ -24,7 +24,7 @@ struct packed_drv {
 	struct packed_pos next;  /* to write */
 	struct packed_pos used;  /* to take */
 	struct packed_pos burst; /* first entry since the last publish */
-	uint16_t burst_flags;    /* which it will get then */
+	uint64_t first;          /* its second word, which it will get then */
 	unsigned int burst_len;  /* entries since then */
 };
 
@@ -33,67 +33,91 @@ static struct packed_drv *to_packed(struct vd_virtq_drv *vq)
 	return container_of(vq, struct packed_drv, vq);
 }
 
-static uint16_t vd_guest *packed_flags(const struct packed_drv *p, uint16_t i)
+/*
+ * The second word of a descriptor: length, id, flags. One store. That of a burst's first is kept:
+ * it will show them.
+ */
+static inline uint64_t packed_rest(uint32_t len, uint16_t id, uint64_t flags)
 {
-	return (uint16_t vd_guest *)(p->desc + 2u * i) + 7;
+	return len | (uint64_t)id << 32 | flags << 48;
 }
 
-/* One descriptor; with its flags unless it is the first of the burst. */
 static void packed_write(struct packed_drv *p, const struct vd_buf *b, uint16_t id, uint16_t flags)
 {
 	uint64_t vd_guest *d = p->desc + 2u * p->next.idx;
+	uint64_t rest = packed_rest(b->len, id, flags | packed_avail_flags(p->next.wrap));
 
-	flags |= packed_avail_flags(p->next.wrap);
 	vd_write64(d, b->iova);
-	vd_write32((uint32_t vd_guest *)d + 2, b->len);
-	vd_write16((uint16_t vd_guest *)d + 6, id);
 	if (p->burst_len++)
-		vd_write16((uint16_t vd_guest *)d + 7, flags);
+		vd_write64(d + 1, rest);
 	else
-		p->burst_flags = flags;
+		p->first = rest;
 	p->next = packed_next(p->next, 1, p->vq.num);
-	if (p->vq.nfree > 2 * AHEAD)
-		prefetch_write(p->desc + 2u * packed_next(p->next, AHEAD, p->vq.num).idx);
 }
 
-static int packed_add_many(struct packed_drv *p, const struct vd_buf *bufs, unsigned int nout,
-			   unsigned int nin)
+/* Any request. Return: 1; -errno. */
+static vd_noinline int packed_add_any(struct packed_drv *p, struct vd_req *req)
 {
-	struct drv_shape shape = { .nout = nout, .nin = nin };
-	int r = vd_drv_begin(&p->vq, bufs, &shape);
-	uint16_t id;
+	struct drv_shape shape;
+	int r = vd_drv_begin(&p->vq, req, &shape);
 
 	if (r)
 		return r;
-	id = p->ids[--p->nids];
+	req->id = p->ids[--p->nids];
 	if (shape.table) {
-		struct vd_buf t = vd_drv_table(&p->vq, id, bufs, &shape);
+		struct vd_buf t = vd_drv_table(&p->vq, req);
 
-		packed_write(p, &t, id, VRING_DESC_F_INDIRECT);
+		packed_write(p, &t, req->id, VRING_DESC_F_INDIRECT);
 	} else {
 		for (unsigned int n = 0; n < shape.ndesc; n++)
-			packed_write(p, &bufs[n], id,
-				     (n < nout ? 0 : VRING_DESC_F_WRITE) |
+			packed_write(p, &req->bufs[n], req->id,
+				     drv_flags(req, n) |
 					     (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
-	drv_end(&p->vq, id, shape.in_len, shape.ndesc);
-	return id;
+	drv_end(&p->vq, req->id, shape.in_len, shape.ndesc);
+	return 1;
 }
 
-static int packed_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
-		      unsigned int nin)
+/* As many as there are of one piece each, or one of another kind. Return: how many; -errno. */
+static int packed_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n)
 {
 	struct packed_drv *p = to_packed(vq);
-	uint16_t id;
+	uint64_t vd_guest *desc = p->desc;
+	struct packed_pos next = p->next;
+	const uint16_t *ids = p->ids + p->nids;
+	struct drv_req *mine = vq->reqs;
+	uint16_t added = vq->added, num = vq->num;
+	unsigned int i, most = vd_min(n, vq->nfree);
+	bool first = !p->burst_len;
 
-	if (nout + nin != 1)
-		return packed_add_many(p, bufs, nout, nin);
-	if (!vq->nfree)
-		return -ENOSPC;
-	id = p->ids[--p->nids];
-	packed_write(p, bufs, id, nin ? VRING_DESC_F_WRITE : 0);
-	drv_end(vq, id, nin ? bufs->len : 0, 1);
-	return id;
+	for (i = 0; i < most && drv_is_one(&reqs[i]); i++) {
+		struct vd_req *req = &reqs[i];
+		struct vd_buf b = *req->bufs;
+		uint64_t vd_guest *d = desc + 2u * next.idx;
+		uint64_t write = req->nin; /* 0 or 1 */
+		uint16_t id = *--ids;
+		uint64_t rest = packed_rest(b.len, id, write * VRING_DESC_F_WRITE |
+							       packed_avail_flags(next.wrap));
+
+		vd_write64(d, b.iova);
+		if (vd_unlikely(first))
+			p->first = rest;
+		else
+			vd_write64(d + 1, rest);
+		first = false;
+		mine[id] = (struct drv_req){ b.len & -(uint32_t)write, 1, added++ };
+		req->id = id;
+		if (!(next.idx & 3) && vq->nfree - i > 2 * AHEAD) /* a line of the ring */
+			prefetch_write(desc + 2u * packed_next(next, AHEAD, num).idx);
+		next = packed_next(next, 1, num);
+	}
+	if (vd_unlikely(!i))
+		return packed_add_any(p, reqs);
+	drv_end_ones(vq, reqs, i);
+	p->nids -= i;
+	p->burst_len += i;
+	p->next = next;
+	return (int)i;
 }
 
 static bool packed_publish(struct vd_virtq_drv *vq)
@@ -103,7 +127,7 @@ static bool packed_publish(struct vd_virtq_drv *vq)
 
 	/* A, C: all else before the first flags, those before the question. Pairs with the
 	 * acquire and D in packed-dev.c (virtio 1.3, 2.8.21). */
-	vd_write16_seq(packed_flags(p, p->burst.idx), p->burst_flags);
+	vd_write64_seq(p->desc + 2u * p->burst.idx + 1, p->first);
 	vq->published = vq->added;
 	p->burst = p->next;
 	p->burst_len = 0;
@@ -115,47 +139,83 @@ static bool packed_is_used(uint16_t flags, bool wrap)
 	return (flags & (PACKED_AVAIL | PACKED_USED)) == packed_used_flags(wrap);
 }
 
-/* Is anything out, and has the device given it back? Acquire; pairs with B in packed-dev.c
- * (2.8.22). */
-static bool packed_look(const struct packed_drv *p)
+/*
+ * IN_ORDER: the next descriptor, if the device has used it. One load, so what is in it belongs
+ * together; acquire, so that buffers come after. Pairs with B in packed-dev.c (2.8.22).
+ * Return: false if it is not used, or wrong: then the queue is broken.
+ */
+static bool packed_entry(struct packed_drv *p, struct vd_done *ret_done)
 {
-	return p->vq.taken != p->vq.published &&
-	       packed_is_used(vd_read16_acquire(packed_flags(p, p->used.idx)), p->used.wrap);
+	uint64_t rest = vd_read64_acquire(p->desc + 2u * p->used.idx + 1);
+	struct vd_virtq_drv *vq = &p->vq;
+	uint32_t len = (uint32_t)rest;
+	uint16_t id = (uint16_t)(rest >> 32);
+
+	if (!packed_is_used((uint16_t)(rest >> 48), p->used.wrap))
+		return false;
+	if (vd_unlikely(id >= vq->num || !drv_had(vq->reqs[id], vq->published, len)))
+		return vd_drv_refuse(vq, id, len), false;
+	*ret_done = (struct vd_done){ id, len };
+	return true;
 }
 
-/* The next used descriptor, checked. */
-static int packed_entry(struct packed_drv *p, struct vd_done *ret_done)
+static vd_noinline int packed_get_order(struct packed_drv *p, struct vd_done *done, unsigned int n)
 {
-	const uint64_t vd_guest *d = p->desc + 2u * p->used.idx;
-	uint32_t len = vd_read32((const uint32_t vd_guest *)d + 2);
-	uint16_t id = vd_read16((const uint16_t vd_guest *)d + 6);
-	int r = drv_check(&p->vq, id, len);
-
-	if (!r)
-		*ret_done = (struct vd_done){ id, len };
-	return r;
-}
-
-static int packed_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max)
-{
-	struct packed_drv *p = to_packed(vq);
+	struct vd_virtq_drv *vq = &p->vq;
 	unsigned int i;
 
-	for (i = 0; i < max; i++) {
-		if (!vq->in_order) {
-			if (!packed_look(p) || packed_entry(p, &done[i]))
-				break;
-		} else {
-			if (!vq->batch && (!packed_look(p) || packed_entry(p, &vq->last)))
-				break;
-			vq->batch = true;
-			done[i] = drv_oldest(vq);
-		}
+	for (i = 0; i < n; i++) {
+		if (!vq->batch && !packed_entry(p, &vq->last))
+			break;
+		vq->batch = true;
+		done[i] = drv_oldest(vq);
 		p->used = packed_next(p->used, vq->reqs[done[i].id].ndesc, vq->num);
 		p->ids[p->nids++] = done[i].id;
 		drv_take(vq, done[i].id);
 	}
 	return (int)i;
+}
+
+/* Up to @n, as many as the device has used. The load is as above. */
+static int packed_get_any(struct packed_drv *p, struct vd_done *done, unsigned int n)
+{
+	struct vd_virtq_drv *vq = &p->vq;
+	const uint64_t vd_guest *desc = p->desc;
+	struct drv_req *reqs = vq->reqs;
+	struct packed_pos used = p->used;
+	uint16_t *ids = p->ids + p->nids, published = vq->published;
+	unsigned int i, num = vq->num, nfree = vq->nfree;
+
+	for (i = 0; i < n; i++) {
+		uint64_t rest = vd_read64_acquire(desc + 2u * used.idx + 1);
+		uint32_t len = (uint32_t)rest;
+		uint16_t id = (uint16_t)(rest >> 32);
+
+		if (!packed_is_used((uint16_t)(rest >> 48), used.wrap))
+			break;
+		if (vd_unlikely(id >= num || !drv_had(reqs[id], published, len))) {
+			vd_drv_refuse(vq, id, len);
+			break;
+		}
+		done[i] = (struct vd_done){ id, len };
+		ids[i] = id;
+		used = packed_next(used, reqs[id].ndesc, num);
+		nfree += reqs[id].ndesc;
+		reqs[id].ndesc = 0;
+	}
+	p->used = used;
+	p->nids += i;
+	vq->nfree = nfree;
+	vq->taken = (uint16_t)(vq->taken + i);
+	return (int)i;
+}
+
+static int packed_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max)
+{
+	unsigned int out = (uint16_t)(vq->published - vq->taken), n = vd_min(out, max);
+
+	return vq->in_order ? packed_get_order(to_packed(vq), done, n)
+			    : packed_get_any(to_packed(vq), done, n);
 }
 
 static bool packed_calls_on(struct vd_virtq_drv *vq)
@@ -169,7 +229,8 @@ static bool packed_calls_on(struct vd_virtq_drv *vq)
 	vd_write32_seq(p->driver_event, event);
 	return vq->batch ||
 	       (vq->taken != vq->published &&
-		packed_is_used(vd_read16_seq(packed_flags(p, p->used.idx)), p->used.wrap));
+		packed_is_used((uint16_t)(vd_read64_seq(p->desc + 2u * p->used.idx + 1) >> 48),
+			       p->used.wrap));
 }
 
 static void packed_calls_off(struct vd_virtq_drv *vq)

@@ -6,11 +6,16 @@
  * is not one of guest.h's does not compile. The offsets are those of <linux/virtio_ring.h>.
  *
  * How the device's end keeps its requests: each of num slots holds a struct vd_chain with the
- * device's part behind it, and its pieces. A slot is taken at pop and given back when its used
- * entry is written. Last in, first out, so a queue that is mostly empty stays in few cache
- * lines however large it is. Between the two, "queue" is the order in which used entries are
- * written: entered at push, or at pop if the order is given (IN_ORDER); flush takes from its
- * front as long as what is there was pushed.
+ * device's part behind it, and its pieces. The slot is that of the id, so nothing is searched or
+ * listed: one word says whether the id is with us. It is from pop until the flush after its used
+ * entry was written. Push writes that entry. Only if the order is given (IN_ORDER) must it wait:
+ * "order" has the ids as popped, and flush writes the entries of those at its front that were
+ * pushed.
+ *
+ * Requests of one piece have loops of their own, which do not know anything else: what is not as it
+ * should be ends them, and is read again and judged by the function for any request. They keep what
+ * they need in locals, for each access to a ring might, for all the compiler knows, change any
+ * field.
  */
 #ifndef VD_VIRTQ_RING_H
 #define VD_VIRTQ_RING_H
@@ -53,16 +58,16 @@ static inline uint16_t packed_used_flags(bool wrap)
 
 /* A place in a packed ring. */
 struct packed_pos {
-	uint16_t idx;
+	unsigned int idx;
 	bool wrap;
 };
 
-static inline struct packed_pos packed_next(struct packed_pos p, unsigned int n, uint16_t num)
+static inline struct packed_pos packed_next(struct packed_pos p, unsigned int n, unsigned int num)
 {
 	unsigned int idx = p.idx + n;
 
-	return idx < num ? (struct packed_pos){ (uint16_t)idx, p.wrap }
-			 : (struct packed_pos){ (uint16_t)(idx - num), !p.wrap };
+	return idx < num ? (struct packed_pos){ idx, p.wrap }
+			 : (struct packed_pos){ idx - num, !p.wrap };
 }
 
 /* In event suppression words, notification data and vring bases: wrap counter in bit 15. */
@@ -85,13 +90,13 @@ static inline bool packed_need_event(uint32_t event, struct packed_pos pos, unsi
 {
 	struct packed_pos want = packed_pos((uint16_t)event);
 	unsigned int flags = event >> 16 & 3;	/* the rest is reserved */
-	uint16_t at = want.idx;
+	uint16_t at = (uint16_t)want.idx;
 
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC)
 		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
 	if (want.wrap != pos.wrap)
 		at = (uint16_t)(at - num);
-	return vring_need_event(at, pos.idx, (uint16_t)(pos.idx - n));
+	return vring_need_event(at, (uint16_t)pos.idx, (uint16_t)(pos.idx - n));
 }
 
 /*
@@ -115,10 +120,15 @@ static inline void prefetch_read(const void vd_guest *p)
 
 /* ---- device's end ---------------------------------------------------------------------------- */
 
-enum { CHAIN_FREE, CHAIN_IN_FLIGHT, CHAIN_DONE };
+/* Values of vd_chain.held; any other is the number of the flush that gives the id back. */
+#define CHAIN_IN_FLIGHT UINT64_MAX
+#define CHAIN_DONE	(UINT64_MAX - 1) /* pushed; IN_ORDER: waits for its turn */
 
 struct vd_virtq_ops {
+	/* Find requests, check them, and set held. */
 	int (*pop)(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
+	/* Take them back and write their used entries; not with IN_ORDER. */
+	void (*push)(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n);
 	bool (*flush)(struct vd_virtq *vq);
 	bool (*pending)(struct vd_virtq *vq);
 	bool (*kicks_on)(struct vd_virtq *vq);
@@ -127,27 +137,33 @@ struct vd_virtq_ops {
 	void (*destroy)(struct vd_virtq *vq);
 };
 
+/* A read-write region. */
+struct near {
+	uint64_t first, len;	/* len is 0 if there is none, and does not count the last byte */
+	uint64_t last;		/* their sum */
+	uint8_t vd_guest *addr; /* local, of first */
+};
+
 /* What both layouts have; embedded in theirs. */
 struct vd_virtq {
 	const struct vd_virtq_ops *ops;
 	const struct vd_mem *mem;
-	uint64_t near_first, near_len; /* the read-write region where the last buffer was, ... */
-	uint8_t vd_guest *near; /* ... and its local address; near_len is 0 if there is none */
+	struct near near; /* where the last buffer was that was not near */
 	uint16_t num;
 	bool packed, indirect, event_idx, in_order; /* negotiated */
 	bool kicks;                                 /* asked for, as far as the driver knows */
 	int err;                                    /* broken if not 0 */
 	unsigned int popped;                        /* popped and not pushed */
 	unsigned int iov_max;
+	bool ones;        /* the last request was of one piece */
+	uint64_t flushes;                           /* so far */
+	bool pushed;                                /* since the last one */
 
-	uint8_t *slots;
-	size_t slot_size, chain_size;
-	struct vd_chain **free; /* stack of nfree */
-	unsigned int nfree;
-	bool *busy; /* by id: with us, not in the used ring yet */
+	uint8_t *slots; /* by id; one more, spare */
+	size_t slot_size;
 
-	struct vd_chain **queue; /* ring of queue_mask + 1; see above */
-	unsigned int queue_mask, queue_head, queue_tail;
+	uint16_t *order; /* IN_ORDER: ring of order_mask + 1 ids; see above */
+	unsigned int order_mask, order_head, order_tail;
 
 	uint64_t *table;        /* an indirect table, copied */
 	unsigned int table_max; /* descriptors in it */
@@ -186,55 +202,62 @@ static inline struct desc desc_from(uint64_t addr, uint64_t rest)
 			      (uint16_t)(rest >> 48) };
 }
 
-/* It is complete: take the slot and mark the id. The caller has checked that it is not busy. */
-static inline void chain_take(struct vd_virtq *vq, struct vd_chain *c, uint16_t id, uint16_t ndesc)
+static inline struct vd_chain *chain_of(const struct vd_virtq *vq, uint16_t id)
 {
-	c->id = id;
-	c->ndesc = ndesc;
-	c->state = CHAIN_IN_FLIGHT;
-	vq->busy[id] = true;
-	vq->nfree--;
-	vq->popped++;
-	if (vq->in_order)
-		vq->queue[vq->queue_tail++ & vq->queue_mask] = c;
+	return (void *)(vq->slots + id * vq->slot_size);
 }
 
-/* Its used entry is written. */
-static inline void chain_give(struct vd_virtq *vq, struct vd_chain *c)
+/* Is the id with us, or its used entry not published yet? */
+static inline bool chain_held(const struct vd_virtq *vq, const struct vd_chain *c)
 {
-	c->state = CHAIN_FREE;
-	vq->busy[c->id] = false;
-	vq->free[vq->nfree++] = c;
-	vq->queue_head++;
+	return c->held > vq->flushes;
 }
 
-/* The @n-th whose used entry is to be written now, or NULL. */
+/* It was pushed. */
+static inline void chain_back(struct vd_chain *c, uint64_t held)
+{
+	assert(c->held == CHAIN_IN_FLIGHT);
+	assert(c->written <= c->in_len);
+	c->held = held;
+}
+
+/* IN_ORDER: the @n-th whose used entry is to be written now, or NULL. */
 static inline struct vd_chain *chain_done(const struct vd_virtq *vq, unsigned int n)
 {
 	struct vd_chain *c;
 
-	if (vq->queue_head + n == vq->queue_tail)
+	if (vq->order_head + n == vq->order_tail)
 		return NULL;
-	c = vq->queue[(vq->queue_head + n) & vq->queue_mask];
-	return c->state == CHAIN_DONE ? c : NULL;
+	c = chain_of(vq, vq->order[(vq->order_head + n) & vq->order_mask]);
+	return c->held == CHAIN_DONE ? c : NULL;
 }
 
 /*
- * May the entry of @c be left out, because that of the next one stands for it? Only if the next
- * one follows in this burst, and if the driver, which will take it for filled entirely, is right
- * (virtio 1.3, 2.7.9, 2.8.8).
+ * IN_ORDER: may the entry of @c be left out, because that of the next one stands for it? Only if
+ * the next one follows in this burst, and if the driver, which will take it for filled entirely,
+ * is right (virtio 1.3, 2.7.9, 2.8.8).
  */
 static inline bool chain_skip(const struct vd_virtq *vq, const struct vd_chain *c)
 {
-	return vq->in_order && c->written == c->in_len && chain_done(vq, 1);
+	return c->written == c->in_len && chain_done(vq, 1);
+}
+
+/* IN_ORDER: its used entry is written. */
+static inline void chain_give(struct vd_virtq *vq, struct vd_chain *c)
+{
+	c->held = vq->flushes + 1;
+	vq->order_head++;
 }
 
 /* Is a buffer one piece, in the region of the last one, as nearly all are? Of length 0: no. */
-static inline bool chain_near(const struct vd_virtq *vq, const struct desc *d)
+static inline bool near_has(const struct near *near, uint64_t addr, uint32_t len)
 {
-	uint64_t off = d->addr - vq->near_first;
+	return addr - near->first < near->len && len - 1ull < near->last - addr;
+}
 
-	return off < vq->near_len && d->len - 1ull < vq->near_len - off;
+static inline struct vd_iov near_iov(const struct near *near, uint64_t addr, uint32_t len)
+{
+	return (struct vd_iov){ near->addr + (addr - near->first), len };
 }
 
 /* Add what a descriptor says, in the ways that are not inline. Return: 0 or -EBADMSG with a
@@ -246,11 +269,11 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	unsigned int n = (unsigned int)c->nout + c->nin;
 
-	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d) ||
+	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !near_has(&vq->near, d->addr, d->len) ||
 			n >= vq->iov_max || (c->nin && !write) ||
 			d->len > UINT32_MAX - c->out_len - c->in_len))
 		return vd_chain_add_slow(vq, c, d);
-	c->iov[n] = (struct vd_iov){ vq->near + (d->addr - vq->near_first), d->len };
+	c->iov[n] = near_iov(&vq->near, d->addr, d->len);
 	if (write) {
 		c->nin++;
 		c->in_len += d->len;
@@ -261,36 +284,40 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 	return 0;
 }
 
-/*
- * Start a request, in a free slot, with its first descriptor. There is a slot: at most num ids
- * are busy.
- */
-static inline int chain_begin(struct vd_virtq *vq, const struct desc *d,
-			      struct vd_chain **ret_chain)
+/* A request of one piece, and near. */
+static inline void chain_one(struct vd_chain *c, struct vd_iov iov, bool write)
 {
-	struct vd_chain *c = vq->free[vq->nfree - 1];
-	bool write = d->flags & VRING_DESC_F_WRITE;
-
-	*ret_chain = c;
-	c->iov = (struct vd_iov *)(void *)((uint8_t *)c + vq->chain_size);
-	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !chain_near(vq, d))) {
-		c->nout = c->nin = 0;
-		c->out_len = c->in_len = 0;
-		return vd_chain_add_slow(vq, c, d);
+	c->iov[0] = iov;
+	if (write) {
+		c->nout = 0;
+		c->nin = 1;
+		c->out_len = 0;
+		c->in_len = (uint32_t)iov.len;
+	} else {
+		c->nout = 1;
+		c->nin = 0;
+		c->out_len = (uint32_t)iov.len;
+		c->in_len = 0;
 	}
-	c->iov[0] = (struct vd_iov){ vq->near + (d->addr - vq->near_first), d->len };
-	c->nout = !write;
-	c->nin = write;
-	c->out_len = write ? 0 : d->len;
-	c->in_len = write ? d->len : 0;
-	return 0;
+	c->held = CHAIN_IN_FLIGHT;
+}
+
+static inline bool chain_is_one(const struct vd_chain *c)
+{
+	return c->nout + c->nin == 1;
+}
+
+/* Start a request of any kind. Its pieces come with chain_add(). */
+static inline void chain_begin(struct vd_chain *c)
+{
+	c->nout = c->nin = 0;
+	c->out_len = c->in_len = 0;
 }
 
 /* ---- driver's end ---------------------------------------------------------------------------- */
 
 struct vd_virtq_drv_ops {
-	int (*add)(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
-		   unsigned int nin);
+	int (*add)(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n);
 	bool (*publish)(struct vd_virtq_drv *vq);
 	int (*get)(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max);
 	bool (*calls_on)(struct vd_virtq_drv *vq);
@@ -340,18 +367,29 @@ int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err);
 
 /* What a request takes. */
 struct drv_shape {
-	unsigned int nout, nin; /* pieces */
-	uint32_t in_len;        /* bytes of the latter */
+	uint32_t in_len;        /* bytes that the device may write */
 	unsigned int ndesc;     /* ring entries */
 	bool table;             /* one entry, for an indirect table */
 };
 
-/* Fill in @s but for nout and nin, which are given. Return: 0, -EINVAL, -ENOSPC. */
-int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s);
+/* Return: 0, -EINVAL, -ENOSPC. */
+int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_req *req, struct drv_shape *ret_shape);
 
-/* Write the indirect table of request @id. Return: where it is. */
-struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
-			   const struct drv_shape *s);
+/* Write the indirect table of a request. Return: where it is. */
+struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, const struct vd_req *req);
+
+/* Is a request one piece? They are written in a loop of their own. */
+static inline bool drv_is_one(const struct vd_req *req)
+{
+	return req->nout + req->nin == 1;
+}
+
+/* Flags of piece @i of the request, but for those that link it. */
+static inline uint16_t drv_flags(const struct vd_req *req, unsigned int i)
+{
+	return i < req->nout ? 0 : VRING_DESC_F_WRITE;
+}
+
 
 /* The request is in the ring under @id. */
 static inline void drv_end(struct vd_virtq_drv *vq, uint16_t id, uint32_t in_len,
@@ -364,23 +402,24 @@ static inline void drv_end(struct vd_virtq_drv *vq, uint16_t id, uint32_t in_len
 	vq->nfree -= ndesc;
 }
 
-/* Did the device have this request at all? */
-static inline bool drv_has(const struct vd_virtq_drv *vq, uint32_t id)
+/* The same for requests of one entry each, whose drv_one() is noted. */
+static inline void drv_end_ones(struct vd_virtq_drv *vq, const struct vd_req *reqs, unsigned int n)
 {
-	return id < vq->num && vq->reqs[id].ndesc &&
-	       (uint16_t)(vq->published - vq->reqs[id].seq - 1) < VD_VIRTQ_NUM_MAX;
+	for (unsigned int i = 0; vq->in_order && i < n; i++)
+		vq->order[(vq->added + i) & vq->order_mask] = reqs[i].id;
+	vq->added = (uint16_t)(vq->added + n);
+	vq->nfree -= n;
 }
 
-/* Check what the device says of a request. Return: 0 or -EBADMSG, and the queue is broken. */
-static inline int drv_check(struct vd_virtq_drv *vq, uint32_t id, uint32_t len)
+/* Did the device have this request, of a number below num, and room for as many bytes? */
+static inline bool drv_had(struct drv_req req, uint16_t published, uint32_t len)
 {
-	if (vd_unlikely(!drv_has(vq, id)))
-		return vd_virtq_drv_break(vq, vd_err(-EBADMSG, "used id %u is not in flight", id));
-	if (vd_unlikely(len > vq->reqs[id].in_len))
-		return vd_virtq_drv_break(vq, vd_err(-EBADMSG, "used id %u: %u bytes written of %u",
-						     id, len, vq->reqs[id].in_len));
-	return 0;
+	return req.ndesc && (uint16_t)(published - req.seq - 1) < VD_VIRTQ_NUM_MAX &&
+	       len <= req.in_len;
 }
+
+/* It did not: the queue is broken. Return: -EBADMSG. */
+int vd_drv_refuse(struct vd_virtq_drv *vq, uint32_t id, uint32_t len);
 
 /*
  * IN_ORDER: the oldest request, with which @last has to do. The last of a batch has the length

@@ -36,13 +36,10 @@ struct split_dev {
 	uint16_t vd_guest *used;        /* flags, idx, num entries of two 32-bit words */
 	uint16_t vd_guest *avail_event; /* behind those */
 	uint16_t next;                  /* to pop */
-	uint16_t fetched;   /* heads are read up to here, at most a burst ahead of next */
 	uint16_t avail_idx; /* as last loaded */
 	uint16_t used_idx;  /* as last stored */
-	uint16_t heads[VD_VIRTQ_BURST]; /* of next to fetched, each at its index modulo this */
+	uint16_t used_next; /* entry to write */
 };
-
-static_assert(!(VD_VIRTQ_BURST & (VD_VIRTQ_BURST - 1)), "heads[] goes round with the index");
 
 static struct split_dev *to_split(struct vd_virtq *vq)
 {
@@ -67,25 +64,34 @@ static int split_look(struct split_dev *s, uint16_t avail_idx)
 	return 0;
 }
 
+/* The @i-th to pop from now on. */
+static uint16_t split_head(const struct split_dev *s, unsigned int i)
+{
+	return vd_read16(s->avail + RING_ENTRIES + ((s->next + i) & split_mask(s)));
+}
+
 static struct desc split_read(const struct split_dev *s, uint16_t i)
 {
 	return desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
 }
 
-static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_chain)
+/* The next request, of any kind. */
+static vd_noinline int split_walk(struct split_dev *s, struct vd_chain **ret_chain)
 {
+	uint16_t head = split_head(s, 0), n = 1;
 	struct vd_virtq *vq = &s->vq;
 	struct vd_chain *c;
-	uint16_t n = 1;
 	struct desc d;
 	int r;
 
 	if (vd_unlikely(head >= vq->num))
 		return vd_err(-EBADMSG, "head %u of %u", head, vq->num);
-	if (vd_unlikely(vq->busy[head]))
+	c = chain_of(vq, head);
+	if (vd_unlikely(chain_held(vq, c)))
 		return vd_err(-EBADMSG, "head %u is in flight already", head);
 	d = split_read(s, head);
-	r = chain_begin(vq, &d, &c);
+	chain_begin(c);
+	r = chain_add(vq, c, &d);
 	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
 		if (vd_unlikely(d.next >= vq->num))
 			return vd_err(-EBADMSG, "next descriptor %u of %u", d.next, vq->num);
@@ -97,30 +103,61 @@ static int split_walk(struct split_dev *s, uint16_t head, struct vd_chain **ret_
 	}
 	if (vd_unlikely(r))
 		return r;
-	chain_take(vq, c, head, n);
+	c->held = CHAIN_IN_FLIGHT;
 	*ret_chain = c;
+	s->next++;
 	return 0;
 }
 
-/* Read the heads of a burst and ask for their descriptors, as far as the driver is known to be. */
-static void split_fetch(struct split_dev *s)
+/* Those of one piece, as long as there is nothing else, of the next @n. Return: how many. */
+static unsigned int split_pop_ones(struct split_dev *s, struct vd_chain **chains, unsigned int n)
 {
-	uint16_t end =
-		(uint16_t)(s->next + vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST));
+	const uint16_t vd_guest *ring = s->avail + RING_ENTRIES;
+	const uint64_t vd_guest *desc = s->desc;
+	const struct vd_virtq *vq = &s->vq;
+	const struct near near = vq->near;
+	const unsigned int mask = split_mask(s);
+	const uint64_t flushes = vq->flushes;
+	unsigned int i, next = s->next;
 
-	for (; s->fetched != end; s->fetched++) {
-		uint16_t head = vd_read16(s->avail + RING_ENTRIES + (s->fetched & split_mask(s)));
+	for (i = 0; i < n; i++) {
+		unsigned int head = vd_read16(ring + ((next + i) & mask)), flags;
+		struct vd_chain *c;
+		uint64_t addr, rest;
 
-		s->heads[s->fetched % VD_VIRTQ_BURST] = head;
-		prefetch_read(s->desc + 2u * (head & split_mask(s)));
+		if (vd_unlikely(head > mask))
+			break;
+		c = chain_of(vq, (uint16_t)head);
+		addr = vd_read64(desc + 2u * head);
+		rest = vd_read64(desc + 2u * head + 1);
+		flags = (unsigned int)(rest >> 32);
+		if (vd_unlikely(c->held > flushes ||
+				flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT) ||
+				!near_has(&near, addr, (uint32_t)rest)))
+			break;
+		chain_one(c, near_iov(&near, addr, (uint32_t)rest), flags & VRING_DESC_F_WRITE);
+		chains[i] = c;
 	}
+	s->next = (uint16_t)(next + i);
+	return i;
+}
+
+/*
+ * Ask for the descriptors of a burst, as far as the driver is known to be. Mostly they lie one after
+ * the other, four to a line. The heads are read again when they are used.
+ */
+static void split_ask(const struct split_dev *s)
+{
+	unsigned int n = vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST);
+
+	for (unsigned int i = 0; i < n; i += 4)
+		prefetch_read(s->desc + 2u * (split_head(s, i) & split_mask(s)));
 }
 
 static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
 {
 	struct split_dev *s = to_split(vq);
-	const uint16_t vd_guest *ring = s->used + RING_ENTRIES;
-	unsigned int n, i;
+	unsigned int n, i = 0;
 	int r = 0;
 
 	/* Acquire: entries and descriptors after idx. Pairs with A in split-drv.c (2.7.13). What
@@ -129,48 +166,86 @@ static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int
 		r = split_look(s, vd_read16_acquire(s->avail + RING_IDX));
 		if (r)
 			return r;
-		split_fetch(s);
+		split_ask(s);
 	}
-	n = vd_min((uint16_t)(s->fetched - s->next), max);
+	n = vd_min((uint16_t)(s->avail_idx - s->next), max);
+	for (i = 0; i < n; i += 8) /* lines of the used ring, which this burst will write */
+		prefetch_write(s->used + RING_ENTRIES +
+			       4u * ((s->used_next + i) & split_mask(s)));
 	for (i = 0; i < n; i++) {
-		r = split_walk(s, s->heads[s->next % VD_VIRTQ_BURST], &chains[i]);
+		if (vq->ones)
+			i += split_pop_ones(s, chains + i, n - i);
+		if (i == n)
+			break;
+		r = split_walk(s, &chains[i]);
 		if (vd_unlikely(r)) {
 			vd_virtq_break(vq, r);
 			break;
 		}
-		if (!(i & 7)) /* a line of the used ring */
-			prefetch_write(ring + 4u * ((s->used_idx + i) & split_mask(s)));
-		s->next++;
+		vq->ones = chain_is_one(chains[i]);
 	}
-	split_fetch(s); /* for the next call; comes while this burst is worked on */
+	split_ask(s); /* for the next call; comes while this burst is worked on */
 	return (int)i;
 }
 
-/* With IN_ORDER an entry may stand for those before it; it lies where the first of them would. */
+/* An entry has the alignment of 4, not of its 8 bytes. */
+static inline void split_write_used(uint32_t vd_guest *entry, const struct vd_chain *c)
+{
+	vd_write32(entry, c->id);
+	vd_write32(entry + 1, c->written);
+}
+
+static uint32_t vd_guest *split_entries(const struct split_dev *s)
+{
+	return (uint32_t vd_guest *)(s->used + RING_ENTRIES);
+}
+
+static void split_push(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
+{
+	struct split_dev *s = to_split(vq);
+	uint32_t vd_guest *entries = split_entries(s);
+	const unsigned int mask = split_mask(s), at = s->used_next;
+	const uint64_t held = vq->flushes + 1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		chain_back(chains[i], held);
+		split_write_used(entries + 2u * ((at + i) & mask), chains[i]);
+	}
+	s->used_next = (uint16_t)(at + n);
+}
+
+/* IN_ORDER: an entry may stand for those before it; it lies where the first of them would. */
+static vd_noinline void split_push_order(struct split_dev *s)
+{
+	uint16_t at = s->used_next;
+	struct vd_chain *c;
+
+	while ((c = chain_done(&s->vq, 0))) {
+		bool skip = chain_skip(&s->vq, c);
+
+		s->used_next++;
+		if (!skip) {
+			split_write_used(split_entries(s) + 2u * (at & split_mask(s)), c);
+			at = s->used_next;
+		}
+		chain_give(&s->vq, c);
+	}
+}
+
 static bool split_flush(struct vd_virtq *vq)
 {
 	struct split_dev *s = to_split(vq);
-	uint32_t vd_guest *ring = (uint32_t vd_guest *)(s->used + RING_ENTRIES);
-	uint16_t old = s->used_idx, new = old, at = old;
-	struct vd_chain *c;
+	uint16_t old = s->used_idx;
 
-	while ((c = chain_done(vq, 0))) {
-		bool skip = chain_skip(vq, c);
-
-		new ++;
-		if (!skip) {
-			vd_write32(ring + 2u * (at & split_mask(s)), c->id);
-			vd_write32(ring + 2u * (at & split_mask(s)) + 1, c->written);
-			at = new;
-		}
-		chain_give(vq, c);
-	}
+	if (vq->in_order)
+		split_push_order(s);
 	/* B, E: entries before idx, idx before the question. Pairs with F in split-drv.c (2.7.7).
 	 */
-	s->used_idx = new;
-	vd_write16_seq(s->used + RING_IDX, new);
+	s->used_idx = s->used_next;
+	vd_write16_seq(s->used + RING_IDX, s->used_idx);
 	if (vq->event_idx)
-		return vring_need_event(vd_read16_seq(s->avail + RING_ENTRIES + vq->num), new, old);
+		return vring_need_event(vd_read16_seq(s->avail + RING_ENTRIES + vq->num),
+					s->used_idx, old);
 	return !(vd_read16_seq(s->avail + RING_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
@@ -215,6 +290,7 @@ static void split_destroy(struct vd_virtq *vq)
 
 static const struct vd_virtq_ops split_ops = {
 	.pop = split_pop,
+	.push = split_push,
 	.flush = split_flush,
 	.pending = split_pending,
 	.kicks_on = split_kicks_on,
@@ -246,8 +322,8 @@ int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_
 		goto err_free;
 	s->vq.ops = &split_ops;
 	s->avail_event = s->used + RING_ENTRIES + 4u * conf->num;
-	s->next = s->fetched = s->avail_idx = conf->state.avail;
-	s->used_idx = vd_read16(s->used + RING_IDX);
+	s->next = s->avail_idx = conf->state.avail;
+	s->used_idx = s->used_next = vd_read16(s->used + RING_IDX);
 	*ret_vq = &s->vq;
 	return 0;
 

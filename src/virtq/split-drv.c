@@ -44,55 +44,65 @@ static void split_write(struct split_drv *s, uint16_t i, const struct vd_buf *b,
 	vd_write64(s->desc + 2u * i + 1, b->len | (uint64_t)flags << 32 | next << 48);
 }
 
-/* The request's descriptors are written; the free list goes on at @free. */
-static int split_offer(struct split_drv *s, uint16_t free, uint32_t in_len, unsigned int ndesc)
+/* Any request. Return: 1; -errno. */
+static vd_noinline int split_add_any(struct split_drv *s, struct vd_req *req)
 {
 	struct vd_virtq_drv *vq = &s->vq;
-	uint16_t head = s->free;
-
-	vd_write16(s->avail + RING_ENTRIES + (vq->added & split_mask(s)), head);
-	if (vq->nfree > AHEAD)
-		prefetch_write(s->desc + 2u * ((free + AHEAD) & split_mask(s)));
-	s->free = free;
-	drv_end(vq, head, in_len, ndesc);
-	return head;
-}
-
-static int split_add_many(struct split_drv *s, const struct vd_buf *bufs, unsigned int nout,
-			  unsigned int nin)
-{
-	struct drv_shape shape = { .nout = nout, .nin = nin };
 	uint16_t i = s->free;
-	int r = vd_drv_begin(&s->vq, bufs, &shape);
+	struct drv_shape shape;
+	int r = vd_drv_begin(vq, req, &shape);
 
 	if (r)
 		return r;
+	req->id = i;
 	if (shape.table) {
-		struct vd_buf t = vd_drv_table(&s->vq, i, bufs, &shape);
+		struct vd_buf t = vd_drv_table(vq, req);
 
 		split_write(s, i, &t, VRING_DESC_F_INDIRECT);
 		i = s->link[i];
 	} else {
 		for (unsigned int n = 0; n < shape.ndesc; n++, i = s->link[i])
-			split_write(s, i, &bufs[n],
-				    (n < nout ? 0 : VRING_DESC_F_WRITE) |
+			split_write(s, i, &req->bufs[n],
+				    drv_flags(req, n) |
 					    (n + 1 < shape.ndesc ? VRING_DESC_F_NEXT : 0));
 	}
-	return split_offer(s, i, shape.in_len, shape.ndesc);
+	vd_write16(s->avail + RING_ENTRIES + (vq->added & split_mask(s)), req->id);
+	s->free = i;
+	drv_end(vq, req->id, shape.in_len, shape.ndesc);
+	return 1;
 }
 
-static int split_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
-		     unsigned int nin)
+/* As many as there are of one piece each, or one of another kind. Return: how many; -errno. */
+static int split_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n)
 {
 	struct split_drv *s = to_split(vq);
-	uint16_t i = s->free;
+	uint64_t vd_guest *desc = s->desc;
+	uint16_t vd_guest *ring = s->avail + RING_ENTRIES;
+	const uint16_t *link = s->link;
+	struct drv_req *mine = vq->reqs;
+	unsigned int i, most = vd_min(n, vq->nfree), mask = split_mask(s), added = vq->added;
+	unsigned int free = s->free;
 
-	if (nout + nin != 1)
-		return split_add_many(s, bufs, nout, nin);
-	if (!vq->nfree)
-		return -ENOSPC;
-	split_write(s, i, bufs, nin ? VRING_DESC_F_WRITE : 0);
-	return split_offer(s, s->link[i], nin ? bufs->len : 0, 1);
+	for (i = 0; i < most && drv_is_one(&reqs[i]); i++) {
+		struct vd_req *req = &reqs[i];
+		struct vd_buf b = *req->bufs;
+		uint64_t write = req->nin; /* 0 or 1 */
+		unsigned int id = free;
+
+		vd_write64(desc + 2u * id, b.iova);
+		vd_write64(desc + 2u * id + 1, b.len | write * VRING_DESC_F_WRITE << 32);
+		vd_write16(ring + ((added + i) & mask), (uint16_t)id);
+		mine[id] = (struct drv_req){ b.len & -(uint32_t)write, 1, (uint16_t)(added + i) };
+		req->id = (uint16_t)id;
+		free = link[id];
+		if (!(id & 3) && vq->nfree - i > 2 * AHEAD) /* a line of the table */
+			prefetch_write(desc + 2u * ((id + AHEAD) & mask));
+	}
+	if (vd_unlikely(!i))
+		return split_add_any(s, reqs);
+	drv_end_ones(vq, reqs, i);
+	s->free = (uint16_t)free;
+	return (int)i;
 }
 
 static bool split_publish(struct vd_virtq_drv *vq)
@@ -107,28 +117,6 @@ static bool split_publish(struct vd_virtq_drv *vq)
 	if (vq->event_idx)
 		return vring_need_event(vd_read16_seq(s->avail_event), vq->added, old);
 	return !(vd_read16_seq(s->used + RING_FLAGS) & VRING_USED_F_NO_NOTIFY);
-}
-
-/*
- * The descriptors go back to the end of the list: as long as the device keeps the order, they
- * are taken one after the other, line by line. With IN_ORDER they are a ring and stay linked as
- * one.
- */
-static void split_take(struct split_drv *s, uint16_t head)
-{
-	uint16_t last = head;
-
-	s->next_used++;
-	if (!s->vq.in_order) {
-		for (unsigned int n = s->vq.reqs[head].ndesc; n > 1; n--)
-			last = s->link[last];
-		if (s->vq.nfree)
-			s->link[s->last_free] = head;
-		else
-			s->free = head;
-		s->last_free = last;
-	}
-	drv_take(&s->vq, head);
 }
 
 /* Look how far the device is. It cannot have used more than it was given. */
@@ -150,7 +138,7 @@ static int split_look(struct split_drv *s)
 	return 0;
 }
 
-/* The next used entry, checked. */
+/* IN_ORDER: the next used entry, checked. It may stand for some before it, not for some after. */
 static int split_entry(struct split_drv *s, struct vd_done *ret_done)
 {
 	const uint32_t vd_guest *e = (const uint32_t vd_guest *)(s->used + RING_ENTRIES) +
@@ -158,12 +146,11 @@ static int split_entry(struct split_drv *s, struct vd_done *ret_done)
 	uint32_t id = vd_read32(e), len = vd_read32(e + 1);
 	struct vd_virtq_drv *vq = &s->vq;
 	uint16_t batch;
-	int r = drv_check(vq, id, len);
 
-	if (vd_unlikely(r))
-		return r;
+	if (vd_unlikely(id >= vq->num || !drv_had(vq->reqs[id], vq->published, len)))
+		return vd_drv_refuse(vq, id, len);
 	batch = (uint16_t)(vq->reqs[id].seq - vq->taken + 1);
-	if (vq->in_order && vd_unlikely(batch > (uint16_t)(s->used_idx - s->next_used)))
+	if (vd_unlikely(batch > (uint16_t)(s->used_idx - s->next_used)))
 		return vd_virtq_drv_break(
 			vq, vd_err(-EBADMSG, "used id %u stands for %u requests, of %u used", id,
 				   batch, (uint16_t)(s->used_idx - s->next_used)));
@@ -171,10 +158,67 @@ static int split_entry(struct split_drv *s, struct vd_done *ret_done)
 	return 0;
 }
 
+static vd_noinline int split_get_order(struct split_drv *s, struct vd_done *done, unsigned int n)
+{
+	struct vd_virtq_drv *vq = &s->vq;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!vq->batch && split_entry(s, &vq->last))
+			break;
+		vq->batch = true;
+		done[i] = drv_oldest(vq);
+		drv_take(vq, done[i].id);
+		s->next_used++;
+	}
+	return (int)i;
+}
+
+/*
+ * The next @n. Their descriptors go back to the end of the list: as long as the device keeps the
+ * order, they are taken one after the other, line by line. With IN_ORDER they are a ring and stay
+ * linked as one.
+ */
+static int split_get_any(struct split_drv *s, struct vd_done *done, unsigned int n)
+{
+	struct vd_virtq_drv *vq = &s->vq;
+	const uint32_t vd_guest *entries = (const uint32_t vd_guest *)(s->used + RING_ENTRIES);
+	const unsigned int mask = split_mask(s), next = s->next_used;
+	struct drv_req *reqs = vq->reqs;
+	unsigned int i, nfree = vq->nfree;
+	uint16_t *link = s->link, last = s->last_free, published = vq->published;
+
+	for (i = 0; i < n; i++) {
+		const uint32_t vd_guest *e = entries + 2u * ((next + i) & mask);
+		uint32_t id = vd_read32(e), len = vd_read32(e + 1);
+		struct drv_req *req = &reqs[id & mask];
+
+		if (vd_unlikely(id > mask || !drv_had(*req, published, len))) {
+			vd_drv_refuse(vq, id, len);
+			break;
+		}
+		done[i] = (struct vd_done){ (uint16_t)id, len };
+		if (vd_likely(nfree))
+			link[last] = (uint16_t)id;
+		else
+			s->free = (uint16_t)id;
+		last = (uint16_t)id;
+		for (unsigned int k = req->ndesc; vd_unlikely(k > 1); k--)
+			last = link[last];
+		nfree += req->ndesc;
+		req->ndesc = 0;
+	}
+	s->last_free = last;
+	s->next_used = (uint16_t)(next + i);
+	vq->nfree = nfree;
+	vq->taken = (uint16_t)(vq->taken + i);
+	return (int)i;
+}
+
 static int split_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int max)
 {
 	struct split_drv *s = to_split(vq);
-	unsigned int n, i;
+	unsigned int n;
 	int r;
 
 	if (s->used_idx == s->next_used) {
@@ -183,19 +227,7 @@ static int split_get(struct vd_virtq_drv *vq, struct vd_done *done, unsigned int
 			return r;
 	}
 	n = vd_min((uint16_t)(s->used_idx - s->next_used), max);
-	for (i = 0; i < n; i++) {
-		if (!vq->in_order) {
-			if (split_entry(s, &done[i]))
-				break;
-		} else {
-			if (!vq->batch && split_entry(s, &vq->last))
-				break;
-			vq->batch = true;
-			done[i] = drv_oldest(vq);
-		}
-		split_take(s, done[i].id);
-	}
-	return (int)i;
+	return vq->in_order ? split_get_order(s, done, n) : split_get_any(s, done, n);
 }
 
 static bool split_calls_on(struct vd_virtq_drv *vq)

@@ -81,17 +81,18 @@ int vd_virtq_drv_break(struct vd_virtq_drv *vq, int err)
 	return err;
 }
 
-int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_shape *s)
+int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_req *req, struct drv_shape *ret_shape)
 {
-	unsigned int n = s->nout + s->nin;
+	unsigned int n = req->nout + req->nin;
+	struct drv_shape *s = ret_shape;
 	uint64_t bytes = 0;
 
+	s->in_len = 0;
 	for (unsigned int i = 0; i < n; i++) {
-		if (i == s->nout)
-			s->in_len = (uint32_t)bytes;
-		bytes += bufs[i].len;
+		bytes += req->bufs[i].len;
+		if (i >= req->nout)
+			s->in_len += req->bufs[i].len;
 	}
-	s->in_len = s->nin ? (uint32_t)bytes - s->in_len : 0;
 	s->table = n > 1 && n <= vq->indirect_max;
 	s->ndesc = s->table ? 1 : n;
 	if (!n || s->ndesc > vq->num)
@@ -101,15 +102,24 @@ int vd_drv_begin(struct vd_virtq_drv *vq, const struct vd_buf *bufs, struct drv_
 	return s->ndesc > vq->nfree ? -ENOSPC : 0;
 }
 
-struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd_buf *bufs,
-			   const struct drv_shape *s)
+vd_cold int vd_drv_refuse(struct vd_virtq_drv *vq, uint32_t id, uint32_t len)
 {
-	size_t at = 2ull * id * vq->indirect_max;
+	if (id < vq->num && drv_had(vq->reqs[id], vq->published, 0))
+		vd_err(-EBADMSG, "used id %u: %u bytes written of %u", id, len,
+		       vq->reqs[id].in_len);
+	else
+		vd_err(-EBADMSG, "used id %u is not in flight", id);
+	return vd_virtq_drv_break(vq, -EBADMSG);
+}
+
+struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, const struct vd_req *req)
+{
+	size_t at = 2ull * req->id * vq->indirect_max;
 	uint64_t vd_guest *t = vq->tables + at;
-	unsigned int n = s->nout + s->nin;
+	unsigned int n = req->nout + req->nin;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t flags = i < s->nout ? 0 : VRING_DESC_F_WRITE, rest;
+		uint64_t flags = drv_flags(req, i), rest;
 
 		if (vq->packed) /* a list; id 0 */
 			rest = flags << 48;
@@ -117,16 +127,35 @@ struct vd_buf vd_drv_table(struct vd_virtq_drv *vq, uint16_t id, const struct vd
 			rest = (flags | VRING_DESC_F_NEXT) << 32 | (i + 1ull) << 48;
 		else
 			rest = flags << 32;
-		vd_write64(t + 2u * i, bufs[i].iova);
-		vd_write64(t + 2u * i + 1, bufs[i].len | rest);
+		vd_write64(t + 2u * i, req->bufs[i].iova);
+		vd_write64(t + 2u * i + 1, req->bufs[i].len | rest);
 	}
 	return (struct vd_buf){ vq->tables_iova + 8 * at, 16 * n };
+}
+
+int vd_virtq_drv_add_burst(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n)
+{
+	unsigned int i = 0;
+	int r = vq->err;
+
+	/* The loop inside takes as many of one kind as there are. */
+	while (!r && i < n) {
+		r = vq->ops->add(vq, reqs + i, n - i);
+		if (r > 0) {
+			i += (unsigned int)r;
+			r = 0;
+		}
+	}
+	return i ? (int)i : r;
 }
 
 int vd_virtq_drv_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
 		     unsigned int nin)
 {
-	return vq->err ? vq->err : vq->ops->add(vq, bufs, nout, nin);
+	struct vd_req req = { .bufs = bufs, .nout = nout, .nin = nin };
+	int r = vd_unlikely(vq->err) ? vq->err : vq->ops->add(vq, &req, 1);
+
+	return r < 0 ? r : req.id;
 }
 
 bool vd_virtq_drv_publish(struct vd_virtq_drv *vq)

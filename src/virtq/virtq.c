@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mem/sg.h"
 #include "virtq/ring.h"
@@ -47,6 +48,7 @@ void vd_virtq_destroy(struct vd_virtq *vq)
 
 int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 {
+	size_t chain_size = vd_align_up(conf->chain_size, alignof(max_align_t));
 	unsigned int size = ring_size(conf->num);
 
 	vq->mem = conf->mem;
@@ -55,28 +57,27 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 	vq->indirect = conf->features & VD_F(VIRTIO_RING_F_INDIRECT_DESC);
 	vq->event_idx = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX);
 	vq->in_order = conf->features & VD_F(VIRTIO_F_IN_ORDER);
-	vq->kicks = true;
+	vq->kicks = vq->ones = true;
 	vq->iov_max = conf->iov_max;
-	vq->queue_mask = size - 1;
+	vq->order_mask = size - 1;
 	vq->table_max = vq->indirect ? vd_max(conf->num, conf->iov_max) : 0;
 
-	vq->chain_size = vd_align_up(conf->chain_size, alignof(max_align_t));
-	vq->slot_size = vd_align_up(vq->chain_size + conf->iov_max * sizeof(struct vd_iov), LINE);
+	vq->slot_size = vd_align_up(chain_size + conf->iov_max * sizeof(struct vd_iov), LINE);
 	vq->slot_size |= LINE; /* an odd number of lines, so that slots spread over the sets */
 
-	vq->slots = calloc(conf->num, vq->slot_size);
-	vq->free = calloc(conf->num, sizeof(*vq->free));
-	vq->busy = calloc(conf->num, sizeof(*vq->busy));
-	vq->queue = calloc(size, sizeof(*vq->queue));
+	vq->slots = aligned_alloc(LINE, (conf->num + 1u) * vq->slot_size);
+	vq->order = calloc(size, sizeof(*vq->order));
 	vq->table = calloc(vq->table_max + 1, sizeof(struct vring_desc));
-	if (!vq->slots || !vq->free || !vq->busy || !vq->queue || !vq->table) {
+	if (!vq->slots || !vq->order || !vq->table) {
 		vd_virtq_fini(vq);
 		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
 	}
-	while (vq->nfree < conf->num) {
-		vq->free[vq->nfree] =
-			(void *)(vq->slots + vq->slot_size * (conf->num - 1 - vq->nfree));
-		vq->nfree++;
+	memset(vq->slots, 0, (conf->num + 1u) * vq->slot_size);
+	for (unsigned int id = 0; id <= conf->num; id++) {
+		struct vd_chain *c = chain_of(vq, (uint16_t)id);
+
+		c->id = (uint16_t)id;
+		c->iov = (void *)((uint8_t *)c + chain_size);
 	}
 	return 0;
 }
@@ -84,9 +85,7 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 void vd_virtq_fini(struct vd_virtq *vq)
 {
 	free(vq->slots);
-	free(vq->free);
-	free(vq->busy);
-	free(vq->queue);
+	free(vq->order);
 	free(vq->table);
 }
 
@@ -112,23 +111,36 @@ int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max
 	if (vd_unlikely(vq->err))
 		return vq->err;
 	n = vq->ops->pop(vq, chains, vd_min(max, VD_VIRTQ_BURST));
-	return n || !vq->err ? n : vq->err;
+	if (n <= 0)
+		return vq->err;
+	vq->popped += (unsigned int)n;
+	for (int i = 0; vq->in_order && i < n; i++)
+		vq->order[vq->order_tail++ & vq->order_mask] = chains[i]->id;
+	return n;
 }
 
-void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written)
+void vd_virtq_push_burst(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
 {
-	assert(chain->state == CHAIN_IN_FLIGHT);
-	assert(written <= chain->in_len);
-	chain->written = written;
-	chain->state = CHAIN_DONE;
-	vq->popped--;
-	if (!vq->in_order)
-		vq->queue[vq->queue_tail++ & vq->queue_mask] = chain;
+	vq->popped -= n;
+	if (vq->in_order) {
+		for (unsigned int i = 0; i < n; i++)
+			chain_back(chains[i], CHAIN_DONE);
+	} else if (n) {
+		vq->ops->push(vq, chains, n);
+		vq->pushed = true;
+	}
 }
 
 bool vd_virtq_flush(struct vd_virtq *vq)
 {
-	return chain_done(vq, 0) && vq->ops->flush(vq);
+	bool call;
+
+	if (vq->in_order ? !chain_done(vq, 0) : !vq->pushed)
+		return false;
+	call = vq->ops->flush(vq);
+	vq->flushes++;
+	vq->pushed = false;
+	return call;
 }
 
 bool vd_virtq_pending(struct vd_virtq *vq)
@@ -204,9 +216,8 @@ static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 	}
 	r = vd_mem_find(vq->mem, d->addr, d->len);
 	if (r && r->addr && r->prot == UVDPA_MAP_RW) {
-		vq->near = r->addr;
-		vq->near_first = r->first;
-		vq->near_len = r->last - r->first; /* but for the last byte, so that it fits */
+		/* Without the last byte the length fits. */
+		vq->near = (struct near){ r->first, r->last - r->first, r->last, r->addr };
 	}
 	return 0;
 }

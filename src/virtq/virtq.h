@@ -8,8 +8,8 @@
  *
  * Device's end (struct vd_virtq):		Driver's end (struct vd_virtq_drv):
  *
- *	n = vd_virtq_pop(vq, chains, 32)		id = vd_virtq_drv_add(vq, bufs, nout, nin)
- *	vd_virtq_push(vq, chain, written)	...	kick = vd_virtq_drv_publish(vq)
+ *	n = vd_virtq_pop(vq, chains, 32)		n = vd_virtq_drv_add_burst(vq, reqs, 32)
+ *	vd_virtq_push_burst(vq, chains, n)	...	kick = vd_virtq_drv_publish(vq)
  *	if (vd_virtq_flush(vq)) call		n = vd_virtq_drv_get(vq, done, 32)
  *
  * A queue belongs to one thread at a time. Nothing here locks, allocates after init, or logs.
@@ -42,6 +42,7 @@
  * @nin: pieces after them that the device writes
  * @out_len: bytes of the former
  * @in_len: bytes of the latter
+ * @written: bytes written into its in pieces, from the first on (virtio 1.3, 2.7.8.2); for push
  *
  * Lies in the queue, with the device's own part of the request behind it: a device embeds it as
  * the first member of its request and gives that size as chain_size. Valid from pop to push.
@@ -51,9 +52,9 @@ struct vd_chain {
 	uint16_t ndesc;
 	uint16_t nout, nin;
 	uint32_t out_len, in_len;
-	uint32_t written;	/* virtq's: what push was told, while it waits for its turn */
-	uint8_t state;		/* virtq's: free, in flight, done */
 	struct vd_iov *iov;
+	uint64_t held;		/* virtq's: until which flush the id is not the driver's */
+	uint32_t written;
 };
 
 struct vd_virtq_conf {
@@ -93,12 +94,19 @@ void vd_virtq_destroy(struct vd_virtq *vq);
 int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
 
 /**
- * vd_virtq_push() - Give a request back; visible to the driver after vd_virtq_flush()
- * @written: bytes written into its in pieces, from the first on (virtio 1.3, 2.7.8.2)
+ * vd_virtq_push_burst() - Give requests back; visible to the driver after vd_virtq_flush()
+ * @chains: @n of them, each with its @written set
  *
- * In any order; with IN_ORDER negotiated the queue keeps it until its turn.
+ * In any order; with IN_ORDER negotiated the queue keeps each until its turn.
  */
-void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written);
+void vd_virtq_push_burst(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n);
+
+/* The same for one. */
+static inline void vd_virtq_push(struct vd_virtq *vq, struct vd_chain *chain, uint32_t written)
+{
+	chain->written = written;
+	vd_virtq_push_burst(vq, &chain, 1);
+}
 
 /* Publish what was pushed. Return: true if the driver wants a notification for it. */
 bool vd_virtq_flush(struct vd_virtq *vq);
@@ -148,8 +156,15 @@ struct vd_buf {
 	uint32_t len;
 };
 
+/* One request: @nout pieces that the device reads, then @nin that it writes; not both 0. */
+struct vd_req {
+	const struct vd_buf *bufs;
+	unsigned int nout, nin;
+	uint16_t id;		/* receives an id below num, free again when it came back */
+};
+
 struct vd_done {
-	uint16_t id;		/* what vd_virtq_drv_add() returned */
+	uint16_t id;		/* what it got when it was added */
 	uint32_t len;		/* bytes the device says it wrote; at most what there was */
 };
 
@@ -159,12 +174,15 @@ int vd_virtq_drv_create(const struct vd_virtq_drv_conf *conf, struct vd_virtq_dr
 void vd_virtq_drv_destroy(struct vd_virtq_drv *vq);
 
 /**
- * vd_virtq_drv_add() - Put a request into the ring; visible after vd_virtq_drv_publish()
- * @bufs: @nout that the device reads, then @nin that it writes; not all 0
+ * vd_virtq_drv_add_burst() - Put requests into the ring; visible after vd_virtq_drv_publish()
+ * @reqs: @n of them, in their order
  *
- * Return: an id below num, free again when it came back; -ENOSPC no room now; -EINVAL never
- * fits; -EBADMSG broken.
+ * Return: how many were added; what it would be for the next one if there was none: -ENOSPC no
+ * room now; -EINVAL never fits; -EBADMSG broken.
  */
+int vd_virtq_drv_add_burst(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n);
+
+/* The same for one. Return: its id; -errno. */
 int vd_virtq_drv_add(struct vd_virtq_drv *vq, const struct vd_buf *bufs, unsigned int nout,
 		     unsigned int nin);
 
