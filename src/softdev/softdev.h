@@ -13,7 +13,7 @@
  *	get_vq, set_vq ...		     then ask for kicks and sleep in one wait
  *
  * Between a kick and a ring there is no core code, no lock, no allocation, no log line. Commands
- * reach a worker through its mailbox, and it looks there only when told to.
+ * reach a worker through one word of each queue, and it looks there only when told to.
  */
 #ifndef VD_SOFTDEV_SOFTDEV_H
 #define VD_SOFTDEV_SOFTDEV_H

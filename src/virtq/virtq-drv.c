@@ -47,7 +47,7 @@ int vd_virtq_drv_init(struct vd_virtq_drv *vq, const struct vd_virtq_drv_conf *c
 
 	while (size < conf->num)
 		size *= 2;
-	vq->num = vq->nfree = conf->num;
+	vq->nfree = vq->num = conf->num;
 	vq->packed = packed;
 	vq->event_idx = conf->features & VD_F(VIRTIO_RING_F_EVENT_IDX);
 	vq->in_order = conf->features & VD_F(VIRTIO_F_IN_ORDER);
