@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/bell.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 #include "base/loop.h"
 #include "base/unix.h"
 
@@ -52,6 +54,38 @@ static void drain_never_blocks(void **state)
 }
 
 /* A peer fills the counter of an eventfd that blocks; the bell must not wait for it. */
+/* What may be touched without waiting for a peer. FUSE is in an integration test. */
+static void foreign_descriptors(void **state)
+{
+	int sv[2], pipefd[2], tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int mem = memfd_create("ram", MFD_CLOEXEC), ev = eventfd(0, EFD_CLOEXEC);
+	FILE *file = tmpfile();
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(pipe(pipefd), 0);
+	assert_non_null(file);
+	assert_true(vd_foreign_ok(sv[0]));
+	assert_true(vd_foreign_ok(pipefd[0]));
+	assert_true(vd_foreign_ok(mem));
+	assert_true(vd_foreign_ok(ev));
+	assert_true(vd_foreign_ok(fileno(file)));
+	assert_false(vd_foreign_ok(tcp));	/* it may linger */
+	assert_false(vd_foreign_ok(-1));
+	vd_foreign_close(tcp);
+	for (int i = 0; i < 5000 && vd_foreign_closing(); i++)
+		usleep(1000);
+	assert_int_equal(vd_foreign_closing(), 0);
+	assert_int_equal(fcntl(tcp, F_GETFD), -1);
+	fclose(file);
+	close(mem);
+	close(ev);
+	for (int i = 0; i < 2; i++) {
+		close(sv[i]);
+		close(pipefd[i]);
+	}
+}
+
 static void bell_never_blocks(void **state)
 {
 	struct vd_bell bell;
@@ -278,6 +312,7 @@ int main(void)
 		cmocka_unit_test(err_keeps_errno_and_text),
 		cmocka_unit_test(drain_never_blocks),
 		cmocka_unit_test(bell_never_blocks),
+		cmocka_unit_test(foreign_descriptors),
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
 		cmocka_unit_test(unix_folder_is_locked),

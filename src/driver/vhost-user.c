@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 #include "base/unix.h"
 #include "driver/vu.h"
 
@@ -116,11 +117,19 @@ static void begin(struct vu_server *v, int fd)
 	vd_timer_set(v->loop, &v->retry, RETRY_MS);
 }
 
-/* Wait for the next one. */
+/*
+ * Wait for the next one; not before what the last ones brought is closed, so that a device never
+ * has more of it than one of them can bring.
+ */
 static void next(struct vu_server *v)
 {
 	int fd;
 
+	if (v->owner.foreign && vd_foreign_closing()) {
+		vd_timer_set(v->loop, &v->retry, RETRY_MS);
+		return;
+	}
+	v->owner.foreign = 0;
 	if (v->listen.fd < 0) {
 		fd = vd_unix_connect(v->conf->socket, SOCK_NONBLOCK);
 		if (fd < 0)

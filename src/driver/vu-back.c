@@ -16,6 +16,8 @@
 void vd_vus_back_close(struct vd_vus_session *s)
 {
 	vd_fd_del(&s->back_watch);
+	s->owner->foreign += s->back.foreign;
+	s->back.foreign = 0;
 	vd_vu_conn_fini(&s->back);
 }
 
@@ -97,6 +99,9 @@ int vd_vus_set_backend_req_fd(struct vd_vus_session *s, struct vd_vu_msg *m,
 	int type, e;
 
 	(void)reply;
+	if (s->owner->foreign)
+		return vd_err(-EPERM,
+			      "the last back-end channel brought what somebody else serves");
 	if (getsockopt(m->fds[0], SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
 		return vd_err(-EINVAL, "the back-end channel is not a stream socket");
 	vd_vus_back_close(s);

@@ -7,11 +7,8 @@
  * has their memory: QEMU takes a region away and brings it back larger.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "base/err.h"
 #include "driver/vu.h"
@@ -48,29 +45,6 @@ static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a - b < b_len || b - a < a_len;
 }
 
-/*
- * A file whose pages some process hands out when it likes (FUSE) would stop a data thread at the
- * first touch, for as long as that process likes. What has seals (memfd, tmpfs, hugetlbfs) needs
- * no further question; a file on a disk is slow, but comes.
- */
-static int check_file(const struct vd_vu_region *r, int fd)
-{
-	unsigned long long gpa = r->gpa;
-	struct statfs fs;
-	struct stat st;
-
-	if (fcntl(fd, F_GET_SEALS) >= 0)
-		return 0;
-	if (fstatfs(fd, &fs))
-		return vd_err(-EINVAL, "region 0x%llx: its file system: %m", gpa);
-	if (fs.f_type == FUSE_SUPER_MAGIC)
-		return vd_err(-EINVAL, "region 0x%llx: its file is on FUSE, which can make us wait",
-			      gpa);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return vd_err(-EINVAL, "region 0x%llx: its descriptor is not a file", gpa);
-	return 0;
-}
-
 /* Stage one more region. Overlaps of guest addresses and the file's length are the gate's to see. */
 static int stage_region(struct vd_vus_session *s, const struct vd_vu_region *r, int fd)
 {
@@ -78,7 +52,7 @@ static int stage_region(struct vd_vus_session *s, const struct vd_vu_region *r, 
 				 .offset = r->mmap_offset, .prot = UVDPA_MAP_RW };
 	unsigned long long size = r->size;
 	uint64_t end;
-	int e;
+	struct stat st;
 
 	if (s->next.n == VD_VU_SLOTS_MAX)
 		return vd_err(-ENOSPC, "more than %d regions", VD_VU_SLOTS_MAX);
@@ -87,9 +61,9 @@ static int stage_region(struct vd_vus_session *s, const struct vd_vu_region *r, 
 	    __builtin_add_overflow(r->mmap_offset, size, &end))
 		return vd_err(-EINVAL, "region 0x%llx: 0x%llx bytes: empty, or over the end",
 			      (unsigned long long)r->gpa, size);
-	e = check_file(r, fd);
-	if (e)
-		return e;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return vd_err(-EINVAL, "region 0x%llx: its descriptor is not a file",
+			      (unsigned long long)r->gpa);
 	for (unsigned int i = 0; i < s->next.n; i++)
 		if (overlap(r->uva, r->size, s->next.regions[i].uva, s->next.regions[i].size))
 			return vd_err(-EEXIST, "region 0x%llx: overlaps another in the front-end",

@@ -393,6 +393,7 @@ static int reset_again(struct vd_vus_session *s)
 static void hang_up(struct vd_vus_session *s)
 {
 	vd_fd_del(&s->watch);
+	s->owner->foreign += s->conn.foreign;
 	vd_vu_conn_fini(&s->conn);
 	vd_vu_msg_fini(&s->msg);
 	vd_vus_back_close(s);

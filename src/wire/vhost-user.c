@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 
 /* What a request may carry. Every reply may be the 8 bytes of REPLY_ACK instead of its own. */
 struct vu_row {
@@ -139,8 +140,10 @@ void vd_vu_conn_fini(struct vd_vu_conn *c)
 /* ---- receiving ----------------------------------------------------------------------------- */
 
 /* Move the descriptors of a control message to where they are accounted for. */
-static void take_fds(struct vd_vu_msg *m, struct msghdr *mh)
+static void take_fds(struct vd_vu_conn *c, struct msghdr *mh)
 {
+	struct vd_vu_msg *m = &c->in;
+
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(mh); h; h = CMSG_NXTHDR(mh, h)) {
 		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
@@ -150,10 +153,14 @@ static void take_fds(struct vd_vu_msg *m, struct msghdr *mh)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-			if (m->nfds < VD_VU_FDS_MAX)
+			if (!vd_foreign_ok(fd)) {
+				vd_foreign_close(fd);
+				c->foreign++;
+			} else if (m->nfds < VD_VU_FDS_MAX) {
 				m->fds[m->nfds++] = fd;
-			else
+			} else {
 				vd_close(&fd);
+			}
 		}
 	}
 }
@@ -178,10 +185,12 @@ static ssize_t read_some(struct vd_vu_conn *c, void *to, size_t len)
 		return 0;
 	if (n < 0)
 		return vd_err(-ENOTCONN, "vhost-user: %m");
-	take_fds(&c->in, &mh);
+	take_fds(c, &mh);
 	if (n == 0)
 		return vd_err(-ENOTCONN, c->in_len ? "vhost-user: closed inside of a message" :
 						     "vhost-user: closed");
+	if (c->foreign)
+		return vd_err(-EPROTO, "vhost-user: a descriptor that somebody else serves");
 	if (mh.msg_flags & MSG_CTRUNC)
 		return vd_err(-EPROTO, "vhost-user: more than %d descriptors in a message",
 			      VD_VU_FDS_MAX);

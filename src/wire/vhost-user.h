@@ -155,6 +155,7 @@ struct vd_vu_conn {
 	size_t in_len;		/* bytes of header and payload that are there */
 	uint8_t hdr[VD_VU_HDR_SIZE];
 	struct vd_list out;	/* struct vd_vu_out: waiting to be sent, in order */
+	unsigned int foreign;	/* descriptors that were refused, see base/foreign.h */
 	size_t out_bytes;	/* of memory they take; at most VD_VU_OUT_MAX */
 };
 
@@ -173,7 +174,8 @@ void vd_vu_conn_fini(struct vd_vu_conn *c);
  * data. Whether a message is a request or a reply is the caller's to look at.
  *
  * Return: 1; 0 not yet; -ENOTCONN the peer closed; -EPROTO version, size for this request, number
- * of descriptors, or descriptors lost (MSG_CTRUNC): the stream cannot be trusted any more.
+ * of descriptors, one that could keep us waiting (base/foreign.h), or descriptors lost
+ * (MSG_CTRUNC): the stream cannot be trusted any more.
  */
 int vd_vu_recv(struct vd_vu_conn *c, struct vd_vu_msg *ret_m);
 
