@@ -45,6 +45,9 @@ random "$tmp/img" $(((1 << 20) + 512))
 "$tmp/blk-read" "$tmp/img" >"$tmp/out"
 grep -q '^1049088 bytes' "$tmp/out" || fail "$(cat "$tmp/out")"
 
+same='4096 zeros of 1048576 bytes'
+[ "$("$tmp/null-disk")" = "$same" ] || fail "null-disk: $("$tmp/null-disk" 2>&1)"
+
 # In C++ it links, too: the names are not mangled.
 cat >"$tmp/use.cc" <<'E'
 #include <uvdpa/blk.h>

@@ -52,7 +52,8 @@ struct uvdpa_vq_state {
  * @driver: driver area (available ring)
  * @device: device area (used ring)
  * @state: where to begin
- * @kick: eventfd the driver writes; -1: the driver calls kick instead
+ * @kick: eventfd the driver writes, for the device to watch from enable_vq until it is quiet, by
+ *        uvdpa_poll_add() or in a thread of its own; -1: the driver calls kick instead
  * @call: eventfd the device writes; -1 for none. The gate keeps the number the same while the
  *        driver changes the eventfd behind it, so a software device just writes to it.
  * @poll: the driver gives no notifications at all: look by yourself (vhost-user: no kick fd)
@@ -210,6 +211,37 @@ struct uvdpa_parent {
  * Return: 0; -EEXIST the name is taken; -EINVAL a table is incomplete.
  */
 int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p);
+
+/* ---- what parents and bus drivers need of the context; control thread ---------------------- */
+
+/* The context of a device; from add's return, or from probe, until destroy. */
+struct uvdpa *uvdpa_dev_context(const struct uvdpa_dev *dev);
+
+/**
+ * uvdpa_set_error() - Say why something fails, for uvdpa_error()
+ * @err: negative errno, handed back so that "return uvdpa_set_error(...)" reads well
+ * @fmt: as printf; the thing, the value and the limit; no full stop, no newline
+ *
+ * Return: @err. Context: any thread; the sentence is that thread's.
+ */
+int uvdpa_set_error(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/**
+ * struct uvdpa_poll - A descriptor that the context's loop waits for
+ * @ready: called from uvdpa_dispatch() as long as one of the events is there (level-triggered)
+ *
+ * Zero it, set @ready, embed it, and keep it until uvdpa_poll_del(). A thread of your own that has
+ * something to say to the control thread writes to an eventfd that is watched so.
+ */
+struct uvdpa_poll {
+	void (*ready)(struct uvdpa_poll *p, uint32_t events);
+	void *reserved[4];
+};
+
+/* @events: EPOLLIN, EPOLLOUT; @fd is borrowed. Return: 0 or -errno. */
+int uvdpa_poll_add(struct uvdpa *u, struct uvdpa_poll *p, int fd, uint32_t events);
+/* Before @fd is closed; @ready is not called any more. Harmless if it was not added. */
+void uvdpa_poll_del(struct uvdpa_poll *p);
 
 /* ---- what a parent tells core; context: control thread ------------------------------------ */
 

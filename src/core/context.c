@@ -5,6 +5,8 @@
 #include "core/context.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,44 @@ struct vd_log *vd_ctx_log(struct uvdpa *u)
 struct vd_bell *vd_ctx_bell(struct uvdpa *u)
 {
 	return &u->bell;
+}
+
+/* ---- for who is not in this library ---------------------------------------------------------- */
+
+int uvdpa_set_error(int err, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return vd_err(err, "%s", text);
+}
+
+static struct vd_fd *poll_fd(struct uvdpa_poll *p)
+{
+	static_assert(sizeof(struct vd_fd) <= sizeof(p->reserved), "it has room");
+
+	return (struct vd_fd *)(void *)&p->reserved[0];
+}
+
+static void poll_ready(struct vd_fd *f, uint32_t events)
+{
+	struct uvdpa_poll *p = container_of((void **)(void *)f, struct uvdpa_poll, reserved[0]);
+
+	p->ready(p, events);
+}
+
+int uvdpa_poll_add(struct uvdpa *u, struct uvdpa_poll *p, int fd, uint32_t events)
+{
+	poll_fd(p)->fn = poll_ready;
+	return vd_fd_add(&u->loop, poll_fd(p), fd, events);
+}
+
+void uvdpa_poll_del(struct uvdpa_poll *p)
+{
+	vd_fd_del(poll_fd(p));
 }
 
 static void tell_ended(struct vd_post *p);

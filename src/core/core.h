@@ -17,9 +17,6 @@ struct vd_log *vd_ctx_log(struct uvdpa *u);
 /* For eventfds that a peer has as well. */
 struct vd_bell *vd_ctx_bell(struct uvdpa *u);
 
-/* Valid between add's return and destroy. */
-struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev);
-
 /* The driver's end of a device that is bound; NULL if it is not. Control thread. */
 struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);
 

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "core/opt.h"
 
-struct uvdpa *vd_dev_ctx(const struct uvdpa_dev *dev)
+struct uvdpa *uvdpa_dev_context(const struct uvdpa_dev *dev)
 {
 	return dev->core->u;
 }

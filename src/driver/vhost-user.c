@@ -209,8 +209,8 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 		return vd_err(-ENOMEM, "vhost-user: %m");
 	v->dev = dev;
 	v->conf = conf;
-	v->loop = vd_ctx_loop(vd_dev_ctx(dev));
-	v->log = vd_ctx_log(vd_dev_ctx(dev));
+	v->loop = vd_ctx_loop(uvdpa_dev_context(dev));
+	v->log = vd_ctx_log(uvdpa_dev_context(dev));
 	v->listen.fd = -1;
 	v->watch.fn = accept_event;
 	v->retry.fn = retry_event;

@@ -197,8 +197,8 @@ static int virtio_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bi
 	a->vdev = (struct vd_virtio_dev){
 		.config = &config_ops,
 		.name = uvdpa_dev_name(dev),
-		.log = vd_ctx_log(vd_dev_ctx(dev)),
-		.loop = vd_ctx_loop(vd_dev_ctx(dev)),
+		.log = vd_ctx_log(uvdpa_dev_context(dev)),
+		.loop = vd_ctx_loop(uvdpa_dev_context(dev)),
 		.device_id = info->device_id,
 		.offered = info->features,
 		.nvqs = info->nvqs,
@@ -299,7 +299,7 @@ static int find(struct uvdpa *u, const char *name, const struct uvdpa_dev *dev,
 int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 		   struct uvdpa_blk **ret_blk)
 {
-	struct uvdpa *u = vd_dev_ctx(dev);
+	struct uvdpa *u = uvdpa_dev_context(dev);
 	struct uvdpa_wait w = { 0 };
 	char name[UVDPA_NAME_MAX + 1];
 	struct adapter *a = NULL;

@@ -487,7 +487,7 @@ void vd_vus_session_destroy(struct vd_vus_session *s)
 int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *owner,
 			 struct vd_vus_session **ret_s)
 {
-	struct uvdpa *u = vd_dev_ctx(dev);
+	struct uvdpa *u = uvdpa_dev_context(dev);
 	unsigned int n = vd_min(uvdpa_dev_info(dev)->nvqs, VD_VU_QUEUES_MAX);
 	struct vd_vus_session *s = calloc(1, sizeof(*s) + n * sizeof(s->rings[0]));
 	int e;

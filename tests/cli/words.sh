@@ -46,7 +46,7 @@ done
 uvdpa -j dr s | jq -e .driver >/dev/null
 
 refused '"nothing" is not known to "uvdpa"; try "uvdpa help"' uvdpa nothing
-refused '"shwo" is not known to "uvdpa dev"; did you mean "show"\?$' uvdpa dev shwo
+refused '"shox" is not known to "uvdpa dev"; did you mean "show"\?$' uvdpa dev shox
 refused '"showx" is not known to "uvdpa dev"' uvdpa dev showx
 refused '"" is not known' uvdpa dev ''
 refused 'Usage: uvdpa' uvdpa --nothing
