@@ -109,6 +109,8 @@ int vd_vus_set_backend_req_fd(struct vd_vus_session *s, struct vd_vu_msg *m,
 	e = vd_fd_add(s->loop, &s->back_watch, s->back.fd, EPOLLIN);
 	if (e)
 		vd_vus_back_close(s);
+	else
+		vd_vus_back_push(s);	/* what waited for a channel */
 	return e;
 }
 
