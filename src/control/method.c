@@ -343,20 +343,17 @@ static int dev_override(struct uvdpa *u, struct json_object *params, struct vd_c
 	return r ? r : lib(uvdpa_dev_set_override(dev, param_str(params, "driver")));
 }
 
-static int dev_describe(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+static int describe_of(struct uvdpa_dev *dev, struct json_object *map)
 {
 	struct vd_emit_json e;
-	struct uvdpa_dev *dev;
-	int r = find_dev(u, params, &dev);
+	int r;
 
-	if (r)
-		return r;
 	vd_emit_json_init(&e, json_object_new_object());
 	r = lib(uvdpa_dev_describe(dev, &e.emit));
 	if (r)
 		json_object_put(e.obj);
 	else
-		call->result = nest("describe", uvdpa_dev_name(dev), e.obj);
+		json_object_object_add(map, uvdpa_dev_name(dev), e.obj);
 	return r;
 }
 
@@ -379,7 +376,9 @@ static int config_of(struct uvdpa_dev *dev, struct json_object *map)
 	return 0;
 }
 
-static int dev_config_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+/* {"WHAT": {"NAME": {...}}} of one device, or of all that have something to tell. */
+static int tell(struct uvdpa *u, struct json_object *params, struct vd_call *call, const char *what,
+		int (*of)(struct uvdpa_dev *dev, struct json_object *map))
 {
 	struct uvdpa_dev *dev = NULL;
 	struct json_object *map;
@@ -391,17 +390,27 @@ static int dev_config_show(struct uvdpa *u, struct json_object *params, struct v
 		return r;
 	map = json_object_new_object();
 	if (dev)
-		r = config_of(dev, map);
-	else /* of all: those that cannot tell (not ready, no words for the type) are left out */
+		r = of(dev, map);
+	else
 		while ((dev = uvdpa_dev_next(u, dev)))
-			config_of(dev, map);
+			of(dev, map);
 	if (r) {
 		json_object_put(map);
 		return r;
 	}
 	call->result = json_object_new_object();
-	json_object_object_add(call->result, "config", map);
+	json_object_object_add(call->result, what, map);
 	return 0;
+}
+
+static int dev_describe(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	return tell(u, params, call, "describe", describe_of);
+}
+
+static int dev_config_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	return tell(u, params, call, "config", config_of);
 }
 
 static int stats_of(struct uvdpa_dev *dev, unsigned int idx, struct json_object *obj)
@@ -461,7 +470,7 @@ static const struct method methods[] = {
 	  { { "name", NAME, true }, { "driver", NAME, true }, { "attrs", ATTRS, false } } },
 	{ "dev.unbind", dev_unbind, { { "name", NAME, true } } },
 	{ "dev.override", dev_override, { { "name", NAME, true }, { "driver", NAME, true } } },
-	{ "dev.describe", dev_describe, { { "name", NAME, true } } },
+	{ "dev.describe", dev_describe, { { "name", NAME, false } } },
 	{ "dev.config.show", dev_config_show, { { "name", NAME, false } } },
 	{ "dev.vstats.show",
 	  dev_vstats_show,

@@ -87,9 +87,9 @@ static int override(const struct cmd *cmd, int argc, char **argv)
 
 static int describe(const struct cmd *cmd, int argc, char **argv)
 {
-	int r = words_count(argc, 1, "dev describe DEV");
-
-	return r ? r : tell(cmd, "dev.describe", argv[0], PRINT_BLOCK);
+	if (argc > 1)
+		return words_count(argc, 1, "dev describe [ DEV ]");
+	return tell(cmd, "dev.describe", argc ? argv[0] : NULL, PRINT_BLOCK);
 }
 
 static int config_show(const struct cmd *cmd, int argc, char **argv)
@@ -134,7 +134,7 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 	      "       uvdpa dev bind DEV DRIVER [ KEY VALUE ]...\n"
 	      "       uvdpa dev unbind DEV\n"
 	      "       uvdpa dev override DEV DRIVER       \"\" for none\n"
-	      "       uvdpa dev describe DEV              how to attach to it\n"
+	      "       uvdpa dev describe [ DEV ]          how to attach to it\n"
 	      "       uvdpa dev config show [ DEV ]\n"
 	      "       uvdpa dev vstats show DEV [ qidx QUEUE ]\n"
 	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys.\n",

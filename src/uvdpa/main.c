@@ -19,9 +19,20 @@ static void usage(FILE *f)
 	      f);
 }
 
+static int help(const struct cmd *cmd, int argc, char **argv);
+
+static const struct cmd_verb verbs[] = {
+	{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
+	{ "driver", cmd_driver }, { "run", cmd_run },         { 0 },
+};
+
+/* "help dev" is "dev help". */
 static int help(const struct cmd *cmd, int argc, char **argv)
 {
-	(void)cmd, (void)argc, (void)argv;
+	char word[] = "help", *words[] = { argc ? argv[0] : NULL, word };
+
+	if (argc)
+		return word_run(verbs, "uvdpa", cmd, word_is(argv[0], "help") ? 1 : 2, words);
 	usage(stdout);
 	return 0;
 }
@@ -36,10 +47,6 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
-	};
-	static const struct cmd_verb verbs[] = {
-		{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
-		{ "driver", cmd_driver }, { "run", cmd_run },         { 0 },
 	};
 	struct cmd cmd = { .socket = VD_CONTROL_SOCKET };
 	int opt, r;

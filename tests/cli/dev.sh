@@ -70,6 +70,19 @@ same '"vhost-user"' "$(uvdpa -j dev show | jq .dev.d0.driver)"
 same "$tmp/d0.sock" "$(json .describe.d0.socket dev describe d0)"
 [ -S "$tmp/d0.sock" ] || fail "no socket"
 uvdpa dev describe d0 | grep -q "^  socket $tmp/d0.sock"
+same '["d0"]' "$(json '.describe|keys' dev describe)"	# those that are bound
+
+# What it says to QEMU is taken as it stands, and its front-end gets what it needs of the device.
+if command -v qemu-system-x86_64 >/dev/null; then
+	mkdir "$tmp/a,b"
+	uvdpa dev bind d0 vhost-user socket "$tmp/a,b/s"
+	read -ra words < <(json .describe.d0.qemu dev describe d0)
+	echo 'info qtree
+quit' | timeout 20 qemu-system-x86_64 -accel tcg -S -display none -monitor stdio "${words[@]}" >"$tmp/out" 2>&1 ||
+		fail "$(cat "$tmp/out")"
+	grep -q 'dev: vhost-user-blk-pci' "$tmp/out" || fail "no such device: $(cat "$tmp/out")"
+	uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
+fi
 uvdpa dev unbind d0
 [ ! -e "$tmp/d0.sock" ] || fail "the socket is still there"
 

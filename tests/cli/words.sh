@@ -10,7 +10,7 @@ refused '1 to 107 bytes' "$UVDPA" -s "$(printf '%0200d' 0)" dev show
 
 # Help needs none and goes to standard output.
 for words in '' help 'mgmtdev help' 'dev help' 'driver help' 'run help' 'dev config help' \
-	'dev vstats help' --help -h; do
+	'dev vstats help' 'help dev' 'help run' 'help help' --help -h; do
 	# shellcheck disable=SC2086 # words
 	uvdpa $words >"$tmp/out" 2>"$tmp/err" || fail "\"$words\" failed"
 	grep -q '^Usage: uvdpa' "$tmp/out" || fail "\"$words\" printed no usage"
