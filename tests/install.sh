@@ -35,6 +35,25 @@ for h in uvdpa blk parent driver; do
 	c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.cc"
 done
 
+# What the headers and the manual show compiles as it stands there.
+# shown NAME HEADER DECLARATIONS: the program is on standard input
+shown() {
+	local code
+
+	code=$(cat)
+	[ -n "$code" ] || fail "$1 shows nothing"
+	printf '#include <err.h>\n#include <uvdpa/%s.h>\nvoid shown(void);\nvoid shown(void)\n{\n%s\n%s\n}\n' \
+		"$2" "$3" "$code" >"$tmp/shown.c"
+	${CC:-cc} -std=gnu11 -Wall -Wextra -Wno-unused -Werror "${cflags[@]}" -fsyntax-only "$tmp/shown.c" ||
+		fail "what $1 shows does not compile"
+}
+in_header() { sed -n '/^ \*\//q; s/^ \*\t//p' "$top/include/uvdpa/$1.h"; }
+in_header uvdpa | shown uvdpa.h uvdpa \
+	'struct uvdpa *u; struct uvdpa_dev *dev; struct uvdpa_attr attrs[1] = {{0}}, socket[1] = {{0}};'
+in_header blk | shown blk.h blk 'struct uvdpa_dev *dev = 0; struct uvdpa_blk *blk; struct uvdpa_blkq *q;
+	struct uvdpa_blk_req *done[32]; struct iovec iov = {0}; void *buf; int n;'
+sed -n '/^# EXAMPLE/,/^# SEE/ { /^```/d; /^#/d; p }' "$top/doc/uvdpa.3.scd" | shown uvdpa.3 uvdpa ''
+
 for c in "$top"/examples/*.c; do
 	${CC:-cc} -std=gnu11 -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$c" "${libs[@]}" \
 		-o "$tmp/$(basename "$c" .c)"
