@@ -67,7 +67,7 @@ rm "$tmp/r.sock"	# it is not ours to remove
 ends TERM
 own=0
 for fd in {3..12}; do
-	refused "fd $fd (is|was) not" "$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user fd $fd
+	refused "fd $fd (is|was) not" "$UVDPA" run mgmtdev sim-blk capacity 1M driver vhost-user fd "$fd"
 	! grep -q 'was not inherited' "$tmp/refused.err" || own=$((own + 1))
 done
 [ $own -gt 1 ] || fail "none of the process's own descriptors was refused as such"
