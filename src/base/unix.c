@@ -132,9 +132,8 @@ int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog
 
 	if (r)
 		return r;
-	r = lock = folder_lock(new.sa);
-	if (r >= 0)
-		r = remove_stale(path);
+	lock = folder_lock(new.sa);
+	r = lock < 0 ? lock : remove_stale(path);
 	if (!r)
 		r = new.fd = new_socket(SOCK_NONBLOCK);
 	if (r < 0)

@@ -76,7 +76,7 @@ static void note_event(struct vd_fd *f, uint32_t events)
 /* Make @n's eventfd. Takes @socket on success. */
 static int note_init(struct vd_vus_note *n, int socket, int *ret_fd)
 {
-	int e, fd = e = vd_eventfd();
+	int e, fd = vd_eventfd();
 
 	if (fd < 0)
 		return fd;
