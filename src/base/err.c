@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef vd_err		/* for the analyzer, see err.h */
+#undef vd_err_prefix
+
 static _Thread_local char text[512];
 
 int vd_err(int err, const char *fmt, ...)

@@ -23,6 +23,11 @@ int vd_err(int err, const char *fmt, ...) vd_printf(2, 3);
 /* Put words in front of the sentence that is there: "d0: " + ... Return: @err. */
 int vd_err_prefix(int err, const char *fmt, ...) vd_printf(2, 3);
 
+#ifdef __clang_analyzer__	/* does not see from here that @err comes back as it was */
+#define vd_err(err, ...) (vd_err((err), __VA_ARGS__), (err))
+#define vd_err_prefix(err, ...) (vd_err_prefix((err), __VA_ARGS__), (err))
+#endif
+
 /* The thread's sentence, "" if there was none yet. */
 const char *vd_err_text(void);
 

