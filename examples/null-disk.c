@@ -374,7 +374,7 @@ int main(int argc, char **argv)
 	struct uvdpa_attr socket = { "socket", argv[1] };
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "n0", .mgmtdev = "null" };
 	struct uvdpa_wait w = { 0 };
-	struct uvdpa_dev *dev;
+	struct uvdpa_dev *dev = NULL;
 	struct uvdpa *u;
 	int r;
 

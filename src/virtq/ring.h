@@ -73,7 +73,7 @@ static inline struct packed_pos packed_next(struct packed_pos p, unsigned int n,
 /* In event suppression words, notification data and vring bases: wrap counter in bit 15. */
 static inline uint16_t packed_word(struct packed_pos p)
 {
-	return (uint16_t)(p.idx | p.wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
+	return (uint16_t)(p.idx | (unsigned int)p.wrap << VRING_PACKED_EVENT_F_WRAP_CTR);
 }
 
 static inline struct packed_pos packed_pos(uint16_t word)
