@@ -94,7 +94,7 @@ static int committed(struct vd_vus_session *s, int err)
 /* Does the table to come have the ring elsewhere than where it runs? */
 static bool ring_moves(const struct vd_vus_session *s, const struct vd_vus_ring *r)
 {
-	uint64_t gpa[3];
+	uint64_t gpa[3] = { 0 };
 
 	return vd_vus_ring_gpa(&s->next, r, gpa) || gpa[0] != r->desc || gpa[1] != r->driver ||
 	       gpa[2] != r->device;

@@ -359,8 +359,8 @@ static void replace(int *fd, int with)
 int vd_vus_set_vring_kick(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
 	struct vd_vus_ring *r;
-	unsigned int idx;
-	int fd, e = ring_fd_of(s, m, &idx, &fd);
+	unsigned int idx = 0;
+	int fd = -1, e = ring_fd_of(s, m, &idx, &fd);
 
 	(void)reply;
 	if (e)
@@ -379,8 +379,8 @@ static int set_sink(struct vd_vus_session *s, struct vd_vu_msg *m, bool broken)
 								     uvdpa_dev_set_vq_call;
 	struct vd_vus_note *n;
 	struct vd_vus_ring *r;
-	unsigned int idx;
-	int fd, e = ring_fd_of(s, m, &idx, &fd);
+	unsigned int idx = 0;
+	int fd = -1, e = ring_fd_of(s, m, &idx, &fd);
 
 	if (e)
 		return e;
