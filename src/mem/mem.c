@@ -74,7 +74,9 @@ static int file_covers(const struct uvdpa_map *map)
 	if (!S_ISREG(st.st_mode))
 		return vd_err(-EINVAL, "memory descriptor %d is not a file", map->fd);
 	if (__builtin_add_overflow(map->offset, map->len, &end) || end > (uint64_t)st.st_size)
-		return vd_err(-EINVAL, "memory at offset %#" PRIx64 " of %#" PRIx64 " bytes: the file has %#" PRIx64,
+		return vd_err(-EINVAL,
+			      "memory at offset %#" PRIx64 " of %#" PRIx64
+			      " bytes: the file has %#" PRIx64,
 			      map->offset, map->len, (uint64_t)st.st_size);
 	return 0;
 }
@@ -155,14 +157,18 @@ int vd_mem_map(struct vd_mem **pmem, const struct uvdpa_map *map, bool local)
 	int r;
 
 	if (!map->len || __builtin_add_overflow(map->iova, map->len - 1, &last))
-		return vd_err(-EINVAL, "mapping of %#" PRIx64 " bytes at %#" PRIx64, map->len, map->iova);
+		return vd_err(-EINVAL, "mapping of %#" PRIx64 " bytes at %#" PRIx64, map->len,
+			      map->iova);
 	if (!map->prot || map->prot & ~UVDPA_MAP_RW)
 		return vd_err(-EINVAL, "mapping at %#" PRIx64 ": access %#x", map->iova, map->prot);
 	if (map->fd < 0 && !map->addr)
-		return vd_err(-EINVAL, "mapping at %#" PRIx64 " has neither a file nor an address", map->iova);
+		return vd_err(-EINVAL, "mapping at %#" PRIx64 " has neither a file nor an address",
+			      map->iova);
 	i = region_at(mem, map->iova);
 	if (i < mem->n && mem->regions[i].first <= last)
-		return vd_err(-EEXIST, "mapping of %#" PRIx64 " bytes at %#" PRIx64 " overlaps the one at %#" PRIx64,
+		return vd_err(-EEXIST,
+			      "mapping of %#" PRIx64 " bytes at %#" PRIx64
+			      " overlaps the one at %#" PRIx64,
 			      map->len, map->iova, mem->regions[i].first);
 	if (mem->n == VD_MEM_REGIONS_MAX)
 		return vd_err(-ENOSPC, "%u mappings, the most there can be", mem->n);
@@ -198,7 +204,9 @@ int vd_mem_unmap(struct vd_mem *mem, uint64_t iova, uint64_t len)
 	i = region_at(mem, iova);
 	for (end = i; end < mem->n && mem->regions[end].first <= last; end++)
 		if (mem->regions[end].first < iova || mem->regions[end].last > last)
-			return vd_err(-EINVAL, "unmap of %#" PRIx64 " bytes at %#" PRIx64 " cuts the mapping at %#" PRIx64,
+			return vd_err(-EINVAL,
+				      "unmap of %#" PRIx64 " bytes at %#" PRIx64
+				      " cuts the mapping at %#" PRIx64,
 				      len, iova, mem->regions[end].first);
 	for (unsigned int j = i; j < end; j++)
 		mapping_put(mem->regions[j].mapping);
