@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Clients that behave badly do no harm: many, silent, not reading, gone in the middle.
+# Clients that behave badly do no harm: many, silent, not reading, gone in the middle
+# (CVE-2019-14850, CVE-2019-14851, CVE-2024-7409).
 . "$(dirname "$0")/cli.sh"
 need python3
 

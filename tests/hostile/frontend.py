@@ -19,7 +19,7 @@ def until():
 
 
 def cve_2020_14375_ring_contents_flip():
-    """Everything in the rings changes all the time while they run."""
+    """Everything in the rings changes all the time while they run: CVE-2015-8550, CVE-2026-5763."""
     for features in (V1 | PF, V1 | PF | EVENT_IDX | INDIRECT, V1 | PF | PACKED):
         with Frontend(victim, features, 2) as f:
             f.start()
@@ -124,7 +124,7 @@ def call_full_and_blocking():
             f.ring(avail=f.idx[0])
 
 
-def descriptors_of_other_kinds():
+def cve_2020_10942_descriptors_of_other_kinds():
     a, b = socket.socketpair()
     r, w = os.pipe()
     null, folder, ep = os.open("/dev/null", os.O_RDWR), os.open("/", os.O_RDONLY), select.epoll()
@@ -161,7 +161,8 @@ def kick_storm():
 
 
 def start_and_stop_storm():
-    """GET_VRING_BASE, ENABLE, RESET_DEVICE, other features, at speed and with requests in flight."""
+    """GET_VRING_BASE, ENABLE, RESET_DEVICE, other features, at speed and with requests in flight:
+    CVE-2018-14625, CVE-2023-1838, CVE-2026-5747."""
     with Frontend(victim, V1 | PF, 2) as f:
         f.start()
         for x in until():
@@ -217,6 +218,37 @@ def cve_2017_17381_sizes():
                 f.ack(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, addr, addr, addr, 0))
                 f.ack(SET_VRING_KICK, bytes(8), [f.kick[0]])
                 f.stop()
+
+
+def cve_2023_3301_unplugged():
+    """The device is deleted with requests in flight: CVE-2024-4693, CVE-2026-63323."""
+    path = victim + ".3"
+    for x in until():
+        r = control.call("dev.add", name="third", mgmtdev="sim-blk", attrs={"capacity": "1M"},
+                         driver="vhost-user", driver_attrs={"socket": path})
+        assert "result" in r, r
+        with Frontend(path) as f:
+            f.start()
+            for n in range(rnd.randrange(12)):
+                f.put(rnd.choice((0, 1, 4)))
+            assert "result" in control.call("dev.del", name="third")
+            try:
+                f.get(GET_FEATURES)
+                assert False, "it is still there"
+            except Gone:
+                pass
+
+
+def cve_2024_0340_replies_hold_nothing_else():
+    """No byte of a reply is what memory held before: CVE-2018-1118."""
+    with Frontend(victim) as f:
+        f.handshake()
+        f.ack(SET_CONFIG, struct.pack("<III", 0, 256, 0) + b"\xaa" * 256)
+        for offset, size in ((60, 196), (255, 1), (0, 256), (1 << 20, 256)):
+            reply = f.get(GET_CONFIG, struct.pack("<III", offset, size, 0) + b"\xaa" * size)
+            assert len(reply) == 12 + size and 0xaa not in reply, reply
+            assert offset < 96 or not any(reply[12:]), reply
+        assert f.get(GET_VRING_BASE, bytes(8)) == bytes(8)
 
 
 def come_and_go():
@@ -350,6 +382,9 @@ else:
     failed = True
     print("FAIL: something is left")
 print("before %s, after %s" % (before, after))
+if after["rss"] > before["rss"] + (32 << 10):
+    failed = True
+    print("FAIL: %u KiB more memory" % (after["rss"] - before["rss"]))
 for what, t in control.times.items():
     t.sort()
     print("%s: %d times, median %.2f ms, p99 %.2f ms, max %.2f ms" % (what, len(t), 1e3 * t[len(t) // 2],

@@ -6,6 +6,8 @@
 need python3
 python3 -c 'import os; os.eventfd' 2>/dev/null || skip "python3 before 3.10"
 
+# What is freed shall count as free also with the sanitizer.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
 daemon_start
 for name in victim neighbour; do
 	truncate -s 16M "$tmp/$name.img"
