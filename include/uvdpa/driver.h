@@ -41,7 +41,8 @@ struct uvdpa_binding;
  * @conf_size: bytes of the configuration that @opts describes
  * @match: whether it can serve the device's type; NULL: any
  * @probe: take the device. On success *ret_b is embedded in the driver's own state. @conf is
- *         core's and lives until remove. On failure nothing is left behind.
+ *         core's and lives until remove. On failure nothing is left behind, and
+ *         uvdpa_set_error() has said why.
  * @quiesce: let what your consumers have begun come to an end and take no more from them, then
  *           call uvdpa_binding_quiesced(). May be called before returning. A peer that does not
  *           answer must not be waited for. The device still runs.

@@ -189,7 +189,8 @@ struct uvdpa_dev {
  *
  * @add gets the context and the configuration; core owns the latter and keeps it until destroy.
  * It returns 0 with *ret_dev set and ready; or -EINPROGRESS with *ret_dev set, and the parent
- * calls uvdpa_dev_ready_now() later; or another -errno, having freed what it made.
+ * calls uvdpa_dev_ready_now() later; or another -errno, having freed what it made. Here as in
+ * every operation that fails, uvdpa_set_error() says why; without it uvdpa_error() is stale.
  * uvdpa_dev_* may be called on the device only after add has returned.
  */
 struct uvdpa_parent {
