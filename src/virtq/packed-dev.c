@@ -129,8 +129,8 @@ static unsigned int packed_pop_ones(struct packed_dev *p, struct vd_chain **chai
 				    unsigned int max)
 {
 	const struct vd_virtq *vq = &p->vq;
-	const struct near near = vq->near;
-	const uint64_t flushes = vq->flushes, asked = (PACKED_AVAIL | PACKED_USED |
+	const struct near *near = &vq->near;
+	const uint64_t asked = (PACKED_AVAIL | PACKED_USED |
 						       VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT) *
 						      (1ull << 48);
 	const uint64_t wanted = packed_avail_flags(p->next.wrap) * (1ull << 48);
@@ -149,9 +149,9 @@ static unsigned int packed_pop_ones(struct packed_dev *p, struct vd_chain **chai
 			prefetch_write(d + 2u * AHEAD);
 		c = chain_of(vq, id);
 		addr = vd_read64(d);
-		if (vd_unlikely(c->held > flushes || !near_has(&near, addr, (uint32_t)rest)))
+		if (vd_unlikely(chain_held(vq, c) || !near_has(near, addr, (uint32_t)rest)))
 			break;
-		chain_one(c, near_iov(&near, addr, (uint32_t)rest),
+		chain_one(c, near_iov(near, addr, (uint32_t)rest),
 			  rest >> 48 & VRING_DESC_F_WRITE);
 		c->ndesc = 1;
 		chains[i] = c;
@@ -182,12 +182,12 @@ static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned in
 	return (int)i;
 }
 
-/* The second word of the entry of @c. */
-static inline uint64_t packed_used(const struct vd_chain *c, bool wrap)
+/* The second word of the entry of @c; @flags are those of the round. */
+static inline uint64_t packed_used(const struct vd_chain *c, unsigned int flags)
 {
-	uint64_t flags = packed_used_flags(wrap) | (c->written ? VRING_DESC_F_WRITE : 0u);
+	uint64_t all = flags | (c->written ? VRING_DESC_F_WRITE : 0u);
 
-	return c->written | (uint64_t)c->id << 32 | flags << 48;
+	return c->written | (uint64_t)c->id << 32 | all << 48;
 }
 
 /* That of a burst's first is kept: it will show them. */
@@ -204,22 +204,26 @@ static void packed_push(struct vd_virtq *vq, struct vd_chain *const *chains, uns
 	struct packed_dev *p = to_packed(vq);
 	uint64_t vd_guest *desc = p->desc;
 	const uint64_t held = vq->flushes + 1;
-	struct packed_pos at = p->at;
-	unsigned int num = vq->num, i = 0;
+	unsigned int num = vq->num, idx = p->at.idx, flags = packed_used_flags(p->at.wrap);
+	bool first = !vq->pushed;
 
-	if (!vq->pushed) {
-		p->first = packed_used(chains[0], at.wrap);
-		at = packed_next(at, chains[0]->ndesc, num);
-		chain_back(chains[i++], held);
-	}
-	for (; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		struct vd_chain *c = chains[i];
+		uint64_t rest = packed_used(c, flags);
 
-		vd_write64(desc + 2u * at.idx + 1, packed_used(c, at.wrap));
-		at = packed_next(at, c->ndesc, num);
 		chain_back(c, held);
+		if (vd_unlikely(first))
+			p->first = rest;
+		else
+			vd_write64(desc + 2u * idx + 1, rest);
+		first = false;
+		idx += c->ndesc;
+		if (vd_unlikely(idx >= num)) {
+			idx -= num;
+			flags ^= PACKED_AVAIL | PACKED_USED;
+		}
 	}
-	p->at = at;
+	p->at = (struct packed_pos){ idx, flags };
 }
 
 /* IN_ORDER: an entry may stand for those before it; it lies where the first of them would. */
@@ -234,7 +238,7 @@ static vd_noinline void packed_push_order(struct packed_dev *p)
 
 		next = packed_next(next, c->ndesc, vq->num);
 		if (!skip) {
-			packed_write_used(p, p->at, packed_used(c, p->at.wrap));
+			packed_write_used(p, p->at, packed_used(c, packed_used_flags(p->at.wrap)));
 			p->at = next;
 		}
 		chain_give(vq, c);

@@ -11,9 +11,6 @@
 
 #include "virtq/ring.h"
 
-/* Descriptors ahead of the one being written whose line is asked for: four lines. */
-#define AHEAD 16
-
 struct packed_drv {
 	struct vd_virtq_drv vq;
 	uint64_t vd_guest *desc; /* two words each */
@@ -78,26 +75,29 @@ static vd_noinline int packed_add_any(struct packed_drv *p, struct vd_req *req)
 	return 1;
 }
 
-/* As many as there are of one piece each, or one of another kind. Return: how many; -errno. */
+/*
+ * As many as there are of one piece each, up to the end of the ring, or one of another kind.
+ * Return: how many; -errno.
+ */
 static int packed_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n)
 {
 	struct packed_drv *p = to_packed(vq);
-	uint64_t vd_guest *desc = p->desc;
-	struct packed_pos next = p->next;
+	uint64_t vd_guest *d = p->desc + 2u * p->next.idx;
 	const uint16_t *ids = p->ids + p->nids;
+	const unsigned int added = vq->added, flags = packed_avail_flags(p->next.wrap);
+	unsigned int i, most = vd_min(n, vd_min(vq->nfree, vq->num - p->next.idx));
 	struct drv_req *mine = vq->reqs;
-	uint16_t added = vq->added, num = vq->num;
-	unsigned int i, most = vd_min(n, vq->nfree);
 	bool first = !p->burst_len;
 
-	for (i = 0; i < most && drv_is_one(&reqs[i]); i++) {
+	/* Ask for their lines, all at once: the device has them. */
+	for (i = 0; i < most && i < VD_VIRTQ_BURST; i += 4)
+		prefetch_write(d + 2u * i);
+	for (i = 0; i < most && drv_is_one(&reqs[i]); i++, d += 2) {
 		struct vd_req *req = &reqs[i];
 		struct vd_buf b = *req->bufs;
-		uint64_t vd_guest *d = desc + 2u * next.idx;
-		uint64_t write = req->nin; /* 0 or 1 */
+		uint32_t write = req->nin; /* 0 or 1 */
 		uint16_t id = *--ids;
-		uint64_t rest = packed_rest(b.len, id, write * VRING_DESC_F_WRITE |
-							       packed_avail_flags(next.wrap));
+		uint64_t rest = packed_rest(b.len, id, write * VRING_DESC_F_WRITE | flags);
 
 		vd_write64(d, b.iova);
 		if (vd_unlikely(first))
@@ -105,18 +105,15 @@ static int packed_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int
 		else
 			vd_write64(d + 1, rest);
 		first = false;
-		mine[id] = (struct drv_req){ b.len & -(uint32_t)write, 1, added++ };
+		mine[id] = (struct drv_req){ b.len & -write, 1, (uint16_t)(added + i) };
 		req->id = id;
-		if (!(next.idx & 3) && vq->nfree - i > 2 * AHEAD) /* a line of the ring */
-			prefetch_write(desc + 2u * packed_next(next, AHEAD, num).idx);
-		next = packed_next(next, 1, num);
 	}
 	if (vd_unlikely(!i))
 		return packed_add_any(p, reqs);
 	drv_end_ones(vq, reqs, i);
 	p->nids -= i;
 	p->burst_len += i;
-	p->next = next;
+	p->next = packed_next(p->next, i, vq->num);
 	return (int)i;
 }
 
@@ -181,17 +178,19 @@ static int packed_get_any(struct packed_drv *p, struct vd_done *done, unsigned i
 {
 	struct vd_virtq_drv *vq = &p->vq;
 	const uint64_t vd_guest *desc = p->desc;
+	const uint64_t asked = (PACKED_AVAIL | PACKED_USED) * (1ull << 48);
+	uint64_t wanted = packed_used_flags(p->used.wrap) * (1ull << 48);
 	struct drv_req *reqs = vq->reqs;
-	struct packed_pos used = p->used;
 	uint16_t *ids = p->ids + p->nids, published = vq->published;
-	unsigned int i, num = vq->num, nfree = vq->nfree;
+	unsigned int i, num = vq->num, idx = p->used.idx, total = 0;
 
 	for (i = 0; i < n; i++) {
-		uint64_t rest = vd_read64_acquire(desc + 2u * used.idx + 1);
+		uint64_t rest = vd_read64_acquire(desc + 2u * idx + 1);
 		uint32_t len = (uint32_t)rest;
 		uint16_t id = (uint16_t)(rest >> 32);
+		unsigned int ndesc;
 
-		if (!packed_is_used((uint16_t)(rest >> 48), used.wrap))
+		if ((rest & asked) != wanted)
 			break;
 		if (vd_unlikely(id >= num || !drv_had(reqs[id], published, len))) {
 			vd_drv_refuse(vq, id, len);
@@ -199,13 +198,18 @@ static int packed_get_any(struct packed_drv *p, struct vd_done *done, unsigned i
 		}
 		done[i] = (struct vd_done){ id, len };
 		ids[i] = id;
-		used = packed_next(used, reqs[id].ndesc, num);
-		nfree += reqs[id].ndesc;
+		ndesc = reqs[id].ndesc;
 		reqs[id].ndesc = 0;
+		total += ndesc;
+		idx += ndesc;
+		if (vd_unlikely(idx >= num)) {
+			idx -= num;
+			wanted ^= asked;
+		}
 	}
-	p->used = used;
+	p->used = packed_next(p->used, total, num);
 	p->nids += i;
-	vq->nfree = nfree;
+	vq->nfree += total;
 	vq->taken = (uint16_t)(vq->taken + i);
 	return (int)i;
 }

@@ -12,10 +12,10 @@
  * "order" has the ids as popped, and flush writes the entries of those at its front that were
  * pushed.
  *
- * Requests of one piece have loops of their own, which do not know anything else: what is not as it
- * should be ends them, and is read again and judged by the function for any request. They keep what
- * they need in locals, for each access to a ring might, for all the compiler knows, change any
- * field.
+ * Requests of one piece have loops of their own, which know nothing else: what is not as it should
+ * be ends them, and is read again and judged by the function for any request. Where they change
+ * fields they do so in locals, for each access to a ring might, for all the compiler knows, touch
+ * those.
  */
 #ifndef VD_VIRTQ_RING_H
 #define VD_VIRTQ_RING_H

@@ -115,9 +115,8 @@ static unsigned int split_pop_ones(struct split_dev *s, struct vd_chain **chains
 	const uint16_t vd_guest *ring = s->avail + RING_ENTRIES;
 	const uint64_t vd_guest *desc = s->desc;
 	const struct vd_virtq *vq = &s->vq;
-	const struct near near = vq->near;
+	const struct near *near = &vq->near;
 	const unsigned int mask = split_mask(s);
-	const uint64_t flushes = vq->flushes;
 	unsigned int i, next = s->next;
 
 	for (i = 0; i < n; i++) {
@@ -131,11 +130,11 @@ static unsigned int split_pop_ones(struct split_dev *s, struct vd_chain **chains
 		addr = vd_read64(desc + 2u * head);
 		rest = vd_read64(desc + 2u * head + 1);
 		flags = (unsigned int)(rest >> 32);
-		if (vd_unlikely(c->held > flushes ||
+		if (vd_unlikely(chain_held(vq, c) ||
 				flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT) ||
-				!near_has(&near, addr, (uint32_t)rest)))
+				!near_has(near, addr, (uint32_t)rest)))
 			break;
-		chain_one(c, near_iov(&near, addr, (uint32_t)rest), flags & VRING_DESC_F_WRITE);
+		chain_one(c, near_iov(near, addr, (uint32_t)rest), flags & VRING_DESC_F_WRITE);
 		chains[i] = c;
 	}
 	s->next = (uint16_t)(next + i);

@@ -11,9 +11,6 @@
 
 #include "virtq/ring.h"
 
-/* Descriptors ahead of the one being written whose line is asked for: four lines. */
-#define AHEAD 16
-
 struct split_drv {
 	struct vd_virtq_drv vq;
 	uint64_t vd_guest *desc;       /* two words each */
@@ -72,6 +69,17 @@ static vd_noinline int split_add_any(struct split_drv *s, struct vd_req *req)
 	return 1;
 }
 
+/*
+ * Ask for the lines that @n requests will write, all at once: the device has them, and what is
+ * written waits for them in a queue that is not long. The free list goes mostly line by line.
+ */
+static void split_ask(const struct split_drv *s, unsigned int n)
+{
+	prefetch_write(s->avail + RING_ENTRIES + (s->vq.added & split_mask(s)));
+	for (unsigned int i = 0; i < n && i < VD_VIRTQ_BURST; i += 4)
+		prefetch_write(s->desc + 2u * ((s->free + i) & split_mask(s)));
+}
+
 /* As many as there are of one piece each, or one of another kind. Return: how many; -errno. */
 static int split_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int n)
 {
@@ -83,6 +91,7 @@ static int split_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int 
 	unsigned int i, most = vd_min(n, vq->nfree), mask = split_mask(s), added = vq->added;
 	unsigned int free = s->free;
 
+	split_ask(s, most);
 	for (i = 0; i < most && drv_is_one(&reqs[i]); i++) {
 		struct vd_req *req = &reqs[i];
 		struct vd_buf b = *req->bufs;
@@ -95,8 +104,6 @@ static int split_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int 
 		mine[id] = (struct drv_req){ b.len & -(uint32_t)write, 1, (uint16_t)(added + i) };
 		req->id = (uint16_t)id;
 		free = link[id];
-		if (!(id & 3) && vq->nfree - i > 2 * AHEAD) /* a line of the table */
-			prefetch_write(desc + 2u * ((id + AHEAD) & mask));
 	}
 	if (vd_unlikely(!i))
 		return split_add_any(s, reqs);
