@@ -95,6 +95,8 @@ void vd_blkq_fini(struct uvdpa_blkq *q)
 	free(q->slot_of);
 	free(q->in_len);
 	free(q->reqs);
+	/* A queue whose init failed is finished again, with the others of its device. */
+	*q = (struct uvdpa_blkq){ .kick = -1, .call = -1 };
 }
 
 void vd_blkq_vq(const struct uvdpa_blkq *q, struct uvdpa_vq *ret_vq)

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/open-fds.h"
 
 static struct uvdpa_blk *open_disk(struct disk *d, const struct uvdpa_blk_opts *o)
 {
@@ -390,6 +392,35 @@ static void test_open_twice(void **state)
 	disk_destroy(d);
 }
 
+/* Whichever descriptor is one too many, what was made before it goes once. */
+static void test_open_without_descriptors(void **state)
+{
+	struct disk *d = disk_create();
+	unsigned int before, opened = 0;
+	struct rlimit old, few;
+	struct uvdpa_blk *blk;
+	int next;
+
+	(void)state;
+	assert_int_equal(disk_bind(d, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	next = dup(0);
+	close(next);
+	before = open_fds();
+	for (unsigned int i = 0; i < 12; i++) {
+		few = (struct rlimit){ (rlim_t)next + i, old.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		if (vd_blk_open(d->vdev.bound, NULL, &blk) == 0) {
+			uvdpa_blk_close(blk);
+			opened++;
+		}
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_int_equal(open_fds(), before);
+	}
+	assert_in_range(opened, 1, 11);
+	disk_destroy(d);
+}
+
 /* ---- devices that go, and devices that lie -------------------------------------------------------- */
 
 static void test_taken_away(void **state)
@@ -642,6 +673,7 @@ int main(void)
 		cmocka_unit_test(test_submit_refuses),
 		cmocka_unit_test(test_open_refuses),
 		cmocka_unit_test(test_open_twice),
+		cmocka_unit_test(test_open_without_descriptors),
 		cmocka_unit_test(test_taken_away),
 		cmocka_unit_test(test_needs_reset),
 		cmocka_unit_test(test_changes),
