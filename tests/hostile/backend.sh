@@ -30,10 +30,16 @@ added() {
 		driver virtio file "$tmp/d.img"
 }
 wait_for 20 added
-while kill -0 "$backend" 2>/dev/null; do
+# In the background: what a device that is lost does not answer waits, and nothing can end it, until
+# the device is taken from its driver.
+io() {
 	timeout 1 dd if="$tmp/d.img" of=/dev/null bs=64k count=64 iflag=direct status=none || true
 	timeout 1 dd if=/dev/zero of="$tmp/d.img" bs=4k count=16 oflag=direct conv=notrunc \
 		status=none || true
+}
+while kill -0 "$backend" 2>/dev/null; do
+	background io
+	sleep 0.3
 	timeout 2 "$UVDPA" -s "$ctl" dev show >/dev/null || fail "the daemon does not answer"
 	timeout 5 "$UVDPA" -s "$ctl" dev bind d virtio file "$tmp/d.img" || true
 done 2>"$tmp/errors"
