@@ -4,9 +4,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "core/fake.h"
 
 static uint64_t start_ns;
@@ -69,6 +72,80 @@ static void a_context_that_cannot_be_drained(void **state)
 	assert_int_equal(fakes, 0);
 }
 
+struct call {
+	struct vd_job job;
+	unsigned int ms;
+	int ret;
+	pthread_t in;
+};
+
+static unsigned int calls_ended;
+
+static int make_call(struct vd_job *j)
+{
+	struct call *c = container_of(j, struct call, job);
+
+	c->in = pthread_self();
+	usleep(c->ms * 1000);
+	return c->ret ? vd_err(c->ret, "after %u ms", c->ms) : 0;
+}
+
+static void call_ended(struct vd_job *j, int err)
+{
+	struct call *c = container_of(j, struct call, job);
+
+	assert_int_equal(err, c->ret);
+	if (err)
+		assert_string_equal(uvdpa_error(), "after 1 ms");
+	assert_false(pthread_equal(c->in, pthread_self()));
+	calls_ended++;
+	free(c);
+}
+
+static void call_start(struct uvdpa *u, unsigned int ms, int ret)
+{
+	struct call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->job.run = make_call;
+	c->job.done = call_ended;
+	c->ms = ms;
+	c->ret = ret;
+	assert_int_equal(vd_job_start(&c->job, u, "test"), 0);
+}
+
+static void jobs(void **state)
+{
+	struct uvdpa *u = fake_context();
+
+	(void)state;
+	calls_ended = 0;
+	call_start(u, 1, -EIO);
+	while (!calls_ended)
+		uvdpa_dispatch(u, 100);
+	/* One that is under way at the end. */
+	call_start(u, 100, 0);
+	uvdpa_destroy(u);
+	assert_int_equal(calls_ended, 2);
+}
+
+static void a_job_that_does_not_end(void **state)
+{
+	static struct uvdpa *u;		/* reachable: it is left behind on purpose */
+
+	(void)state;
+	u = fake_context();
+	calls_ended = 0;
+	call_start(u, UVDPA_DRAIN_MS + 1000, 0);
+	begin();
+	uvdpa_destroy(u);
+	assert_in_range(elapsed_ms(), UVDPA_DRAIN_MS - 10, UVDPA_DRAIN_MS + 600);
+	assert_int_equal(calls_ended, 0);
+	/* For this test's sake it ends. */
+	while (!calls_ended)
+		vd_loop_dispatch(vd_ctx_loop(u), 100);
+}
+
 static unsigned int seen;
 
 static void see(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
@@ -109,6 +186,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(destroy_with_things_under_way),
 		cmocka_unit_test(a_context_that_cannot_be_drained),
+		cmocka_unit_test(jobs),
+		cmocka_unit_test(a_job_that_does_not_end),
 		cmocka_unit_test(two_contexts),
 	};
 

@@ -120,6 +120,12 @@ err_fini_log:
 	return r;
 }
 
+/* Something posts to the context, or writes into memory that a device was given. */
+static bool in_use(const struct uvdpa *u)
+{
+	return !vd_list_empty(&u->devs) || !vd_list_empty(&u->dying) || u->njobs;
+}
+
 /*
  * What will not come home in time stays behind, with the context that it posts to: its memory
  * cannot be given back while a disk or a network still writes into it.
@@ -135,13 +141,14 @@ void uvdpa_destroy(struct uvdpa *u)
 		uvdpa_dev_del(d->dev, NULL);
 	/* del() itself ends by then; the rest is for what it had to leave to the loop. */
 	due = vd_now_ns() + (UVDPA_DRAIN_MS + 200) * 1000000ull;
-	while ((!vd_list_empty(&u->devs) || !vd_list_empty(&u->dying)) && vd_now_ns() < due)
+	while (in_use(u) && vd_now_ns() < due)
 		vd_loop_dispatch(&u->loop, 50);
 	tell_ended(&u->ended_post);
 
-	if (!vd_list_empty(&u->devs) || !vd_list_empty(&u->dying)) {
-		vd_log_error(&u->log, NULL,
-			     "requests of a device are not home after %d ms; its memory is left",
+	if (in_use(u)) {
+		vd_log_error(&u->log, NULL, "%s after %d ms; its memory is left",
+			     u->njobs ? "a call for a device has not returned" :
+					"requests of a device are not home",
 			     UVDPA_DRAIN_MS);
 		return;
 	}

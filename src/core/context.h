@@ -19,6 +19,7 @@ struct uvdpa {
 	unsigned int ndrivers;
 	struct vd_list devs;		/* struct vd_dev, as added */
 	struct vd_list dying;		/* without a name, kept until their requests are home */
+	unsigned int njobs;		/* struct vd_job, that have not ended */
 	struct vd_list watches;		/* struct uvdpa_watch */
 	struct vd_watch_iter *iters;	/* walks over watches that are under way */
 	struct vd_list ended;		/* struct uvdpa_wait, to be told */

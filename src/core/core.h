@@ -28,6 +28,29 @@ struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);
  */
 const struct vd_mem *vd_dev_mem(const struct uvdpa_dev *dev, unsigned int idx);
 
+/**
+ * struct vd_job - A call that may take long, or for ever, and its end
+ * @run: makes the call, in a thread of the job's own, which takes no signals. What it uses must
+ *       last until @done. Return: 0; -errno with a sentence.
+ * @done: control thread; the sentence of @run is the thread's. May free the job.
+ *
+ * Zero it, set both, embed it in what the call is about. A job cannot be cancelled: who has lost
+ * interest says so to @done in a field of his own. uvdpa_destroy() waits for jobs as for requests,
+ * and no longer.
+ */
+struct vd_job {
+	int (*run)(struct vd_job *j);
+	void (*done)(struct vd_job *j, int err);
+	struct uvdpa *u;
+	pthread_t thread;
+	struct vd_post post;
+	int err;
+	char text[256];
+};
+
+/* @name: of the thread. Return: 0; -EAGAIN, ... with a sentence. Context: control thread. */
+int vd_job_start(struct vd_job *j, struct uvdpa *u, const char *name);
+
 /* Tables that the build makes from src/parent/meson.build and src/driver/meson.build; NULL-ended. */
 extern const struct uvdpa_parent *const vd_parents[];
 extern const struct uvdpa_driver *const vd_drivers[];
