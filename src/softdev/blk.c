@@ -306,6 +306,13 @@ static uint64_t features(const struct vd_blk_conf *c)
 	return f;
 }
 
+void vd_blk_begin(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops)
+{
+	blk->ops = ops;
+	blk->sd.dev.info.device_id = VIRTIO_ID_BLOCK;
+	vd_softdev_begin(&blk->sd, u, &blk_softdev_ops);
+}
+
 int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops,
 		const struct vd_blk_conf *conf)
 {

@@ -126,11 +126,21 @@ struct vd_blk_args {
 int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_conf *conf);
 
 /**
+ * vd_blk_begin() - A disk that is not known yet; all it can do is to be destroyed
+ * @blk: zeroed, embedded in the parent's device
+ *
+ * For an add that has to ask a server first, and returns -EINPROGRESS. vd_blk_init() follows, and
+ * then uvdpa_dev_ready_now().
+ */
+void vd_blk_begin(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops);
+
+/**
  * vd_blk_init() - Make the device; starts its workers
- * @blk: zeroed, embedded in the parent's device, which worker_start may use already
+ * @blk: zeroed or begun, embedded in the parent's device, which worker_start may use already
  * @conf: copied
  *
- * Return: 0; -EINVAL a value is out of range; on failure nothing is left behind.
+ * Return: 0; -EINVAL a value is out of range; on failure nothing is left behind, and a device that
+ * was begun is as it was.
  */
 int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops,
 		const struct vd_blk_conf *conf);

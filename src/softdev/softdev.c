@@ -41,6 +41,19 @@ unsigned int vd_worker_index(const struct vd_worker *w)
 	return w->idx;
 }
 
+bool vd_softq_stopping(const struct vd_softq *q)
+{
+	return q->stopping;
+}
+
+bool vd_worker_stopping(const struct vd_worker *w)
+{
+	for (unsigned int i = 0; i < w->nrun; i++)
+		if (w->run[i]->stopping)
+			return true;
+	return false;
+}
+
 static void order(struct vd_softq *q, enum vd_softq_want want)
 {
 	/* Release: q->vq and q->conf. Pairs with read_mail(). */
@@ -270,19 +283,24 @@ static void *alloc_lines(size_t size)
 	return p ? memset(p, 0, size) : NULL;
 }
 
+void vd_softdev_begin(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops)
+{
+	sd->ops = ops;
+	sd->u = u;
+	sd->dev.ops = &softdev_ops;
+}
+
 int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops,
 		    const struct vd_softdev_conf *conf)
 {
 	unsigned int nqueues = sd->dev.info.nvqs, started = 0;
 	int r;
 
-	sd->ops = ops;
-	sd->u = u;
+	vd_softdev_begin(sd, u, ops);
 	sd->features = 0;
 	sd->answer_all = false;
 	sd->nworkers = vd_min(vd_max(conf->workers, 1u), nqueues);
 	snprintf(sd->name, sizeof(sd->name), "%s", conf->name);
-	sd->dev.ops = &softdev_ops;
 	sd->dev.stats = &softdev_stats_ops;
 
 	sd->queues = alloc_lines(nqueues * sizeof(*sd->queues));
@@ -306,6 +324,9 @@ err_end:
 err_free:
 	free(sd->workers);
 	free(sd->queues);
+	sd->workers = NULL;
+	sd->queues = NULL;
+	sd->nworkers = sd->dev.info.nvqs = 0;
 	return r;
 }
 

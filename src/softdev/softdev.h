@@ -103,10 +103,18 @@ struct vd_softdev_conf {
 };
 
 /**
+ * vd_softdev_begin() - A device of which little is known yet: all it can do is to be destroyed
+ * @sd: zeroed
+ *
+ * For an add that returns -EINPROGRESS. vd_softdev_init() follows before uvdpa_dev_ready_now().
+ */
+void vd_softdev_begin(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops);
+
+/**
  * vd_softdev_init() - Prepare the shared part; starts the workers
  * @sd: dev.info filled in (nvqs, vq_num_max, features, ...)
  *
- * Return: 0; on failure nothing is left behind.
+ * Return: 0; on failure nothing is left behind, and a device that was begun is as it was.
  */
 int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops,
 		    const struct vd_softdev_conf *conf);
@@ -128,5 +136,14 @@ struct vd_softdev *vd_softq_dev(struct vd_softq *q);
 struct vd_worker *vd_softq_worker(struct vd_softq *q);
 struct vd_engine *vd_worker_engine(struct vd_worker *w);
 unsigned int vd_worker_index(const struct vd_worker *w);
+
+/**
+ * vd_softq_stopping() - Is the queue to become quiet?
+ *
+ * Then what cannot come home for now, because a server is away, say, had best end soon. The second
+ * asks it of all that a worker serves, and is cheap. Context: the worker.
+ */
+bool vd_softq_stopping(const struct vd_softq *q);
+bool vd_worker_stopping(const struct vd_worker *w);
 
 #endif
