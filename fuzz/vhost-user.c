@@ -40,7 +40,7 @@ static void quiet(enum uvdpa_log_level level, const char *line)
 
 static void begin(void)
 {
-	struct uvdpa_attr disk[] = { { "capacity", "64K" }, { "queues", "2" } };
+	struct uvdpa_attr disk[] = { { "capacity", "64K" }, { "num_queues", "2" } };
 	struct uvdpa_attr sock[] = { { "socket", sa.sun_path }, { "inband", "on" } };
 	int sv[2];
 

@@ -74,7 +74,7 @@ int vd_file_advance(struct vd_blk_req *req, int64_t res);
 void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
 
 /* Flags of a write for pwritev2(). */
-int vd_file_write_flags(const struct vd_file *f);
+int vd_file_write_flags(const struct vd_blk_req *req);
 
 /* Engines. Return: 0; -errno with a sentence. */
 int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);

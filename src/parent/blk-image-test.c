@@ -264,8 +264,10 @@ static void test_no_uring(void **state)
 	const char *attrs[] = { "image", fx_image, "engine", "auto", NULL };
 	uint8_t data[512] = { 6 };
 	struct bed_io wr = { VIRTIO_BLK_T_OUT, 1, data, 512, 0 };
-	struct uvdpa_attr a[] = { { "image", fx_image }, { "engine", "auto" }, { "workers", "2" },
-				  { "queues", "2" } };
+	struct uvdpa_attr a[] = { { "image", fx_image },
+				  { "engine", "auto" },
+				  { "workers", "2" },
+				  { "num_queues", "2" } };
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "d1", .mgmtdev = "blk",
 				    .attrs = a, .nattrs = 4 };
 	struct uvdpa_dev *dev;

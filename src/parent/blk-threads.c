@@ -53,7 +53,7 @@ static int64_t attempt(const struct vd_file *f, struct vd_blk_req *req)
 		n = preadv(f->fd, iov, (int)req->niov, off);
 		break;
 	case VD_BLK_WRITE:
-		n = pwritev2(f->fd, iov, (int)req->niov, off, vd_file_write_flags(f));
+		n = pwritev2(f->fd, iov, (int)req->niov, off, vd_file_write_flags(req));
 		break;
 	default:
 		n = fdatasync(f->fd);

@@ -28,7 +28,7 @@ static void uring_queue(struct vd_file_engine *fe, struct vd_blk_req *req)
 	vd_file_fifo_add(&container_of(fe, struct uring, fe)->pending, req);
 }
 
-static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct vd_blk_req *req)
+static void prepare(struct io_uring_sqe *sqe, struct vd_blk_req *req)
 {
 	const struct iovec *iov = vd_iov_kernel(req->iov);
 	uint64_t off = req->off + req->done;
@@ -45,10 +45,13 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct vd_blk_req
 			io_uring_prep_write(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
 		else
 			io_uring_prep_writev(sqe, 0, iov, req->niov, off);
-		sqe->rw_flags = vd_file_write_flags(u->fe.f);
+		sqe->rw_flags = vd_file_write_flags(req);
 		break;
 	case VD_BLK_FLUSH:
 		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+		break;
+	default: /* not offered */
+		io_uring_prep_nop(sqe);
 		break;
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
@@ -64,7 +67,7 @@ static void uring_submit(struct vd_engine *e)
 		int n;
 
 		while (u->pending.first && (sqe = io_uring_get_sqe(&u->ring)))
-			prepare(u, sqe, vd_file_fifo_take(&u->pending));
+			prepare(sqe, vd_file_fifo_take(&u->pending));
 		n = io_uring_submit(&u->ring);
 		/* EAGAIN, EBUSY: no memory, or completions must be taken first. They stay in the
 		 * ring for the next round; arm keeps the worker awake. */

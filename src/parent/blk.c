@@ -46,9 +46,9 @@ static struct vd_file *to_file(struct vd_blk *blk)
 	return container_of(blk, struct vd_file, blk);
 }
 
-int vd_file_write_flags(const struct vd_file *f)
+int vd_file_write_flags(const struct vd_blk_req *req)
 {
-	return f->blk.writethrough ? RWF_DSYNC : 0;
+	return req->durable ? RWF_DSYNC : 0;
 }
 
 int vd_file_advance(struct vd_blk_req *req, int64_t res)
@@ -76,7 +76,14 @@ int vd_file_advance(struct vd_blk_req *req, int64_t res)
 
 void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 {
-	static const char *const what[] = { "read", "write", "flush" };
+	static const char *const what[] = {
+		[VD_BLK_READ] = "read",
+		[VD_BLK_WRITE] = "write",
+		[VD_BLK_FLUSH] = "flush",
+		[VD_BLK_DISCARD] = "discard",
+		[VD_BLK_WRITE_ZEROES] = "write zeroes",
+		[VD_BLK_SECURE_ERASE] = "secure erase",
+	};
 	struct vd_file *f = fe->f;
 	unsigned int missed;
 
@@ -131,7 +138,7 @@ static bool at_once(struct vd_file_engine *fe, struct vd_blk_req *req)
 	uint64_t since_ns = now == VD_FILE_NOW_PLAIN ? vd_now_ns() : 0;
 	ssize_t n;
 
-	if (now == VD_FILE_NOW_NEVER || (wr && f->blk.writethrough) ||
+	if (now == VD_FILE_NOW_NEVER || (wr && req->durable) ||
 	    (now == VD_FILE_NOW_PLAIN && since_ns < fe->pause_until_ns))
 		return false;
 	if (wr)
@@ -351,7 +358,7 @@ static int measure(const char *name, const char *path, int fd, struct vd_blk_con
 			      (unsigned long long)size, VD_BLK_SECTOR);
 	bc->capacity_sectors = size / VD_BLK_SECTOR;
 	/* A hint; what is not one (a stripe, a huge page) is left out. */
-	if (phys >= VD_BLK_SECTOR && phys <= 65536 && !(phys & (phys - 1)))
+	if (!bc->phys_block_size && phys >= VD_BLK_SECTOR && phys <= 65536 && !(phys & (phys - 1)))
 		bc->phys_block_size = phys;
 	return 0;
 }

@@ -9,10 +9,13 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/err.h"
 #include "softdev/blk.h"
+
+#define PAGE 4096u
 
 struct sim_conf {
 	struct vd_blk_args blk;
@@ -32,6 +35,22 @@ static struct sim *to_sim(struct vd_blk *blk)
 	return container_of(blk, struct sim, blk);
 }
 
+/* DISCARD, WRITE_ZEROES and SECURE_ERASE are all one: zeros, and where it may be, no pages. */
+static int erase(struct sim *sim, const struct vd_blk_req *req)
+{
+	uint8_t *from = sim->disk + req->off;
+	uint8_t *first = sim->disk + vd_align_up(req->off, PAGE);
+	uint8_t *end = sim->disk + (req->off + req->len) / PAGE * PAGE;
+
+	if ((req->op == VD_BLK_WRITE_ZEROES && !req->unmap) || first >= end) {
+		memset(from, 0, req->len);
+		return 0;
+	}
+	memset(from, 0, (size_t)(first - from));
+	memset(end, 0, (size_t)(from + req->len - end));
+	return madvise(first, (size_t)(end - first), MADV_DONTNEED) ? -errno : 0;
+}
+
 static void sim_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
 		       unsigned int n)
 {
@@ -42,11 +61,17 @@ static void sim_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_re
 		struct vd_blk_req *req = reqs[i];
 		struct vd_sg sg = vd_sg(req->iov, req->niov);
 
-		if (!sim->null && req->op == VD_BLK_READ)
+		int err = 0;
+
+		if (sim->null)
+			;
+		else if (req->op == VD_BLK_READ)
 			vd_sg_write(&sg, sim->disk + req->off, req->len);
-		else if (!sim->null && req->op == VD_BLK_WRITE)
+		else if (req->op == VD_BLK_WRITE)
 			vd_sg_read(&sg, sim->disk + req->off, req->len);
-		vd_blk_done(req, 0);
+		else if (req->op != VD_BLK_FLUSH)
+			err = erase(sim, req);
+		vd_blk_done(req, err);
 	}
 }
 
@@ -84,6 +109,10 @@ static int sim_add(struct uvdpa *u, const char *name, const void *conf, struct u
 	struct vd_blk_conf bc = {
 		.capacity_sectors = c->capacity / VD_BLK_SECTOR,
 		.flush = true,
+		.discard = true,
+		.write_zeroes = true,
+		.unmap = true,
+		.secure_erase = true,
 	};
 	struct sim *sim;
 	int r;
@@ -134,7 +163,7 @@ const struct uvdpa_parent vd_parent_sim_blk = {
 	.name = "sim-blk",
 	.help = "a RAM disk, for tests and measurements",
 	.device_ids = sim_ids,
-	.features = VD_BLK_FEATURES & ~(1ull << VIRTIO_BLK_F_SIZE_MAX),
+	.features = VD_BLK_FEATURES,
 	.max_vqs = VD_BLK_QUEUES_MAX,
 	.opts = sim_opts,
 	.conf_size = sizeof(struct sim_conf),

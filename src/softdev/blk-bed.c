@@ -235,7 +235,8 @@ uint8_t bed_io(struct bed *b, unsigned int q, struct bed_io *io)
 {
 	uint64_t at = BED_SIZE - (q + 1) * SCRATCH;
 	struct virtio_blk_outhdr hdr = { .type = htole32(io->type), .sector = htole64(io->sector) };
-	bool out = io->type == VIRTIO_BLK_T_OUT;
+	bool out = io->type == VIRTIO_BLK_T_OUT || io->type == VIRTIO_BLK_T_DISCARD ||
+		   io->type == VIRTIO_BLK_T_WRITE_ZEROES || io->type == VIRTIO_BLK_T_SECURE_ERASE;
 	struct vd_buf bufs[3] = {
 		{ bed_iova(at), sizeof(hdr) }, { bed_iova(at + 32), io->len }, { bed_iova(at + 16), 1 },
 	};

@@ -77,7 +77,7 @@ int bed_get(struct bed *b, unsigned int q, struct vd_done *done, unsigned int ma
 struct bed_io {
 	uint32_t type;
 	uint64_t sector;
-	void *data;		/* OUT: read; IN, GET_ID: written */
+	void *data; /* OUT, ranges: read; IN, GET_ID: written */
 	uint32_t len;
 	uint32_t used;		/* result */
 };

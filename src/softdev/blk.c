@@ -3,6 +3,7 @@
  * blk.c - requests of the virtio block device (virtio 1.3, 5.2.6)
  *
  *	out: | header, 16 bytes | data of a write |	in: | data of a read | status, 1 byte |
+ *			        | ranges, 16 bytes each, of DISCARD, WRITE_ZEROES, SECURE_ERASE |
  *
  * How the driver cuts this into descriptors is its own affair (ANY_LAYOUT): the header is read
  * through the scatter-gather reader, and the status is the last byte there is.
@@ -10,8 +11,12 @@
  * What makes no sense fails alone and the queue goes on:
  *	no in byte at all	there is no place for an answer: given back with length 0
  *	no whole header		IOERR
- *	unknown type		UNSUPP; so is FLUSH that was not negotiated, never a silent OK
+ *	unknown type		UNSUPP; so is what was not negotiated, never a silent OK
+ *	flags of a range	UNSUPP
  *	length, range		IOERR; so is a write to a read-only disk, negotiated or not
+ *
+ * The parent sees one range at a time. All are looked at before the first is done, and each is
+ * read and looked at again when its turn comes, as the driver may have changed it.
  *
  * The used length is always all of the in bytes, and all of them are really written: what a
  * failed read, or a request that reads nothing, has not filled is filled with zeros. So neither
@@ -26,7 +31,13 @@
 #include "base/err.h"
 
 static_assert(sizeof(struct virtio_blk_outhdr) == 16, "virtio 1.3, 5.2.6");
+static_assert(offsetof(struct virtio_blk_config, wce) == 32, "virtio 1.3, 5.2.4");
 static_assert(offsetof(struct virtio_blk_config, num_queues) == 34, "virtio 1.3, 5.2.4");
+static_assert(sizeof(struct virtio_blk_config) == 72, "virtio 1.3, 5.2.4, without zoned");
+static_assert(sizeof(struct virtio_blk_discard_write_zeroes) == 16, "virtio 1.3, 5.2.6");
+
+/* Sectors of a range: 2 GiB, so that one request does not keep a disk busy for minutes. */
+#define RANGE_SECTORS_MAX (1u << 22)
 
 /* A segment that lies in two mappings is two pieces; a header may be in one for each byte. */
 #define IOV_MAX_PIECES (2 * (VD_BLK_SEG_MAX + 18))
@@ -53,13 +64,6 @@ static void answer(struct vd_blk_req *req, uint8_t status)
 		vd_guest_write(req->status.base, &status, 1);
 	}
 	vd_softq_done(req->q, &req->chain, req->chain.in_len, status == VIRTIO_BLK_S_OK);
-}
-
-void vd_blk_done(struct vd_blk_req *req, int err)
-{
-	answer(req, !err		 ? VIRTIO_BLK_S_OK :
-		    err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP :
-					 VIRTIO_BLK_S_IOERR);
 }
 
 /* Cut the last in byte off. */
@@ -100,11 +104,91 @@ static void take_data(struct vd_blk_req *req, const struct vd_sg *out)
 
 static bool in_range(const struct vd_blk *blk, uint64_t sector, uint64_t len)
 {
-	uint64_t end;
+	uint64_t block = blk->conf.block_size, end; /* a power of two */
 
-	return len % VD_BLK_SECTOR == 0 &&
+	return !(len & (block - 1)) && !(sector & (block / VD_BLK_SECTOR - 1)) &&
 	       !__builtin_add_overflow(sector, len / VD_BLK_SECTOR, &end) &&
-	       end <= blk->conf.capacity_sectors;
+	       end <= __atomic_load_n(&blk->capacity_sectors, __ATOMIC_RELAXED);
+}
+
+/* ---- ranges: DISCARD, WRITE_ZEROES, SECURE_ERASE -------------------------------------------- */
+
+/* Read range @i into @req. Return: a status; nothing has changed unless it is OK. */
+static uint8_t load_range(struct vd_blk *blk, struct vd_blk_req *req, unsigned int i)
+{
+	struct vd_sg out = vd_sg(req->chain.iov, req->chain.nout);
+	struct virtio_blk_discard_write_zeroes r;
+	uint64_t sector, len;
+	uint32_t flags;
+
+	vd_sg_skip(&out, sizeof(struct virtio_blk_outhdr) + i * sizeof(r));
+	if (vd_sg_read(&out, &r, sizeof(r)) < sizeof(r))
+		return VIRTIO_BLK_S_IOERR;
+	sector = le64toh(r.sector);
+	len = (uint64_t)le32toh(r.num_sectors) * VD_BLK_SECTOR;
+	flags = le32toh(r.flags);
+	if (flags & ~(req->op == VD_BLK_WRITE_ZEROES ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0u))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (len / VD_BLK_SECTOR > RANGE_SECTORS_MAX || !in_range(blk, sector, len))
+		return VIRTIO_BLK_S_IOERR;
+	req->off = sector * VD_BLK_SECTOR;
+	req->len = len;
+	req->unmap = flags && !blk->conf.keep_space;
+	req->done = 0;
+	return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t take_ranges(struct vd_blk *blk, struct vd_blk_req *req)
+{
+	uint32_t len = req->chain.out_len - sizeof(struct virtio_blk_outhdr);
+	uint32_t n = len / sizeof(struct virtio_blk_discard_write_zeroes);
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	if (!n || n > VD_BLK_RANGES_MAX || blk->conf.readonly ||
+	    len % sizeof(struct virtio_blk_discard_write_zeroes))
+		return VIRTIO_BLK_S_IOERR;
+	req->range = 0;
+	req->nranges = (uint8_t)n;
+	while (!status && n > 0)
+		status = load_range(blk, req, --n);
+	return status;
+}
+
+/* Has the driver more of it? Return: true if the parent has the next range, or has had it. */
+static bool next_range(struct vd_blk_req *req)
+{
+	struct vd_blk *blk = to_blk(vd_softq_dev(req->q));
+	uint8_t status;
+
+	if (req->nranges == 0 || ++req->range == req->nranges)
+		return false;
+	status = load_range(blk, req, req->range);
+	if (status)
+		answer(req, status);
+	else
+		blk->ops->submit(blk, vd_softq_worker(req->q), &req, 1);
+	return true;
+}
+
+void vd_blk_done(struct vd_blk_req *req, int err)
+{
+	if (vd_unlikely(!err && next_range(req)))
+		return;
+	answer(req, !err                 ? VIRTIO_BLK_S_OK
+		    : err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP
+					 : VIRTIO_BLK_S_IOERR);
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static bool negotiated(const struct vd_blk *blk, unsigned int feature)
+{
+	return blk->sd.features >> feature & 1;
+}
+
+static bool writethrough(const struct vd_blk *blk)
+{
+	return __atomic_load_n(&blk->writethrough, __ATOMIC_RELAXED);
 }
 
 static void get_id(struct vd_blk *blk, struct vd_blk_req *req)
@@ -116,23 +200,47 @@ static void get_id(struct vd_blk *blk, struct vd_blk_req *req)
 	answer(req, VIRTIO_BLK_S_OK);
 }
 
+/* What the request is; the features without which it is none. Return: a status. */
+static uint8_t take_op(const struct vd_blk *blk, struct vd_blk_req *req, uint32_t type)
+{
+	static const struct {
+		uint32_t type;
+		enum vd_blk_op op;
+		unsigned int feature;
+	} ranged[] = {
+		{ VIRTIO_BLK_T_DISCARD, VD_BLK_DISCARD, VIRTIO_BLK_F_DISCARD },
+		{ VIRTIO_BLK_T_WRITE_ZEROES, VD_BLK_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES },
+		{ VIRTIO_BLK_T_SECURE_ERASE, VD_BLK_SECURE_ERASE, VIRTIO_BLK_F_SECURE_ERASE },
+	};
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(ranged); i++) {
+		if (type != ranged[i].type)
+			continue;
+		req->op = ranged[i].op;
+		return negotiated(blk, ranged[i].feature) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_UNSUPP;
+	}
+	return VIRTIO_BLK_S_UNSUPP;
+}
+
 /* Decode one request. Return: true if it goes to the parent; else it has been answered. */
 static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 {
 	struct vd_sg out = vd_sg(req->chain.iov, req->chain.nout);
+	uint8_t status = VIRTIO_BLK_S_IOERR;
 	struct virtio_blk_outhdr hdr;
 	uint64_t sector;
 
 	req->op = VD_BLK_FLUSH;
 	req->off = req->len = req->done = 0;
+	req->unmap = false;
+	req->durable = writethrough(blk);
 	req->filled = 0;
+	req->nranges = 0;
 	req->err = 0;
 	req->niov = 0;
 	take_status(req);
-	if (!req->status.len || vd_sg_read(&out, &hdr, sizeof(hdr)) < sizeof(hdr)) {
-		answer(req, VIRTIO_BLK_S_IOERR);
-		return false;
-	}
+	if (!req->status.len || vd_sg_read(&out, &hdr, sizeof(hdr)) < sizeof(hdr))
+		goto refuse;
 	sector = le64toh(hdr.sector);
 
 	switch (le32toh(hdr.type)) {
@@ -143,32 +251,36 @@ static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 		req->op = VD_BLK_WRITE;
 		break;
 	case VIRTIO_BLK_T_FLUSH:
-		if (blk->writethrough)
-			goto unsupp;
+		if (!negotiated(blk, VIRTIO_BLK_F_FLUSH)) {
+			status = VIRTIO_BLK_S_UNSUPP;
+			goto refuse;
+		}
 		/* The driver must say 0 (virtio 1.3, 5.2.6.1): more is not what it seems. */
 		if (sector)
-			goto ioerr;
+			goto refuse;
 		return true;
 	case VIRTIO_BLK_T_GET_ID:
 		if (sector)
-			goto ioerr;
+			goto refuse;
 		get_id(blk, req);
 		return false;
 	default:
-		goto unsupp;
+		status = take_op(blk, req, le32toh(hdr.type));
+		if (!status)
+			status = take_ranges(blk, req);
+		if (status)
+			goto refuse;
+		return true;
 	}
 
 	take_data(req, &out);
 	if (!in_range(blk, sector, req->len) || (req->op == VD_BLK_WRITE && blk->conf.readonly))
-		goto ioerr;
+		goto refuse;
 	req->off = sector * VD_BLK_SECTOR;
 	return true;
 
-ioerr:
-	answer(req, VIRTIO_BLK_S_IOERR);
-	return false;
-unsupp:
-	answer(req, VIRTIO_BLK_S_UNSUPP);
+refuse:
+	answer(req, status);
 	return false;
 }
 
@@ -195,9 +307,19 @@ static int blk_worker_start(struct vd_softdev *sd, struct vd_worker *w,
 	return to_blk(sd)->ops->worker_start(to_blk(sd), w, ret_engine);
 }
 
+/* ---- the configuration space ---------------------------------------------------------------- */
+
+static void set_writethrough(struct vd_blk *blk, bool on)
+{
+	__atomic_store_n(&blk->writethrough, on, __ATOMIC_RELAXED);
+	blk->config.wce = !on;
+}
+
 static int blk_set_features(struct vd_softdev *sd, uint64_t features)
 {
-	to_blk(sd)->writethrough = !(features & 1ull << VIRTIO_BLK_F_FLUSH);
+	struct vd_blk *blk = to_blk(sd);
+
+	set_writethrough(blk, blk->conf.writethrough || !(features & 1ull << VIRTIO_BLK_F_FLUSH));
 	return 0;
 }
 
@@ -207,17 +329,30 @@ static int blk_get_config(struct vd_softdev *sd, uint32_t off, void *buf, uint32
 	return 0;
 }
 
+/* Only writeback can be written, and only when it was agreed on (virtio 1.3, 5.2.5). */
 static int blk_set_config(struct vd_softdev *sd, uint32_t off, const void *buf, uint32_t len)
 {
-	(void)buf;
-	return vd_err(-EOPNOTSUPP, "%s: configuration bytes %u to %u: not writable", sd->name, off,
-		      off + len - 1);
+	struct vd_blk *blk = to_blk(sd);
+	uint8_t wce;
+
+	if (off != offsetof(struct virtio_blk_config, wce) || len != sizeof(wce) ||
+	    !negotiated(blk, VIRTIO_BLK_F_CONFIG_WCE))
+		return vd_err(-EOPNOTSUPP, "%s: configuration bytes %u to %u: not writable",
+			      sd->name, off, off + len - 1);
+	memcpy(&wce, buf, sizeof(wce));
+	if (wce > 1)
+		return vd_err(-EINVAL, "%s: writeback %u, not 0 or 1", sd->name, wce);
+	/* Without FLUSH there is nothing that would make a write durable later. */
+	set_writethrough(blk, !wce || !negotiated(blk, VIRTIO_BLK_F_FLUSH));
+	return 0;
 }
 
 static void blk_reset(struct vd_softdev *sd)
 {
-	to_blk(sd)->writethrough = true;
-	to_blk(sd)->ops->reset(to_blk(sd));
+	struct vd_blk *blk = to_blk(sd);
+
+	set_writethrough(blk, blk->conf.writethrough || !blk->conf.flush);
+	blk->ops->reset(blk);
 }
 
 static void blk_destroy(struct vd_softdev *sd)
@@ -244,13 +379,32 @@ int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_
 			      VIRTIO_BLK_ID_BYTES);
 	snprintf(conf->serial, sizeof(conf->serial), "%s", args->serial ? args->serial : name);
 	conf->readonly = args->readonly;
-	conf->queues = (unsigned int)args->queues;
+	conf->keep_space = !args->discard;
+	conf->block_size = (uint32_t)args->logical_block_size;
+	conf->phys_block_size = (uint32_t)args->physical_block_size;
+	conf->size_max = (uint32_t)args->size_max;
+	conf->seg_max = (uint32_t)args->seg_max;
+	conf->queues = (unsigned int)args->num_queues;
 	conf->queue_size = (unsigned int)args->queue_size;
 	conf->soft = (struct vd_softdev_conf){
 		.name = name,
 		.workers = (unsigned int)args->workers,
 		.poll_us = (unsigned int)args->poll_us,
 	};
+	return 0;
+}
+
+static bool is_block_size(uint32_t n)
+{
+	return n >= VD_BLK_SECTOR && n <= VD_BLK_BLOCK_SIZE_MAX && !(n & (n - 1));
+}
+
+static int check_capacity(const struct vd_blk_conf *c, uint64_t sectors)
+{
+	if (sectors > INT64_MAX / VD_BLK_SECTOR)
+		return vd_err(-EINVAL, "%s: %llu sectors, at most %llu", c->soft.name,
+			      (unsigned long long)sectors,
+			      (unsigned long long)INT64_MAX / VD_BLK_SECTOR);
 	return 0;
 }
 
@@ -265,7 +419,7 @@ static int complete(struct vd_blk_conf *c)
 		c->queue_size = 256;
 	if (!c->block_size)
 		c->block_size = VD_BLK_SECTOR;
-	if (!c->phys_block_size)
+	if (c->phys_block_size < c->block_size)
 		c->phys_block_size = c->block_size;
 	if (c->queues > VD_BLK_QUEUES_MAX)
 		return vd_err(-EINVAL, "%s: %u queues, at most %u", who, c->queues,
@@ -280,30 +434,75 @@ static int complete(struct vd_blk_conf *c)
 	if (c->seg_max > VD_BLK_SEG_MAX)
 		return vd_err(-EINVAL, "%s: %u segments, at most %u", who, c->seg_max,
 			      VD_BLK_SEG_MAX);
-	if (c->block_size < VD_BLK_SECTOR || c->block_size & (c->block_size - 1) ||
-	    c->phys_block_size < c->block_size || c->phys_block_size & (c->phys_block_size - 1))
-		return vd_err(-EINVAL, "%s: block size %u, physical %u", who, c->block_size,
-			      c->phys_block_size);
-	if (c->capacity_sectors > INT64_MAX / VD_BLK_SECTOR)
-		return vd_err(-EINVAL, "%s: %llu sectors, at most %llu", who,
-			      (unsigned long long)c->capacity_sectors,
-			      (unsigned long long)INT64_MAX / VD_BLK_SECTOR);
-	return 0;
+	if (c->size_max && c->size_max < VD_BLK_SECTOR)
+		return vd_err(-EINVAL, "%s: segments of %u bytes, at least %u", who, c->size_max,
+			      VD_BLK_SECTOR);
+	if (!is_block_size(c->block_size) || !is_block_size(c->phys_block_size))
+		return vd_err(-EINVAL,
+			      "%s: block size %u, physical %u: not powers of two from %u to %u",
+			      who, c->block_size, c->phys_block_size, VD_BLK_SECTOR,
+			      VD_BLK_BLOCK_SIZE_MAX);
+	if (c->capacity_sectors % (c->block_size / VD_BLK_SECTOR))
+		return vd_err(-EINVAL, "%s: %llu sectors are no whole number of blocks of %u bytes",
+			      who, (unsigned long long)c->capacity_sectors, c->block_size);
+	return check_capacity(c, c->capacity_sectors);
 }
 
 static uint64_t features(const struct vd_blk_conf *c)
 {
+	const struct {
+		unsigned int bit;
+		bool offered;
+	} some[] = {
+		{ VIRTIO_BLK_F_SIZE_MAX, c->size_max },
+		{ VIRTIO_BLK_F_RO, c->readonly },
+		{ VIRTIO_BLK_F_FLUSH, c->flush },
+		{ VIRTIO_BLK_F_CONFIG_WCE, c->flush },
+		{ VIRTIO_BLK_F_MQ, c->queues > 1 },
+		{ VIRTIO_BLK_F_DISCARD, c->discard && !c->keep_space && !c->readonly },
+		{ VIRTIO_BLK_F_WRITE_ZEROES, c->write_zeroes && !c->readonly },
+		{ VIRTIO_BLK_F_SECURE_ERASE, c->secure_erase && !c->readonly },
+	};
 	uint64_t f = VD_BLK_FEATURES & ~c->features_off;
 
-	if (!c->size_max)
-		f &= ~(1ull << VIRTIO_BLK_F_SIZE_MAX);
-	if (!c->readonly)
-		f &= ~(1ull << VIRTIO_BLK_F_RO);
-	if (!c->flush)
-		f &= ~(1ull << VIRTIO_BLK_F_FLUSH);
-	if (c->queues == 1)
-		f &= ~(1ull << VIRTIO_BLK_F_MQ);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(some); i++)
+		if (!some[i].offered)
+			f &= ~(1ull << some[i].bit);
 	return f;
+}
+
+/* What is said of a feature that is not offered is not there, and reads as zero. */
+static void fill_config(struct vd_blk *blk, uint64_t f)
+{
+	const struct vd_blk_conf *c = &blk->conf;
+	uint32_t align = vd_max(c->discard_align, c->block_size) / VD_BLK_SECTOR;
+	struct virtio_blk_config *v = &blk->config;
+
+	*v = (struct virtio_blk_config){
+		.capacity = htole64(c->capacity_sectors),
+		.size_max = htole32(c->size_max),
+		.seg_max = htole32(c->seg_max),
+		.blk_size = htole32(c->block_size),
+		.physical_block_exp = (uint8_t)__builtin_ctz(c->phys_block_size / c->block_size),
+		.min_io_size = htole16((uint16_t)(c->phys_block_size / c->block_size)),
+		.opt_io_size = htole32(c->opt_io_size / c->block_size),
+		.num_queues = htole16((uint16_t)c->queues),
+	};
+	if (f & 1ull << VIRTIO_BLK_F_DISCARD) {
+		v->max_discard_sectors = htole32(RANGE_SECTORS_MAX);
+		v->max_discard_seg = htole32(VD_BLK_RANGES_MAX);
+		v->discard_sector_alignment = htole32(align);
+	}
+	if (f & 1ull << VIRTIO_BLK_F_WRITE_ZEROES) {
+		v->max_write_zeroes_sectors = htole32(RANGE_SECTORS_MAX);
+		v->max_write_zeroes_seg = htole32(VD_BLK_RANGES_MAX);
+		v->write_zeroes_may_unmap = c->unmap && !c->keep_space;
+	}
+	if (f & 1ull << VIRTIO_BLK_F_SECURE_ERASE) {
+		v->max_secure_erase_sectors = htole32(RANGE_SECTORS_MAX);
+		v->max_secure_erase_seg = htole32(VD_BLK_RANGES_MAX);
+		v->secure_erase_sector_alignment = htole32(align);
+	}
 }
 
 void vd_blk_begin(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops)
@@ -324,17 +523,7 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
 	if (r)
 		return r;
 	blk->ops = ops;
-	blk->writethrough = true;
-	blk->config = (struct virtio_blk_config){
-		.capacity = htole64(c->capacity_sectors),
-		.size_max = htole32(c->size_max),
-		.seg_max = htole32(c->seg_max),
-		.blk_size = htole32(c->block_size),
-		.physical_block_exp = (uint8_t)__builtin_ctz(c->phys_block_size / c->block_size),
-		.min_io_size = htole16((uint16_t)(c->phys_block_size / c->block_size)),
-		.wce = c->flush,
-		.num_queues = htole16((uint16_t)c->queues),
-	};
+	blk->capacity_sectors = c->capacity_sectors;
 	blk->sd.dev.info = (struct uvdpa_dev_info){
 		.device_id = VIRTIO_ID_BLOCK,
 		.features = features(c),
@@ -346,5 +535,24 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
 		.nas = 1,
 		.iova_last = UINT64_MAX,
 	};
+	fill_config(blk, blk->sd.dev.info.features);
+	set_writethrough(blk, c->writethrough || !c->flush);
 	return vd_softdev_init(&blk->sd, u, &blk_softdev_ops, &c->soft);
+}
+
+int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors)
+{
+	const struct vd_blk_conf *c = &blk->conf;
+	int r = check_capacity(c, sectors);
+
+	if (r)
+		return r;
+	/* What does not fill a block cannot be used. */
+	sectors -= sectors % (c->block_size / VD_BLK_SECTOR);
+	if (sectors == blk->capacity_sectors)
+		return 0;
+	__atomic_store_n(&blk->capacity_sectors, sectors, __ATOMIC_RELAXED);
+	blk->config.capacity = htole64(sectors);
+	uvdpa_dev_config_changed(&blk->sd.dev);
+	return 0;
 }

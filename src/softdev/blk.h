@@ -19,15 +19,26 @@ struct vd_blk;
 #define VD_BLK_QUEUES_MAX 256
 #define VD_BLK_QUEUE_SIZE_MAX 1024
 #define VD_BLK_SEG_MAX 254
+#define VD_BLK_RANGES_MAX     32 /* segments of a DISCARD, WRITE_ZEROES or SECURE_ERASE */
+#define VD_BLK_BLOCK_SIZE_MAX 65536u
 #define VD_BLK_SECTOR 512u	/* unit of sector numbers (virtio 1.3, 5.2.4) */
 
 /* All that vd_blk_init() may offer; for uvdpa_parent.features. */
 #define VD_BLK_FEATURES                                                                         \
 	(VD_SOFTDEV_FEATURES | 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |   \
 	 1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH | \
-	 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_MQ)
+	 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_MQ |                              \
+	 1ull << VIRTIO_BLK_F_CONFIG_WCE | 1ull << VIRTIO_BLK_F_DISCARD |                       \
+	 1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << VIRTIO_BLK_F_SECURE_ERASE)
 
-enum vd_blk_op { VD_BLK_READ, VD_BLK_WRITE, VD_BLK_FLUSH };
+enum vd_blk_op {
+	VD_BLK_READ,
+	VD_BLK_WRITE,
+	VD_BLK_FLUSH,
+	VD_BLK_DISCARD,
+	VD_BLK_WRITE_ZEROES,
+	VD_BLK_SECURE_ERASE,
+};
 
 /**
  * struct vd_blk_req - One request, decoded; lies in the queue
@@ -35,8 +46,11 @@ enum vd_blk_op { VD_BLK_READ, VD_BLK_WRITE, VD_BLK_FLUSH };
  * @q: the queue it came from
  * @op: what to do
  * @off: bytes from the start of the disk; @off + @len is within the capacity
- * @len: bytes, a multiple of 512, perhaps 0; 0 for FLUSH
- * @iov: the data's pieces, @len bytes in all, laid out for the kernel by vd_iov_kernel()
+ * @len: bytes, as @off a multiple of the block size, perhaps 0; 0 for FLUSH
+ * @unmap: WRITE_ZEROES: the range may lose its space
+ * @durable: WRITE, WRITE_ZEROES: on stable storage when it is done, as if a flush had followed
+ * @iov: the data's pieces of READ and WRITE, @len bytes in all, laid out for the kernel by
+ *       vd_iov_kernel()
  * @niov: how many
  *
  * Below: for the parent's own use while it has the request.
@@ -47,10 +61,15 @@ struct vd_blk_req {
 	enum vd_blk_op op;
 	uint64_t off;
 	uint64_t len;
+	bool unmap, durable;
 	struct vd_iov *iov;
 	unsigned int niov;
-	size_t filled;		/* blk.c's: in bytes that were written already */
-	struct vd_iov status;	/* blk.c's: where the status byte goes; len 0: it has none */
+
+	/* blk.c's: */
+	size_t filled;        /* in bytes that were written already */
+	struct vd_iov status; /* where the status byte goes; len 0: it has none */
+	uint8_t range,
+		nranges; /* of DISCARD and its like: the one that is being done, of how many */
 
 	struct vd_blk_req *next;
 	uint64_t done;			/* bytes so far */
@@ -58,7 +77,8 @@ struct vd_blk_req {
 };
 
 struct vd_blk_ops {
-	/* Requests of one burst, in order. Each ends in vd_blk_done(), now or later, same thread. */
+	/* Requests of one burst, in order. Each ends in vd_blk_done(), now or later, same thread.
+	 * DISCARD and its like come only if the parent said that it can. */
 	void (*submit)(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
 		       unsigned int n);
 	/* As vd_softdev_ops.worker_start. */
@@ -71,9 +91,15 @@ struct vd_blk_conf {
 	uint64_t capacity_sectors;
 	char serial[VIRTIO_BLK_ID_BYTES + 1];
 	bool readonly;
-	bool flush;		/* there is a volatile cache: offer FLUSH */
+	bool flush;        /* there is a volatile cache: offer FLUSH and CONFIG_WCE */
+	bool writethrough; /* that cache is off at the start, and after each reset */
+	bool discard, write_zeroes, secure_erase; /* the parent can: offer it */
+	bool unmap;                               /* WRITE_ZEROES may give space back */
+	bool keep_space;        /* offer no DISCARD, and let no WRITE_ZEROES unmap */
+	uint32_t discard_align; /* bytes, what DISCARD had best be aligned to; 0: block_size */
 	uint32_t block_size;	/* bytes; 0: 512 */
 	uint32_t phys_block_size; /* bytes, what writes should be multiples of; 0: block_size */
+	uint32_t opt_io_size;     /* bytes of the best request; 0: not known */
 	uint32_t size_max;	/* bytes of a segment; 0: not offered */
 	uint32_t seg_max;	/* 0: 126, or what fits into queue_size; at most VD_BLK_SEG_MAX */
 	unsigned int queues;	/* 1 to VD_BLK_QUEUES_MAX; 0: 1 */
@@ -87,39 +113,61 @@ struct vd_blk {
 	struct vd_softdev sd;
 	const struct vd_blk_ops *ops;
 	struct vd_blk_conf conf;
-	struct virtio_blk_config config;	/* little-endian */
-	/* No volatile cache as far as the driver knows (FLUSH not negotiated): a write that is
-	 * done must be durable (virtio 1.3, 5.2.6.2). Constant while a queue runs. */
+	struct virtio_blk_config config; /* little-endian; control's */
+	uint64_t capacity_sectors;       /* atomic */
+	/* No volatile cache as far as the driver knows (FLUSH not negotiated, or writeback off): a
+	 * write that is done must be durable (virtio 1.3, 5.2.6.2). Atomic. */
 	bool writethrough;
 };
 
 /* The options that every block parent has; embedded in its configuration. */
 struct vd_blk_args {
-	uint64_t queues, queue_size, workers, poll_us;
+	uint64_t num_queues, queue_size, workers, poll_us;
+	uint64_t logical_block_size, physical_block_size, size_max, seg_max;
 	char *serial;
-	bool readonly;
+	bool readonly, discard;
 };
 
 #define VD_BLK_OPT(k, t, conf, field, ...) \
 	{ .key = k, .type = UVDPA_OPT_##t, .offset = offsetof(conf, field), __VA_ARGS__ }
 
 /* For the parent's table; @member: the struct vd_blk_args in @conf; @id: default of serial. */
-#define VD_BLK_OPTS(conf, member, id)                                                          \
-	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),        \
-	VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                           \
-		   .help = "what GET_ID answers, at most 20 bytes; or the device's name"),    \
-	VD_BLK_OPT("queues", UINT, conf, member.queues, .def = "1", .min = 1,                  \
-		   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                            \
-	VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,        \
-		   .max = VD_BLK_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),      \
-	VD_BLK_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,                \
-		   .max = VD_BLK_QUEUES_MAX, .help = "data threads, at most one for a queue"), \
-	VD_BLK_OPT("poll_us", UINT, conf, member.poll_us, .max = 1000000,                      \
-		   .help = "longest time to look for requests before sleeping, microseconds")
+#define VD_BLK_OPTS(conf, member, id)                                                              \
+	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),            \
+		VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                       \
+			   .help = "what GET_ID answers, at most 20 bytes; or the device's name"), \
+		VD_BLK_OPT("num_queues", UINT, conf, member.num_queues, .def = "1", .min = 1,      \
+			   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                        \
+		VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,    \
+			   .max = VD_BLK_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),  \
+		VD_BLK_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,            \
+			   .max = VD_BLK_QUEUES_MAX,                                               \
+			   .help = "data threads, at most one for a queue"),                       \
+		VD_BLK_OPT("poll_us", UINT, conf, member.poll_us, .max = 1000000,                  \
+			   .help = "longest time to look for requests before sleeping, "           \
+				   "microseconds"),                                                \
+		VD_BLK_OPT(                                                                        \
+			"logical_block_size", SIZE, conf, member.logical_block_size,               \
+			.max = VD_BLK_BLOCK_SIZE_MAX,                                              \
+			.help = "what requests are multiples of, bytes; 0: what the store has"),   \
+		VD_BLK_OPT(                                                                        \
+			"physical_block_size", SIZE, conf, member.physical_block_size,             \
+			.max = VD_BLK_BLOCK_SIZE_MAX,                                              \
+			.help = "what requests had best be multiples of; 0: what the store has"),  \
+		VD_BLK_OPT("size_max", SIZE, conf, member.size_max, .max = UINT32_MAX,             \
+			   .help = "largest segment of a request, bytes; 0: no limit"),            \
+		VD_BLK_OPT("seg_max", UINT, conf, member.seg_max, .max = VD_BLK_SEG_MAX,           \
+			   .help = "most segments of a request; 0: 126, or what the queue has "    \
+				   "room for"),                                                    \
+		VD_BLK_OPT("discard", BOOL, conf, member.discard, .def = "on",                     \
+			   .help = "what is discarded, or zeroed, gives its space back, where it " \
+				   "can")
 
 /**
  * vd_blk_args() - Put the common options into a configuration
  * @name: the device's; borrowed as long as @conf is used; it is the serial if none was given
+ *
+ * Before the parent says what its store is like: what was given wins, see vd_blk_init().
  *
  * Return: 0; -EINVAL the serial is too long.
  */
@@ -152,5 +200,14 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
  * Context: the queue's worker.
  */
 void vd_blk_done(struct vd_blk_req *req, int err);
+
+/**
+ * vd_blk_set_capacity() - The disk has another size; the driver is told
+ * @sectors: of 512 bytes
+ *
+ * Requests that were taken before may still reach the former size. Return: 0; -EINVAL too large.
+ * Context: control thread.
+ */
+int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors);
 
 #endif

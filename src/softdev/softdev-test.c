@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "softdev/blk-bed.h"
 
-static const char *const two_queues[] = { "queues", "2", NULL };
+static const char *const two_queues[] = { "num_queues", "2", NULL };
 
 static void begin(struct bed *b, const char *const *attrs, const struct bed_conf *c)
 {
@@ -72,7 +72,7 @@ static void all_blocked(const char *comm, const char *value)
 
 static void test_threads(void **state)
 {
-	static const char *const attrs[] = { "queues", "2", "workers", "7", NULL };
+	static const char *const attrs[] = { "num_queues", "2", "workers", "7", NULL };
 	struct bed b;
 
 	(void)state;
@@ -102,7 +102,7 @@ static void test_idle(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < VD_ARRAY_SIZE(polls); i++) {
-		const char *attrs[] = { "queues", "2", "poll_us", polls[i], NULL };
+		const char *attrs[] = { "num_queues", "2", "poll_us", polls[i], NULL };
 		uint64_t sleeps;
 		unsigned long before;
 		struct bed b;

@@ -28,7 +28,7 @@ static void attr(struct cf_fixture *f, const char *key, const char *value)
 
 static void block(struct cf_fixture *f)
 {
-	attr(f, "queues", "4");
+	attr(f, "num_queues", "4");
 	attr(f, "queue_size", "512");
 	attr(f, "workers", "2");
 }
@@ -92,7 +92,8 @@ struct cf_server {
 
 static void *serve(void *arg)
 {
-	struct uvdpa_attr attrs[] = { { "capacity", "4M" }, { "queues", "4" },
+	struct uvdpa_attr attrs[] = { { "capacity", "4M" },
+				      { "num_queues", "4" },
 				      { "queue_size", "512" } };
 	struct uvdpa_attr socket = { "socket", NULL };
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "served", .mgmtdev = "sim-blk",

@@ -11,7 +11,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
 daemon_start
 for name in victim neighbour; do
 	truncate -s 16M "$tmp/$name.img"
-	blk_add "$name" "$tmp/$name.img" queues 2
+	blk_add "$name" "$tmp/$name.img" num_queues 2
 done
 PYTHONDONTWRITEBYTECODE=1 timeout 150 python3 "$tests/hostile/frontend.py" "$ctl" "$daemon_pid" \
 	"$tmp/victim.sock" "$tmp/neighbour.sock" "${1:-0.3}" "${@:2}"

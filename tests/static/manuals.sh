@@ -32,18 +32,22 @@ options() {
 }
 # check KIND WORD
 check() {
-	local name page key keys
+	local name page pages key keys
 
 	while read -r name keys; do
 		page=$source/doc/uvdpa-$2-$name.7.scd
 		[ -e "$page" ] || { lacks "$page" "is missing"; continue; }
+		pages=("$page")
+		# What several have in common stands in one page.
+		! grep -q '^And what every disk has: \*uvdpa-disk\*(7)' "$page" ||
+			pages+=("$source/doc/uvdpa-disk.7.scd")
 		for key in $keys; do
-			grep -q "^\*$key\* _" "$page" || lacks "$page" "no option $key"
+			grep -q "^\*$key\* _" "${pages[@]}" || lacks "$page" "no option $key"
 		done
 		while read -r key; do
 			[[ " $keys " = *[[:space:]]"$key"[[:space:]]* ]] ||
 				lacks "$page" "option $key does not exist"
-		done < <(sed -nE 's/^\*([a-z0-9_]+)\* _.*/\1/p' "$page")
+		done < <(sed -nE 's/^\*([a-z0-9_]+)\* _.*/\1/p' "${pages[@]}")
 	done < <(options "$1")
 }
 check mgmtdev parent

@@ -12,7 +12,7 @@ properties=${1:-num-queues=1}
 shift || true
 truncate -s 64M "$tmp/disk"
 daemon_start
-blk_add d0 "$tmp/disk" queues 2 "$@"
+blk_add d0 "$tmp/disk" num_queues 2 "$@"
 
 script guest <<'E2'
 set -e

@@ -10,7 +10,7 @@ need qemu-system-x86_64 busybox cpio
 random "$tmp/disk" $((16 << 20))
 cp "$tmp/disk" "$tmp/want"
 daemon_start
-blk_add d0 "$tmp/disk" queues 2
+blk_add d0 "$tmp/disk" num_queues 2
 
 script guest <<'E2'
 set -e
