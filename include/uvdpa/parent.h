@@ -159,11 +159,31 @@ struct uvdpa_stats_ops {
 };
 
 /**
+ * struct uvdpa_set_ops - Attributes that may change while the device is there
+ * @opts: as a parent's, but that none is required or has a default; at most 64
+ * @conf_size: bytes of the configuration that @opts describes
+ * @set: bit i of @given is set if opts[i] was given; the rest of @conf is zero. Return: 0; -errno
+ *       and nothing has changed
+ */
+struct uvdpa_set_ops {
+	const struct uvdpa_opt *opts;
+	size_t conf_size;
+	int (*set)(struct uvdpa_dev *dev, const void *conf, uint64_t given);
+};
+
+/* What there is to tell of the device now, beside what it is on the bus: its engine, say. */
+struct uvdpa_show_ops {
+	void (*show)(struct uvdpa_dev *dev, struct uvdpa_emit *e);
+};
+
+/**
  * struct uvdpa_dev - A device; embedded by its parent
  * @info: filled in by the parent before it is ready, constant then
  * @ops: what it does
  * @mem: capability: the datapath is elsewhere; NULL if not
  * @stats: capability: it counts; NULL if not
+ * @set: capability: it can be changed; NULL if not
+ * @show: capability: it has something to tell; NULL if not
  * @vq_groups: the group of each queue; NULL: all are in group 0
  * @core: the bus's part; set between add's return and destroy, not the parent's business
  */
@@ -172,6 +192,8 @@ struct uvdpa_dev {
 	const struct uvdpa_dev_ops *ops;
 	const struct uvdpa_mem_ops *mem;
 	const struct uvdpa_stats_ops *stats;
+	const struct uvdpa_set_ops *set;
+	const struct uvdpa_show_ops *show;
 	const uint32_t *vq_groups;
 	struct vd_dev *core;
 };

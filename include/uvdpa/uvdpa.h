@@ -341,6 +341,23 @@ uint8_t uvdpa_dev_status(const struct uvdpa_dev *dev);	/* virtio 1.3, 2.1 */
 uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev); /* negotiated; 0 before FEATURES_OK */
 
 /**
+ * uvdpa_dev_set() - Change attributes of a device, whoever has it and whatever it does
+ * @dev: the device
+ * @attrs: borrowed for the call; which there are, uvdpa_dev_set_opts() says
+ * @nattrs: how many, at least one
+ *
+ * Return: 0; -EINVAL an attribute or its value; -EOPNOTSUPP nothing of it can be changed, or not
+ * this; -ENODEV it is not ready yet; what the parent found. On failure nothing has changed.
+ */
+int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigned int nattrs);
+
+/* What can be changed: a table that ends with a NULL key, perhaps empty. */
+const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev);
+
+/* What the parent has to tell of the device now, if anything: "engine", "paused", ... */
+void uvdpa_dev_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);
+
+/**
  * uvdpa_dev_describe() - How to attach to the device where it is now
  * @dev: the device
  * @e: receives what the bus driver offers: "socket", "qemu", "uml", "file", ...

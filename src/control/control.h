@@ -64,7 +64,7 @@ bool vd_call_start(struct uvdpa *u, const char *method, struct json_object *para
 struct json_object *vd_rpc_error(int code, int err, const char *text);
 
 /* What a device, a parent, a driver is. Return: an object, the caller's. */
-struct json_object *vd_show_dev(const struct uvdpa_dev *dev);
+struct json_object *vd_show_dev(struct uvdpa_dev *dev);
 struct json_object *vd_show_parent(const struct uvdpa_parent *p);
 struct json_object *vd_show_driver(const struct uvdpa_driver *d);
 

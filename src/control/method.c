@@ -334,6 +334,18 @@ static int dev_unbind(struct uvdpa *u, struct json_object *params, struct vd_cal
 	return r ? r : lib(uvdpa_dev_unbind(dev, &call->wait));
 }
 
+static int dev_set(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	vd_cleanup(attrs_free) struct attrs attrs = { 0 };
+	struct uvdpa_dev *dev;
+	int r = find_dev(u, params, &dev);
+
+	(void)call;
+	if (!r)
+		r = attrs_get(&attrs, params, "attrs");
+	return r ? r : lib(uvdpa_dev_set(dev, attrs.v, attrs.n));
+}
+
 static int dev_override(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
 	struct uvdpa_dev *dev;
@@ -469,6 +481,7 @@ static const struct method methods[] = {
 	  dev_bind,
 	  { { "name", NAME, true }, { "driver", NAME, true }, { "attrs", ATTRS, false } } },
 	{ "dev.unbind", dev_unbind, { { "name", NAME, true } } },
+	{ "dev.set", dev_set, { { "name", NAME, true }, { "attrs", ATTRS, true } } },
 	{ "dev.override", dev_override, { { "name", NAME, true }, { "driver", NAME, true } } },
 	{ "dev.describe", dev_describe, { { "name", NAME, false } } },
 	{ "dev.config.show", dev_config_show, { { "name", NAME, false } } },

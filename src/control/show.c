@@ -81,13 +81,14 @@ static struct json_object *show_status(uint8_t status)
 	return list;
 }
 
-struct json_object *vd_show_dev(const struct uvdpa_dev *dev)
+struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 {
 	const struct uvdpa_dev_info *info = uvdpa_dev_info(dev);
 	const struct uvdpa_driver *driver = uvdpa_dev_driver(dev);
 	const char *override = uvdpa_dev_override(dev);
 	const char *type = uvdpa_type_name(info->device_id);
 	struct json_object *o = json_object_new_object();
+	struct vd_emit_json e;
 
 	add_str(o, "type", type ? type : "<unknown type>");
 	add_str(o, "mgmtdev", uvdpa_parent_name(uvdpa_dev_parent(dev)));
@@ -100,6 +101,8 @@ struct json_object *vd_show_dev(const struct uvdpa_dev *dev)
 	if (override)
 		add_str(o, "driver_override", override);
 	json_object_object_add(o, "status", show_status(uvdpa_dev_status(dev)));
+	vd_emit_json_init(&e, o);
+	uvdpa_dev_show(dev, &e.emit);
 	return o;
 }
 

@@ -368,6 +368,48 @@ static void a_device_tells(void **state)
 	uvdpa_destroy(u);
 }
 
+static void what_can_be_set(void **state)
+{
+	struct uvdpa *u = fake_context();
+	struct fake *f = fake_add(u, "d0", NULL, NULL, NULL),
+		    *proxy = fake_add(u, "d1", "proxy", "on", NULL);
+	struct fake *late = fake_add(u, "d2", "late", "on", NULL);
+	struct uvdpa_attr a[] = { { "size", "4K" },
+				  { "word", "x" },
+				  { "word", "y" },
+				  { "wird", "z" },
+				  { "size", "2M" } };
+	struct text t = { .e = { emit_str, emit_num, emit_flag } };
+
+	(void)state;
+	fake_log(f);
+	assert_int_equal(uvdpa_dev_set(&f->dev, a, 1), 0);
+	assert_string_equal(fake_log(f), "set1 4096 -");
+	assert_int_equal(uvdpa_dev_set(&f->dev, a + 1, 1), 0);
+	assert_string_equal(fake_log(f), "set2 0 x");
+	assert_int_equal(uvdpa_dev_set(&f->dev, a, 2), 0);
+	assert_string_equal(fake_log(f), "set3 4096 x");
+
+	assert_int_equal(uvdpa_dev_set(&f->dev, a, 0), -EINVAL);
+	assert_string_equal(uvdpa_error(), "d0: nothing to set");
+	assert_int_equal(uvdpa_dev_set(&f->dev, a + 1, 2), -EINVAL);
+	assert_string_equal(uvdpa_error(), "d0: word is given twice");
+	assert_int_equal(uvdpa_dev_set(&f->dev, a + 3, 1), -EINVAL);
+	assert_string_equal(uvdpa_error(), "d0: no option \"wird\"; did you mean \"word\"?");
+	assert_int_equal(uvdpa_dev_set(&f->dev, a + 4, 1), -EINVAL);
+	assert_string_equal(uvdpa_error(), "d0: size is 2M, not from 0 to 1M");
+	assert_string_equal(fake_log(f), "");
+	assert_int_equal(uvdpa_dev_set(&proxy->dev, a, 1), -EOPNOTSUPP);
+	assert_int_equal(uvdpa_dev_set(&late->dev, a, 1), -ENODEV);
+	assert_string_equal(uvdpa_dev_set_opts(&f->dev)[1].key, "word");
+	assert_null(uvdpa_dev_set_opts(&proxy->dev)[0].key);
+
+	uvdpa_dev_show(&f->dev, &t.e);
+	uvdpa_dev_show(&proxy->dev, &t.e);
+	assert_string_equal(t.text, "maps=0");
+	uvdpa_destroy(u);
+}
+
 static void names_of_types_and_features(void **state)
 {
 	(void)state;
@@ -399,6 +441,7 @@ int main(void)
 		cmocka_unit_test(what_add_refuses),
 		cmocka_unit_test(features_mask),
 		cmocka_unit_test(a_device_tells),
+		cmocka_unit_test(what_can_be_set),
 		cmocka_unit_test(names_of_types_and_features),
 	};
 

@@ -184,6 +184,10 @@ static int take_info(struct vd_dev *d)
 	r = vd_gate_open(d);
 	if (r)
 		return r;
+	if (d->dev->set)
+		r = vd_opts_check(d->name, d->dev->set->opts, d->dev->set->conf_size);
+	if (r)
+		return r;
 	d->known = true;
 	d->ready = true;
 	return 0;
@@ -197,7 +201,8 @@ static bool ops_complete(const struct uvdpa_dev *dev)
 	       o->set_config && o->set_vq && o->set_call && o->enable_vq && o->quiesce &&
 	       o->get_vq && o->kick && o->destroy &&
 	       (!dev->mem || (dev->mem->map && dev->mem->unmap && dev->mem->commit)) &&
-	       (!dev->stats || dev->stats->get);
+	       (!dev->stats || dev->stats->get) &&
+	       (!dev->set || (dev->set->opts && dev->set->set)) && (!dev->show || dev->show->show);
 }
 
 static int create(struct uvdpa *u, const struct uvdpa_dev_opts *o,
@@ -410,6 +415,52 @@ int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver)
 	free(dev->core->override);
 	dev->core->override = copy;
 	return 0;
+}
+
+static uint64_t given(const struct uvdpa_opt *opts, const struct uvdpa_attr *attrs, unsigned int n)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; opts[i].key; i++)
+		for (unsigned int k = 0; k < n; k++)
+			if (!strcmp(opts[i].key, attrs[k].key))
+				bits |= 1ull << i;
+	return bits;
+}
+
+int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigned int nattrs)
+{
+	struct vd_dev *d = dev->core;
+	const struct uvdpa_set_ops *set = dev->set;
+	void *conf;
+	int r;
+
+	if (!d->known || d->bind.deleting)
+		return vd_err(-ENODEV, "%s: not ready", d->name);
+	if (!set)
+		return vd_err(-EOPNOTSUPP, "%s: its parent %s changes nothing", d->name,
+			      d->parent->name);
+	if (!nattrs)
+		return vd_err(-EINVAL, "%s: nothing to set", d->name);
+	r = vd_opts_parse(d->name, set->opts, set->conf_size, attrs, nattrs, &conf);
+	if (r)
+		return r;
+	r = set->set(dev, conf, given(set->opts, attrs, nattrs));
+	vd_opts_free(set->opts, conf);
+	return r;
+}
+
+const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev)
+{
+	static const struct uvdpa_opt none;
+
+	return dev->set ? dev->set->opts : &none;
+}
+
+void uvdpa_dev_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
+{
+	if (dev->core->known && dev->show)
+		dev->show->show(dev, e);
 }
 
 int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e)

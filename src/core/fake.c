@@ -259,6 +259,41 @@ static int stats_get(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit 
 
 static const struct uvdpa_stats_ops stats_ops = { stats_get };
 
+struct set_conf {
+	uint64_t size;
+	char *word;
+};
+
+static const struct uvdpa_opt set_opts[] = {
+	{ .key = "size",
+	  .type = UVDPA_OPT_SIZE,
+	  .offset = offsetof(struct set_conf, size),
+	  .max = 1 << 20,
+	  .help = "bytes" },
+	{ .key = "word",
+	  .type = UVDPA_OPT_STRING,
+	  .offset = offsetof(struct set_conf, word),
+	  .help = "anything" },
+	{ 0 },
+};
+
+static int set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
+{
+	const struct set_conf *c = conf;
+
+	return note(to_fake(dev), "set", "%llx %llu %s", (unsigned long long)given,
+		    (unsigned long long)c->size, c->word ? c->word : "-");
+}
+
+static const struct uvdpa_set_ops set_ops = { set_opts, sizeof(struct set_conf), set };
+
+static void show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
+{
+	e->num(e, "maps", to_fake(dev)->maps);
+}
+
+static const struct uvdpa_show_ops show_ops = { show };
+
 struct conf {
 	char *string;
 	bool proxy, late;
@@ -297,6 +332,8 @@ static int add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa
 	f->dev.ops = &ops;
 	f->dev.mem = c->proxy ? &mem_ops : NULL;
 	f->dev.stats = c->proxy ? NULL : &stats_ops;
+	f->dev.set = c->proxy ? NULL : &set_ops;
+	f->dev.show = c->proxy ? NULL : &show_ops;
 	f->dev.vq_groups = groups;
 	f->dev.info = (struct uvdpa_dev_info){
 		.device_id = (uint32_t)c->id,

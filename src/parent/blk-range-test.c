@@ -272,6 +272,54 @@ static void test_block_size(void **state)
 	bed_end(&b);
 }
 
+static uint64_t capacity(struct bed *b)
+{
+	uint64_t v;
+
+	assert_int_equal(uvdpa_dev_get_config(b->dev, 0, &v, sizeof(v)), 0);
+	return le64toh(v);
+}
+
+static int set_size(struct bed *b, const char *size, const char *shrink)
+{
+	struct uvdpa_attr a[] = { { "size", size }, { "shrink", shrink } };
+
+	return uvdpa_dev_set(b->dev, a, shrink ? 2 : 1);
+}
+
+/* More, with the new part zero; less, only if asked for; the driver is told each time. */
+static void test_resize(void **state)
+{
+	static const char *const attrs[] = { "capacity_max", "2M", NULL };
+	uint32_t generation;
+	struct bed b;
+
+	fx_begin(&b, *state, attrs, NULL);
+	fill(&b);
+	generation = uvdpa_dev_generation(b.dev);
+	assert_int_equal(set_size(&b, "2M", NULL), 0);
+	assert_int_equal(capacity(&b), 2 * FX_SECTORS);
+	assert_int_not_equal(uvdpa_dev_generation(b.dev), generation);
+	assert_true(zeros(&b, 2 * FX_SECTORS - 1));
+	assert_false(zeros(&b, FX_SECTORS - 1));
+	assert_int_equal(ask(&b, VIRTIO_BLK_T_IN, NULL, 0), OK);
+
+	assert_int_equal(set_size(&b, "512K", NULL), -EINVAL);
+	assert_int_equal(set_size(&b, "1000", "on"), -EINVAL);
+	assert_int_equal(set_size(&b, "3M", NULL), -ENOSPC);
+	assert_int_equal(capacity(&b), 2 * FX_SECTORS);
+	assert_int_equal(set_size(&b, "512K", "on"), 0);
+	assert_int_equal(capacity(&b), FX_SECTORS / 2);
+	assert_int_equal(ask(&b, VIRTIO_BLK_T_DISCARD, &(struct range){ FX_SECTORS / 2, 1, 0 }, 1),
+			 IOERR);
+	assert_int_equal(set_size(&b, "0", NULL), 0);
+	assert_int_equal(capacity(&b), FX_SECTORS / 2);
+	assert_int_equal(set_size(&b, "1M", NULL), 0);
+	assert_true(zeros(&b, FX_SECTORS - 1));
+	assert_false(zeros(&b, FX_SECTORS / 2 - 1));
+	bed_end(&b);
+}
+
 #define COMMON(k)                                                            \
 	cmocka_unit_test_prestate(test_edges, (void *)(k)),                  \
 		cmocka_unit_test_prestate(test_shape, (void *)(k)),          \
@@ -287,7 +335,11 @@ int main(void)
 		{ "sim-blk", NULL, false, false },
 		{ "sim-blk", NULL, true, false },
 	};
-	const struct CMUnitTest tests[] = { COMMON(&parents[0]), COMMON(&parents[1]) };
+	const struct CMUnitTest tests[] = {
+		COMMON(&parents[0]),
+		COMMON(&parents[1]),
+		cmocka_unit_test_prestate(test_resize, &parents[0]),
+	};
 
 	return cmocka_run_group_tests(tests, fx_image_make, fx_image_remove);
 }

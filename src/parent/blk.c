@@ -230,6 +230,8 @@ static void file_destroy(struct vd_blk *blk)
 static const struct vd_blk_ops file_ops = {
 	.submit = file_submit,
 	.worker_start = file_worker_start,
+	.resize = vd_blk_no_resize,
+	.show = vd_blk_show_nothing,
 	.reset = file_reset,
 	.destroy = file_destroy,
 };

@@ -19,14 +19,14 @@
 
 struct sim_conf {
 	struct vd_blk_args blk;
-	uint64_t capacity;
+	uint64_t capacity, capacity_max;
 	bool null;
 };
 
 struct sim {
 	struct vd_blk blk;
 	uint8_t *disk;	/* the workers': concurrent requests for one sector race, as on any disk */
-	size_t size;
+	size_t size;    /* of the mapping: what the disk can have at most */
 	bool null;
 };
 
@@ -35,20 +35,24 @@ static struct sim *to_sim(struct vd_blk *blk)
 	return container_of(blk, struct sim, blk);
 }
 
+/* Make it zero, and let its pages go. */
+static int zero(uint8_t *from, size_t len)
+{
+	size_t head = vd_min(vd_align_up((uintptr_t)from, PAGE) - (uintptr_t)from, len);
+	size_t pages = (len - head) / PAGE * PAGE;
+
+	memset(from, 0, head);
+	memset(from + head + pages, 0, len - head - pages);
+	return pages && madvise(from + head, pages, MADV_DONTNEED) ? -errno : 0;
+}
+
 /* DISCARD, WRITE_ZEROES and SECURE_ERASE are all one: zeros, and where it may be, no pages. */
 static int erase(struct sim *sim, const struct vd_blk_req *req)
 {
-	uint8_t *from = sim->disk + req->off;
-	uint8_t *first = sim->disk + vd_align_up(req->off, PAGE);
-	uint8_t *end = sim->disk + (req->off + req->len) / PAGE * PAGE;
-
-	if ((req->op == VD_BLK_WRITE_ZEROES && !req->unmap) || first >= end) {
-		memset(from, 0, req->len);
-		return 0;
-	}
-	memset(from, 0, (size_t)(first - from));
-	memset(end, 0, (size_t)(from + req->len - end));
-	return madvise(first, (size_t)(end - first), MADV_DONTNEED) ? -errno : 0;
+	if (req->op != VD_BLK_WRITE_ZEROES || req->unmap)
+		return zero(sim->disk + req->off, req->len);
+	memset(sim->disk + req->off, 0, req->len);
+	return 0;
 }
 
 static void sim_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
@@ -83,6 +87,21 @@ static int sim_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_e
 	return 0;
 }
 
+/* All there could be is there already; what is cut off is zero when it comes back. */
+static int sim_resize(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes)
+{
+	struct sim *sim = to_sim(blk);
+
+	if (!bytes)
+		bytes = blk->capacity_sectors * VD_BLK_SECTOR;
+	if (bytes > sim->size)
+		return vd_err(-ENOSPC, "%s: size %llu, at most its capacity_max, %zu", blk->sd.name,
+			      (unsigned long long)bytes, sim->size);
+	zero(sim->disk + bytes, sim->size - bytes);
+	*ret_bytes = bytes;
+	return 0;
+}
+
 static void sim_reset(struct vd_blk *blk)
 {
 	(void)blk;	/* a disk keeps its data */
@@ -99,6 +118,8 @@ static void sim_destroy(struct vd_blk *blk)
 static const struct vd_blk_ops sim_ops = {
 	.submit = sim_submit,
 	.worker_start = sim_worker_start,
+	.resize = sim_resize,
+	.show = vd_blk_show_nothing,
 	.reset = sim_reset,
 	.destroy = sim_destroy,
 };
@@ -127,7 +148,7 @@ static int sim_add(struct uvdpa *u, const char *name, const void *conf, struct u
 	if (!sim)
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	sim->null = c->null;
-	sim->size = c->capacity;
+	sim->size = vd_max(c->capacity, c->capacity_max);
 	sim->disk = mmap(NULL, sim->size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (sim->disk == MAP_FAILED) {
@@ -148,9 +169,21 @@ err_free:
 }
 
 static const struct uvdpa_opt sim_opts[] = {
-	{ .key = "capacity", .type = UVDPA_OPT_SIZE, .offset = offsetof(struct sim_conf, capacity),
-	  .def = "128M", .min = VD_BLK_SECTOR, .max = 1ull << 46, .help = "bytes of the disk" },
-	{ .key = "null", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct sim_conf, null),
+	{ .key = "capacity",
+	  .type = UVDPA_OPT_SIZE,
+	  .offset = offsetof(struct sim_conf, capacity),
+	  .def = "128M",
+	  .min = VD_BLK_SECTOR,
+	  .max = 1ull << 46,
+	  .help = "bytes of the disk" },
+	{ .key = "capacity_max",
+	  .type = UVDPA_OPT_SIZE,
+	  .offset = offsetof(struct sim_conf, capacity_max),
+	  .max = 1ull << 46,
+	  .help = "bytes that it may have later; 0: not more than capacity" },
+	{ .key = "null",
+	  .type = UVDPA_OPT_BOOL,
+	  .offset = offsetof(struct sim_conf, null),
 	  .help = "answer without moving data, to measure what is around it" },
 	VD_BLK_OPTS(struct sim_conf, blk, "vdpa_blk_sim"),
 	{ 0 },

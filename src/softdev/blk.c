@@ -536,6 +536,8 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
 		.iova_last = UINT64_MAX,
 	};
 	fill_config(blk, blk->sd.dev.info.features);
+	blk->sd.dev.set = &vd_blk_set_ops;
+	blk->sd.dev.show = &vd_blk_show_ops;
 	set_writethrough(blk, c->writethrough || !c->flush);
 	return vd_softdev_init(&blk->sd, u, &blk_softdev_ops, &c->soft);
 }

@@ -83,9 +83,19 @@ struct vd_blk_ops {
 		       unsigned int n);
 	/* As vd_softdev_ops.worker_start. */
 	int (*worker_start)(struct vd_blk *blk, struct vd_worker *w, struct vd_engine **ret_engine);
+	/* The store shall have @bytes (0: whatever it has now), more or fewer. *ret_bytes: what it
+	 * has then. Return: 0; -EOPNOTSUPP; -errno and it is as it was. Control thread; may be
+	 * while queues run. */
+	int (*resize)(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes);
+	/* What uvdpa_dev_show() shall tell beside what every disk has. Control thread. */
+	void (*show)(struct vd_blk *blk, struct uvdpa_emit *e);
 	void (*reset)(struct vd_blk *blk);
 	void (*destroy)(struct vd_blk *blk);
 };
+
+/* For a parent that can do neither. */
+int vd_blk_no_resize(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes);
+void vd_blk_show_nothing(struct vd_blk *blk, struct uvdpa_emit *e);
 
 struct vd_blk_conf {
 	uint64_t capacity_sectors;
@@ -200,6 +210,10 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
  * Context: the queue's worker.
  */
 void vd_blk_done(struct vd_blk_req *req, int err);
+
+/* What every disk can be set and shows; for vd_blk_init(). */
+extern const struct uvdpa_set_ops vd_blk_set_ops;
+extern const struct uvdpa_show_ops vd_blk_show_ops;
 
 /**
  * vd_blk_set_capacity() - The disk has another size; the driver is told

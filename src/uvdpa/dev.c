@@ -66,6 +66,24 @@ static int bind_driver(const struct cmd *cmd, int argc, char **argv)
 	return r;
 }
 
+/* "name" before the device is iproute2's. */
+static int set(const struct cmd *cmd, int argc, char **argv)
+{
+	struct json_object *params, *attrs;
+
+	if (argc && word_is(argv[0], "name")) {
+		argc--;
+		argv++;
+	}
+	if (argc < 3)
+		return words_count(argc, 3, "dev set DEV KEY VALUE [ KEY VALUE ]...");
+	if (words_attrs(argc - 1, argv + 1, &attrs))
+		return -1;
+	params = words_param("name", argv[0]);
+	json_object_object_add(params, "attrs", attrs);
+	return client_do(cmd, "dev.set", params);
+}
+
 static int unbind(const struct cmd *cmd, int argc, char **argv)
 {
 	int r = words_count(argc, 1, "dev unbind DEV");
@@ -131,6 +149,7 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 	      "]...\n"
 	      "                     [ driver DRIVER [ KEY VALUE ]... ]\n"
 	      "       uvdpa dev del DEV\n"
+	      "       uvdpa dev set DEV KEY VALUE [ KEY VALUE ]...\n"
 	      "       uvdpa dev bind DEV DRIVER [ KEY VALUE ]...\n"
 	      "       uvdpa dev unbind DEV\n"
 	      "       uvdpa dev override DEV DRIVER       \"\" for none\n"
@@ -167,10 +186,19 @@ static int vstats(const struct cmd *cmd, int argc, char **argv)
 int cmd_dev(const struct cmd *cmd, int argc, char **argv)
 {
 	static const struct cmd_verb verbs[] = {
-		{ "show", show },         { "list", show },         { "add", add },
-		{ "del", del },           { "bind", bind_driver },  { "unbind", unbind },
-		{ "override", override }, { "describe", describe }, { "config", config },
-		{ "vstats", vstats },     { "help", help },         { 0 },
+		{ "show", show },
+		{ "list", show },
+		{ "add", add },
+		{ "del", del },
+		{ "bind", bind_driver },
+		{ "unbind", unbind },
+		{ "override", override },
+		{ "describe", describe },
+		{ "config", config },
+		{ "vstats", vstats },
+		{ "set", set },
+		{ "help", help },
+		{ 0 },
 	};
 
 	return word_run(verbs, "uvdpa dev", cmd, argc, argv);

@@ -25,12 +25,23 @@ same '["block","sim-blk",0,"number","number",true,null,[]]' "$(json '.dev.d0 |
 	[.type, .mgmtdev, .vendor_id, (.max_vqs|type), (.max_vq_size|type), .ready, .driver, .status]' \
 	dev show d0)"
 uvdpa dev show | grep -Eq \
-	'^d0: type block mgmtdev sim-blk vendor_id 0 max_vqs [0-9]+ max_vq_size [0-9]+ ready true$'
+	'^d0: type block mgmtdev sim-blk vendor_id 0 max_vqs [0-9]+ max_vq_size [0-9]+ ready true size 1048576$'
 same '["d0"]' "$(json '.dev|keys' dev show)"
 uvdpa -jp dev show | grep -q '^  "dev":{' || uvdpa -jp dev show | grep -q '"dev": *{'
 same 2048 "$(json .config.d0.capacity dev config show d0)"
 same 2048 "$(json .config.d0.capacity dev config show)"
 same '[false,true]' "$(json '.config.d0|[.read_only,.flush]' dev config show)"
+
+# ---- what can be set
+refused 'size 2M, at most its capacity_max|size 2097152, at most' uvdpa dev set d0 size 2M
+refused 'no option "sise".*"size"' uvdpa dev set d0 sise 1M
+refused usage uvdpa dev set d0
+refused usage uvdpa dev set d0 size
+same 1048576 "$(json .dev.d0.size dev show d0)"
+uvdpa dev set name d0 size 512K shrink on
+same 1024 "$(json .config.d0.capacity dev config show d0)"
+uvdpa dev set d0 size 1M
+same 2048 "$(json .config.d0.capacity dev config show d0)"
 
 # ---- names
 refused 'd0' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M
@@ -45,7 +56,7 @@ done
 refused 'nothing' uvdpa dev add name d1 mgmtdev nothing
 refused 'nothing' uvdpa dev add name d1 mgmtdev sim-blk capacity 1M driver nothing
 refused 'device "d1" not found' uvdpa dev show d1
-for words in 'dev del d1' 'dev unbind d1' 'dev bind d1 vhost-user' 'dev override d1 x' \
+for words in 'dev set d1 size 1M' 'dev del d1' 'dev unbind d1' 'dev bind d1 vhost-user' 'dev override d1 x' \
 	'dev describe d1' 'dev config show d1' 'dev vstats show d1'; do
 	# shellcheck disable=SC2086
 	refused 'device "d1" not found' uvdpa $words

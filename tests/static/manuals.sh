@@ -47,7 +47,7 @@ check() {
 		while read -r key; do
 			[[ " $keys " = *[[:space:]]"$key"[[:space:]]* ]] ||
 				lacks "$page" "option $key does not exist"
-		done < <(sed -nE 's/^\*([a-z0-9_]+)\* _.*/\1/p' "${pages[@]}")
+		done < <(sed -nE '/^# WHAT CAN BE SET/,$d; s/^\*([a-z0-9_]+)\* _.*/\1/p' "${pages[@]}")
 	done < <(options "$1")
 }
 check mgmtdev parent
