@@ -16,8 +16,9 @@
  *	while (!(n = uvdpa_blkq_poll(q, done, 32)))
  *		uvdpa_blkq_wait(q, -1);
  *
- * Threads: open, close, info, alloc, free belong to the control thread. A queue belongs to one
- * thread at a time, any thread, which need not be the control thread; nothing is locked.
+ * Threads: open, close, info, set_writeback, alloc, free belong to the control thread. A queue
+ * belongs to one thread at a time, any thread, which need not be the control thread; nothing is
+ * locked.
  *
  * When the device is taken away (unbound, removed) the handle stays valid: submit says -ENODEV,
  * outstanding requests come back with -ENODEV from poll, and the queue's descriptor is readable.
@@ -60,16 +61,26 @@ struct uvdpa_blk_opts {
 	bool packed;
 };
 
-/* What was found at open; capacity_sectors follows the device. */
+/* What was found at open; capacity_sectors and writeback follow the device. */
 struct uvdpa_blk_info {
 	uint64_t capacity_sectors;
-	uint32_t block_size;		/* bytes */
+	uint32_t block_size;		/* bytes; sectors of every request fill whole blocks */
+	uint32_t physical_block_size;	/* bytes, what writes had best be multiples of */
+	uint32_t opt_io_size;		/* bytes of the best request; 0: not known */
 	uint32_t size_max;		/* bytes of one segment at most; 0: any */
 	uint32_t seg_max;		/* segments of one request at most */
 	unsigned int queues;
 	unsigned int queue_size;
 	bool readonly;
 	bool flush;			/* it has a volatile cache; without, writes are durable */
+	bool writeback;			/* that cache is on: a write is durable after a FLUSH */
+
+	/* Sectors of one request at most, whole blocks; 0: not offered. */
+	uint32_t discard_max_sectors;
+	uint32_t write_zeroes_max_sectors;
+	uint32_t secure_erase_max_sectors;
+	uint32_t discard_align;		/* sectors: DISCARD of less may do nothing */
+	bool write_zeroes_may_unmap;	/* uvdpa_blk_req.unmap has a meaning */
 };
 
 enum uvdpa_blk_op {
@@ -77,23 +88,30 @@ enum uvdpa_blk_op {
 	UVDPA_BLK_WRITE,
 	UVDPA_BLK_FLUSH,
 	UVDPA_BLK_GET_ID,	/* one buffer of UVDPA_BLK_ID_LEN bytes */
+	UVDPA_BLK_DISCARD,	/* the range's data is not needed: it reads as anything afterwards */
+	UVDPA_BLK_WRITE_ZEROES,	/* as a write of zeros */
+	UVDPA_BLK_SECURE_ERASE,	/* the range's data, and its copies, cannot be got at any more */
 };
 
 /**
  * struct uvdpa_blk_req - One request; the caller's, untouched by the caller until it came back
  * @op: what to do
  * @sector: first sector; 0 for FLUSH and GET_ID
+ * @nsectors: of DISCARD, WRITE_ZEROES and SECURE_ERASE: the range, up to its limit in info
  * @iov: memory from uvdpa_blk_alloc(), pieces of any length and alignment, a multiple of 512 bytes
  *       in all (GET_ID: UVDPA_BLK_ID_LEN or more); the array itself is read at submission only
- * @niov: 0 for FLUSH
+ * @niov: 0 for what has no data
+ * @unmap: of WRITE_ZEROES: the range may lose its space, so that a later write can find none left
  * @res: 0, or -EIO (also: the device answered nonsense), -EOPNOTSUPP, -ENODEV (it was taken
  *       away), set when it is back
  */
 struct uvdpa_blk_req {
 	enum uvdpa_blk_op op;
 	uint64_t sector;
+	uint64_t nsectors;
 	const struct iovec *iov;
 	unsigned int niov;
+	bool unmap;
 	int res;
 };
 
@@ -117,6 +135,19 @@ int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 void uvdpa_blk_close(struct uvdpa_blk *blk);
 
 const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
+
+/**
+ * uvdpa_blk_set_writeback() - Turn the device's volatile cache on or off
+ * @on: false: from now on a write that came back is durable. What came back before is durable
+ *      after a FLUSH, as ever.
+ *
+ * Lasts until the device is reset. info.writeback says what the device made of it.
+ *
+ * Return: 0; -EOPNOTSUPP it has no cache, or none that can be turned off; -ENODEV it was taken
+ * away.
+ */
+int uvdpa_blk_set_writeback(struct uvdpa_blk *blk, bool on);
+
 /* Return: the queue; NULL with uvdpa_error() if @idx is not below info.queues. */
 struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx);
 
@@ -136,9 +167,9 @@ void uvdpa_blk_free(struct uvdpa_blk *blk, void *p);
  *
  * Return: how many were taken, fewer if the ring is full or one of them is wrong; if the first is:
  * -EINVAL the op, a length that is no multiple of 512 (GET_ID: below UVDPA_BLK_ID_LEN), or more
- * segments than info.seg_max; -EFAULT memory that is not of uvdpa_blk_alloc(); -EROFS;
- * -EOPNOTSUPP FLUSH without info.flush. -ENODEV the device is gone; -EIO it is broken. Sets no
- * sentence.
+ * segments than info.seg_max, a range that is empty or beyond its limit; -EFAULT memory that is
+ * not of uvdpa_blk_alloc(); -EROFS; -EOPNOTSUPP what info says is not offered. -ENODEV the device
+ * is gone; -EIO it is broken. Sets no sentence.
  */
 int uvdpa_blkq_submit(struct uvdpa_blkq *q, struct uvdpa_blk_req *const *reqs, unsigned int n);
 

@@ -76,7 +76,8 @@ static void unbind(struct bed *b)
 static int io(struct uvdpa_blkq *q, enum uvdpa_blk_op op, uint64_t sector, void *buf, size_t len)
 {
 	struct iovec iov = { buf, len };
-	struct uvdpa_blk_req r = { .op = op, .sector = sector, .iov = &iov, .niov = len != 0 };
+	struct uvdpa_blk_req r = { .op = op, .sector = sector, .nsectors = buf ? 0 : len / 512,
+				   .iov = &iov, .niov = buf != NULL };
 	struct uvdpa_blk_req *p = &r, *done;
 	int n = uvdpa_blkq_submit(q, &p, 1);
 
@@ -127,6 +128,41 @@ static void test_round_trip(void **state)
 		assert_int_equal(io(q, UVDPA_BLK_READ, SECTORS - 1, m, 1024), -EIO);
 		uvdpa_blk_close(blk);
 	}
+	end(&b);
+}
+
+/* Zeros where a range was, and nowhere else; a cache that is off is off until the next open. */
+static void test_ranges(void **state)
+{
+	static const enum uvdpa_blk_op ops[] = { UVDPA_BLK_DISCARD, UVDPA_BLK_WRITE_ZEROES,
+						 UVDPA_BLK_SECURE_ERASE };
+	struct uvdpa_blk *blk;
+	struct uvdpa_blkq *q;
+	struct bed b;
+	uint8_t *m;
+
+	(void)state;
+	begin(&b);
+	assert_int_equal(uvdpa_blk_open(b.dev, NULL, &blk), 0);
+	q = uvdpa_blk_queue(blk, 0);
+	m = uvdpa_blk_alloc(blk, 16384);
+	assert_true(uvdpa_blk_info(blk)->discard_max_sectors >= SECTORS);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(ops); i++) {
+		memset(m, 0xee, 16384);
+		assert_int_equal(io(q, UVDPA_BLK_WRITE, 8, m, 16384), 0);
+		assert_int_equal(io(q, ops[i], 11, NULL, 20 * 512), 0);
+		assert_int_equal(io(q, UVDPA_BLK_READ, 8, m, 16384), 0);
+		for (unsigned int k = 0; k < 32; k++)
+			assert_int_equal(m[k * 512], k >= 3 && k < 23 ? 0 : 0xee);
+		assert_int_equal(io(q, ops[i], SECTORS - 1, NULL, 2 * 512), -EIO);
+	}
+	assert_true(uvdpa_blk_info(blk)->writeback);
+	assert_int_equal(uvdpa_blk_set_writeback(blk, false), 0);
+	assert_false(uvdpa_blk_info(blk)->writeback);
+	uvdpa_blk_close(blk);
+	assert_int_equal(uvdpa_blk_open(b.dev, NULL, &blk), 0);
+	assert_true(uvdpa_blk_info(blk)->writeback);
+	uvdpa_blk_close(blk);
 	end(&b);
 }
 
@@ -396,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_taken_away),
 		cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_move),

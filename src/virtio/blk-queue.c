@@ -166,15 +166,46 @@ static int put_data(const struct vd_blkq_conf *c, const struct uvdpa_blk_req *re
 	return (int)n;
 }
 
+/* The range of a DISCARD and its like; flags are for WRITE_ZEROES only (virtio 1.3, 5.2.6.1). */
+static void put_range(struct uvdpa_blkq *q, uint16_t slot, const struct uvdpa_blk_req *req)
+{
+	bool unmap = req->op == UVDPA_BLK_WRITE_ZEROES && req->unmap && q->conf.may_unmap;
+	struct virtio_blk_discard_write_zeroes r = {
+		.sector = htole64(req->sector),
+		.num_sectors = htole32((uint32_t)req->nsectors),
+		.flags = htole32(unmap ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0),
+	};
+
+	vd_guest_write(&q->slots[slot].range, &r, sizeof(r));
+	q->bufs[1] = (struct vd_buf){ q->bufs[0].iova + offsetof(struct vd_blk_slot, range),
+				      sizeof(r) };
+}
+
 static const struct {
 	uint32_t type;
-	bool data, in;
+	bool data, in, range;
 } ops[] = {
-	[UVDPA_BLK_READ] = { VIRTIO_BLK_T_IN, true, true },
-	[UVDPA_BLK_WRITE] = { VIRTIO_BLK_T_OUT, true, false },
-	[UVDPA_BLK_FLUSH] = { VIRTIO_BLK_T_FLUSH, false, false },
-	[UVDPA_BLK_GET_ID] = { VIRTIO_BLK_T_GET_ID, true, true },
+	[UVDPA_BLK_READ] = { VIRTIO_BLK_T_IN, .data = true, .in = true },
+	[UVDPA_BLK_WRITE] = { VIRTIO_BLK_T_OUT, .data = true },
+	[UVDPA_BLK_FLUSH] = { VIRTIO_BLK_T_FLUSH },
+	[UVDPA_BLK_GET_ID] = { VIRTIO_BLK_T_GET_ID, .data = true, .in = true },
+	[UVDPA_BLK_DISCARD] = { VIRTIO_BLK_T_DISCARD, .range = true },
+	[UVDPA_BLK_WRITE_ZEROES] = { VIRTIO_BLK_T_WRITE_ZEROES, .range = true },
+	[UVDPA_BLK_SECURE_ERASE] = { VIRTIO_BLK_T_SECURE_ERASE, .range = true },
 };
+
+static int check_range(const struct uvdpa_blkq *q, const struct uvdpa_blk_req *req)
+{
+	uint64_t max = req->op == UVDPA_BLK_DISCARD	   ? q->conf.discard_max
+		       : req->op == UVDPA_BLK_WRITE_ZEROES ? q->conf.write_zeroes_max
+							   : q->conf.secure_erase_max;
+
+	if (q->conf.features >> VIRTIO_BLK_F_RO & 1)
+		return -EROFS;
+	if (!max)
+		return -EOPNOTSUPP;
+	return req->nsectors && req->nsectors <= max ? 0 : -EINVAL;
+}
 
 static int check(const struct uvdpa_blkq *q, const struct uvdpa_blk_req *req)
 {
@@ -186,7 +217,7 @@ static int check(const struct uvdpa_blkq *q, const struct uvdpa_blk_req *req)
 		return -EROFS;
 	if (req->op == UVDPA_BLK_FLUSH && !(q->conf.features >> VIRTIO_BLK_F_FLUSH & 1))
 		return -EOPNOTSUPP;
-	return 0;
+	return ops[req->op].range ? check_range(q, req) : 0;
 }
 
 /* Return: 0; -ENOSPC the ring is full; or what is wrong. */
@@ -215,9 +246,14 @@ static int add(struct uvdpa_blkq *q, struct uvdpa_blk_req *req)
 	slot = q->free[q->nfree - 1];
 	iova = q->conf.iova + q->conf.slots + slot * sizeof(struct vd_blk_slot);
 	vd_write32(vd_guest_wrap(uint32_t, &q->slots[slot].hdr.type), ops[req->op].type);
-	vd_write64(vd_guest_wrap(uint64_t, &q->slots[slot].hdr.sector), req->sector);
+	vd_write64(vd_guest_wrap(uint64_t, &q->slots[slot].hdr.sector),
+		   ops[req->op].range ? 0 : req->sector);
 	vd_guest_write(&q->slots[slot].status, &(uint8_t){ 0xff }, 1);
 	q->bufs[0] = (struct vd_buf){ iova, sizeof(struct virtio_blk_outhdr) };
+	if (ops[req->op].range) {
+		put_range(q, slot, req);
+		n = 1;
+	}
 	q->bufs[n + 1] = (struct vd_buf){ iova + offsetof(struct vd_blk_slot, status), 1 };
 	if (ops[req->op].in)
 		nin += (unsigned int)n;

@@ -12,30 +12,6 @@
 #include "base/fd.h"
 #include "base/open-fds.h"
 
-static struct uvdpa_blk *open_disk(struct disk *d, const struct uvdpa_blk_opts *o)
-{
-	struct uvdpa_blk *blk;
-
-	assert_int_equal(disk_bind(d, NULL), 0);
-	assert_int_equal(vd_blk_open(d->vdev.bound, o, &blk), 0);
-	return blk;
-}
-
-/* One request, to its end. */
-static int one(struct disk *d, struct uvdpa_blkq *q, struct uvdpa_blk_req *r)
-{
-	struct uvdpa_blk_req *done[2];
-	int n = uvdpa_blkq_submit(q, &r, 1);
-
-	if (n < 0)
-		return n;
-	assert_int_equal(n, 1);
-	disk_run(d, 0);
-	assert_int_equal(uvdpa_blkq_poll(q, done, 2), 1);
-	assert_ptr_equal(done[0], r);
-	return r->res;
-}
-
 static void pattern(uint8_t *p, size_t len, unsigned int seed)
 {
 	for (size_t i = 0; i < len; i++)
@@ -77,7 +53,7 @@ static void test_round_trip(void **state)
 			d->vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
 			d->config.size_max = htole32(cases[i].size_max);
 		}
-		blk = open_disk(d, &o);
+		blk = disk_open(d, &o);
 		assert_int_equal(d->features >> VIRTIO_F_RING_PACKED & 1, cases[i].packed);
 		assert_int_equal(uvdpa_blk_info(blk)->capacity_sectors, SECTORS);
 		assert_int_equal(uvdpa_blk_info(blk)->queues, QUEUES);
@@ -97,22 +73,22 @@ static void test_round_trip(void **state)
 						    .iov = r, .niov = 2 };
 
 			pattern(a, 8192, round);
-			assert_int_equal(one(d, q, &wr), 0);
+			assert_int_equal(disk_one(d, q, &wr), 0);
 			assert_memory_equal(d->bytes + round * 13 * 512, a + 1, w[0].iov_len);
 			assert_memory_equal(d->bytes + round * 13 * 512 + w[0].iov_len, a + 4096,
 					    w[2].iov_len);
-			assert_int_equal(one(d, q, &rd), 0);
+			assert_int_equal(disk_one(d, q, &rd), 0);
 			assert_memory_equal(b, d->bytes + round * 13 * 512, 700);
 			assert_memory_equal(b + 1000, d->bytes + round * 13 * 512 + 700, 836);
 		}
 		if (cases[i].size_max)
 			assert_in_range(d->largest, 512, cases[i].size_max);
-		assert_int_equal(one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_FLUSH }), 0);
+		assert_int_equal(disk_one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_FLUSH }), 0);
 		assert_int_equal(d->flushes, 1);
-		assert_int_equal(one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_GET_ID, .niov = 1,
+		assert_int_equal(disk_one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_GET_ID, .niov = 1,
 				.iov = &(struct iovec){ id, UVDPA_BLK_ID_LEN } }), 0);
 		assert_string_equal(id, "a disk of this test");
-		assert_int_equal(one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_READ,
+		assert_int_equal(disk_one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_READ,
 				.sector = SECTORS, .iov = &(struct iovec){ a, 512 }, .niov = 1 }), -EIO);
 		uvdpa_blk_close(blk);
 		assert_int_equal(d->resets, 1);
@@ -125,7 +101,7 @@ static void test_batch(void **state)
 {
 	struct uvdpa_blk_req reqs[64], *p[64], *done[64];
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL);
+	struct uvdpa_blk *blk = disk_open(d, NULL);
 	struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 	uint8_t *mem = uvdpa_blk_alloc(blk, 64 * 512);
 	struct iovec iov[64];
@@ -174,7 +150,7 @@ static void test_ring_full(void **state)
 			.features_off = cases[i].off, .packed = cases[i].packed };
 		struct uvdpa_blk_req reqs[20], *p[20], *done[20];
 		struct disk *d = disk_create();
-		struct uvdpa_blk *blk = open_disk(d, &o);
+		struct uvdpa_blk *blk = disk_open(d, &o);
 		struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 		uint8_t *mem = uvdpa_blk_alloc(blk, 512);
 		struct iovec iov = { mem, 512 };
@@ -204,7 +180,7 @@ static void test_ring_full(void **state)
 static void test_wait(void **state)
 {
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL);
+	struct uvdpa_blk *blk = disk_open(d, NULL);
 	struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 	struct uvdpa_blk_req r = { .op = UVDPA_BLK_FLUSH }, *p = &r;
 
@@ -224,7 +200,7 @@ static void test_alloc(void **state)
 {
 	struct uvdpa_blk_opts o = { .size = sizeof(o), .mem = 10 * 4096 };
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, &o);
+	struct uvdpa_blk *blk = disk_open(d, &o);
 	uint8_t *p[10];
 
 	(void)state;
@@ -263,7 +239,7 @@ static void test_submit_refuses(void **state)
 
 	(void)state;
 	d->vdev.offered &= ~F(VIRTIO_BLK_F_FLUSH);
-	blk = open_disk(d, &(struct uvdpa_blk_opts){ .size = sizeof(struct uvdpa_blk_opts),
+	blk = disk_open(d, &(struct uvdpa_blk_opts){ .size = sizeof(struct uvdpa_blk_opts),
 						     .mem = 65536 });
 	q = uvdpa_blk_queue(blk, 0);
 	m = uvdpa_blk_alloc(blk, 65536);
@@ -289,7 +265,7 @@ static void test_submit_refuses(void **state)
 		{ UVDPA_BLK_READ, { { m, 512 } }, 0, -EINVAL },
 		{ UVDPA_BLK_FLUSH, { { m, 512 } }, 1, -EINVAL },
 		{ UVDPA_BLK_GET_ID, { { m, 19 } }, 1, -EINVAL },
-		{ (enum uvdpa_blk_op)4, { { m, 512 } }, 1, -EINVAL },
+		{ (enum uvdpa_blk_op)7, { { m, 512 } }, 1, -EINVAL },
 		{ (enum uvdpa_blk_op)-1, { { m, 512 } }, 1, -EINVAL },
 		{ UVDPA_BLK_READ, { { m, 512 }, { m, 512 }, { m, 512 }, { m, 512 }, { m, 512 },
 				    { m, 512 }, { m, 512 }, { m, 512 }, { m, 512 } }, 9, -EINVAL },
@@ -304,7 +280,7 @@ static void test_submit_refuses(void **state)
 					      .iov = &(struct iovec){ m, 512 } };
 		struct uvdpa_blk_req *both[] = { &good, &r }, *done[4];
 
-		assert_int_equal(one(d, q, &r), cases[i].err);
+		assert_int_equal(disk_one(d, q, &r), cases[i].err);
 		/* Behind a good one it is told the next time. */
 		assert_int_equal(uvdpa_blkq_submit(q, both, 2), cases[i].err ? 1 : 2);
 		disk_run(d, 0);
@@ -315,10 +291,10 @@ static void test_submit_refuses(void **state)
 
 	d = disk_create();
 	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
-	blk = open_disk(d, NULL);
+	blk = disk_open(d, NULL);
 	assert_true(uvdpa_blk_info(blk)->readonly);
 	m = uvdpa_blk_alloc(blk, 512);
-	assert_int_equal(one(d, uvdpa_blk_queue(blk, 0), &(struct uvdpa_blk_req){
+	assert_int_equal(disk_one(d, uvdpa_blk_queue(blk, 0), &(struct uvdpa_blk_req){
 		.op = UVDPA_BLK_WRITE, .iov = &(struct iovec){ m, 512 }, .niov = 1 }), -EROFS);
 	uvdpa_blk_close(blk);
 	disk_destroy(d);
@@ -381,7 +357,7 @@ static void test_open_refuses(void **state)
 static void test_open_twice(void **state)
 {
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL), *other;
+	struct uvdpa_blk *blk = disk_open(d, NULL), *other;
 
 	(void)state;
 	assert_int_equal(vd_blk_open(d->vdev.bound, NULL, &other), -EBUSY);
@@ -429,7 +405,7 @@ static void test_taken_away(void **state)
 					 { .op = UVDPA_BLK_FLUSH } };
 	struct uvdpa_blk_req *p[] = { &reqs[0], &reqs[1], &reqs[2] }, *done[4];
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL);
+	struct uvdpa_blk *blk = disk_open(d, NULL);
 	struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 	struct pollfd pfd = { .fd = uvdpa_blkq_fd(q), .events = POLLIN };
 
@@ -462,7 +438,7 @@ static void test_needs_reset(void **state)
 {
 	struct uvdpa_blk_req r = { .op = UVDPA_BLK_FLUSH }, *p = &r;
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL);
+	struct uvdpa_blk *blk = disk_open(d, NULL);
 	struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 
 	(void)state;
@@ -477,7 +453,7 @@ static void test_needs_reset(void **state)
 	blk = NULL;
 	assert_int_equal(vd_blk_open(d->vdev.bound, NULL, &blk), 0);	/* as new */
 	q = uvdpa_blk_queue(blk, 0);
-	assert_int_equal(one(d, q, &r), 0);
+	assert_int_equal(disk_one(d, q, &r), 0);
 	uvdpa_blk_close(blk);
 	disk_destroy(d);
 }
@@ -485,7 +461,7 @@ static void test_needs_reset(void **state)
 static void test_changes(void **state)
 {
 	struct disk *d = disk_create();
-	struct uvdpa_blk *blk = open_disk(d, NULL);
+	struct uvdpa_blk *blk = disk_open(d, NULL);
 	uint64_t n;
 
 	(void)state;
@@ -524,7 +500,7 @@ static void test_lying_device(void **state)
 		unsigned int c = i / 2;
 		struct uvdpa_blk_opts o = { .size = sizeof(o), .packed = i & 1 };
 		struct disk *d = disk_create();
-		struct uvdpa_blk *blk = open_disk(d, &o);
+		struct uvdpa_blk *blk = disk_open(d, &o);
 		struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 		uint8_t *m = uvdpa_blk_alloc(blk, 512);
 		struct uvdpa_blk_req r = { .op = cases[c].read ? UVDPA_BLK_READ : UVDPA_BLK_WRITE,
@@ -532,9 +508,9 @@ static void test_lying_device(void **state)
 
 		d->force_status = cases[c].status;
 		d->force_len = cases[c].len;
-		assert_int_equal(one(d, q, &r), cases[c].res);
+		assert_int_equal(disk_one(d, q, &r), cases[c].res);
 		d->force_status = d->force_len = -1;
-		assert_int_equal(one(d, q, &r), 0);
+		assert_int_equal(disk_one(d, q, &r), 0);
 		uvdpa_blk_close(blk);
 		disk_destroy(d);
 	}
@@ -561,7 +537,7 @@ static void test_lying_ring(void **state)
 		struct uvdpa_blk_req reqs[2] = { { .op = UVDPA_BLK_FLUSH }, { .op = UVDPA_BLK_FLUSH } };
 		struct uvdpa_blk_req *p[] = { &reqs[0], &reqs[1] }, *done[4];
 		struct disk *d = disk_create();
-		struct uvdpa_blk *blk = open_disk(d, NULL);
+		struct uvdpa_blk *blk = disk_open(d, NULL);
 		struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
 		uint8_t *used = vd_guest_expose(vd_mem_at(d->mem, d->vqs[0].device, 4 + 8 * 256,
 							  UVDPA_MAP_RW));
@@ -642,7 +618,7 @@ static void test_taken_from_thread(void **state)
 	for (unsigned int round = 0; round < 40; round++) {
 		struct uvdpa_blk_opts o = { .size = sizeof(o), .packed = round & 1, .queues = 1 };
 		struct disk *d = disk_create();
-		struct uvdpa_blk *blk = open_disk(d, &o);
+		struct uvdpa_blk *blk = disk_open(d, &o);
 		struct user u = { .q = uvdpa_blk_queue(blk, 0), .mem = uvdpa_blk_alloc(blk, 32768) };
 		pthread_t user, device;
 

@@ -17,7 +17,6 @@
 #define PAGE 4096u
 #define QUEUE_SIZE_MIN 4u	/* header, two segments, status */
 #define QUEUE_SIZE_DEF 1024u
-#define SEG_MAX 126u		/* an indirect table is two kilobytes then */
 #define MEM_DEF (16u << 20)
 
 #define FEATURES                                                                          \
@@ -25,7 +24,10 @@
 	 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |          \
 	 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |                   \
 	 1ull << VIRTIO_BLK_F_RO | 1ull << VIRTIO_BLK_F_BLK_SIZE |                        \
-	 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ)
+	 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_TOPOLOGY |                     \
+	 1ull << VIRTIO_BLK_F_CONFIG_WCE | 1ull << VIRTIO_BLK_F_MQ |                      \
+	 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES |               \
+	 1ull << VIRTIO_BLK_F_SECURE_ERASE)
 
 /* One uvdpa_blk_alloc(). */
 struct alloc {
@@ -36,71 +38,6 @@ struct alloc {
 static struct vd_blkdrv *to_drv(struct vd_virtio_bound *b)
 {
 	return container_of(b, struct vd_blkdrv, bound);
-}
-
-/* ---- the configuration space (virtio 1.3, 5.2.4) ------------------------------------------------ */
-
-/* A field that is there if @feature is negotiated; @ret_v is left alone otherwise. */
-static int get_field(struct vd_virtio_dev *vdev, unsigned int feature, uint32_t off, uint32_t len,
-		     uint32_t *ret_v)
-{
-	uint32_t v = 0;
-	int r;
-
-	if (!vd_virtio_has(vdev, feature))
-		return 0;
-	r = vd_virtio_get_config(vdev, off, &v, len);
-	if (!r)
-		*ret_v = le32toh(v);
-	return r;
-}
-
-#define GET_FIELD(vdev, feature, m, ret)                                             \
-	get_field(vdev, feature, offsetof(struct virtio_blk_config, m),              \
-		  sizeof(((struct virtio_blk_config *)0)->m), ret)
-
-static int get_capacity(struct vd_virtio_dev *vdev, uint64_t *ret_sectors)
-{
-	uint64_t v;
-	int r = vd_virtio_get_config(vdev, offsetof(struct virtio_blk_config, capacity), &v,
-				     sizeof(v));
-
-	if (r)
-		return r;
-	v = le64toh(v);
-	if (v > INT64_MAX / UVDPA_BLK_SECTOR)
-		return vd_err(-EBADMSG, "%s: capacity of %" PRIu64 " sectors", vdev->name, v);
-	*ret_sectors = v;
-	return 0;
-}
-
-/* Fill in all but queues and queue_size. *ret_queues: what the device has. */
-static int get_info(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info, uint32_t *ret_queues)
-{
-	uint32_t queues = 1, size_max = 0, seg_max = 1, block_size = UVDPA_BLK_SECTOR;
-	int r = get_capacity(vdev, &info->capacity_sectors);
-
-	if (!r)
-		r = GET_FIELD(vdev, VIRTIO_BLK_F_SIZE_MAX, size_max, &size_max);
-	if (!r)
-		r = GET_FIELD(vdev, VIRTIO_BLK_F_SEG_MAX, seg_max, &seg_max);
-	if (!r)
-		r = GET_FIELD(vdev, VIRTIO_BLK_F_BLK_SIZE, blk_size, &block_size);
-	if (!r)
-		r = GET_FIELD(vdev, VIRTIO_BLK_F_MQ, num_queues, &queues);
-	if (r)
-		return r;
-	if (block_size < UVDPA_BLK_SECTOR || block_size & (block_size - 1))
-		return vd_err(-EBADMSG, "%s: block size of %" PRIu32, vdev->name, block_size);
-	if (!queues)
-		return vd_err(-EBADMSG, "%s: no queues", vdev->name);
-	info->size_max = size_max;
-	info->seg_max = vd_max(vd_min(seg_max, SEG_MAX), 1u);
-	info->block_size = block_size;
-	info->readonly = vd_virtio_has(vdev, VIRTIO_BLK_F_RO);
-	info->flush = vd_virtio_has(vdev, VIRTIO_BLK_F_FLUSH);
-	*ret_queues = queues;
-	return 0;
 }
 
 /* Queues, their size, and with it the segments: a chain must not be longer than its ring. */
@@ -180,6 +117,10 @@ static int start_queues(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
 		.features = vdev->features, .num = (uint16_t)blk->info.queue_size,
 		.seg_max = blk->info.seg_max, .size_max = blk->info.size_max,
 		.base = blk->base, .iova = blk->iova, .arena = blk->arena, .size = blk->size,
+		.discard_max = blk->info.discard_max_sectors,
+		.write_zeroes_max = blk->info.write_zeroes_max_sectors,
+		.secure_erase_max = blk->info.secure_erase_max_sectors,
+		.may_unmap = blk->info.write_zeroes_may_unmap,
 	};
 	int r;
 
@@ -224,7 +165,7 @@ static int start(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev, const struct
 
 	r = vd_virtio_begin(vdev, (FEATURES | packed) & ~o->features_off);
 	if (!r)
-		r = get_info(vdev, &blk->info, &has_queues);
+		r = vd_blk_get_info(vdev, &blk->info, &has_queues);
 	if (!r)
 		r = size_queues(vdev, o, has_queues, &blk->info);
 	if (r)
@@ -295,6 +236,22 @@ void uvdpa_blk_close(struct uvdpa_blk *blk)
 const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk)
 {
 	return &blk->info;
+}
+
+int uvdpa_blk_set_writeback(struct uvdpa_blk *blk, bool on)
+{
+	const uint8_t wce = on;
+	struct vd_virtio_dev *vdev;
+	int r;
+
+	if (!blk->drv)
+		return vd_err(-ENODEV, "the disk was taken away");
+	vdev = blk->drv->bound.vdev;
+	if (!vd_virtio_has(vdev, VIRTIO_BLK_F_CONFIG_WCE) || !blk->info.flush)
+		return vd_err(-EOPNOTSUPP, "%s: its cache is as it is", vdev->name);
+	r = vdev->config->set_config(vdev, offsetof(struct virtio_blk_config, wce), &wce,
+				     sizeof(wce));
+	return r ? r : vd_blk_get_writeback(vdev, &blk->info);
 }
 
 struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx)
@@ -424,7 +381,8 @@ static void changed(struct vd_virtio_bound *b, enum uvdpa_event ev)
 	if (!blk)
 		return;
 	if (ev == UVDPA_DEV_CONFIG) {
-		if (get_capacity(vdev, &blk->info.capacity_sectors))
+		if (vd_blk_get_capacity(vdev, &blk->info) ||
+		    vd_blk_get_writeback(vdev, &blk->info))
 			vd_log_warn(vdev->log, vdev->name, "%s", vd_err_text());
 		else if (drv->file)
 			vd_blk_file_resized(drv->file, blk->info.capacity_sectors);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * blk.h - inside the virtio block driver (virtio 1.3, 5.2): blk.c, blk-queue.c, blk-file.c
+ * blk.h - inside the virtio block driver (virtio 1.3, 5.2)
  *
  *	blk.c		the driver, uvdpa_blk_open() to uvdpa_blk_free(); control thread
+ *	blk-config.c	what the device says of itself
  *	blk-queue.c	uvdpa_blkq_*(): requests to descriptors and back; the queue's thread
  *	blk-file.c	the disk as a file; stands on the public <uvdpa/blk.h> alone
  *
@@ -34,11 +35,13 @@ struct vd_blk_file;
 /* What a request has beside its data, in the region; one cache line each. */
 struct vd_blk_slot {
 	struct virtio_blk_outhdr hdr;	/* the device reads */
+	struct virtio_blk_discard_write_zeroes range;	/* it reads, of a request that has one */
 	uint8_t status;			/* the device writes */
-	uint8_t pad[47];
+	uint8_t pad[31];
 };
 
 static_assert(sizeof(struct virtio_blk_outhdr) == 16, "virtio 1.3, 5.2.6");
+static_assert(sizeof(struct virtio_blk_discard_write_zeroes) == 16, "virtio 1.3, 5.2.6");
 static_assert(sizeof(struct vd_blk_slot) == 64, "one line");
 
 /* What a queue must know of the whole; constant while it runs. */
@@ -47,6 +50,8 @@ struct vd_blkq_conf {
 	uint16_t num;
 	unsigned int seg_max;
 	uint32_t size_max;
+	uint32_t discard_max, write_zeroes_max, secure_erase_max;	/* sectors; 0: it cannot */
+	bool may_unmap;		/* WRITE_ZEROES */
 	uint8_t *base;		/* the region */
 	uint64_t iova;
 	size_t ring, slots;	/* offsets */
@@ -128,6 +133,22 @@ struct vd_blkdrv {
  */
 int vd_blk_open(struct vd_virtio_bound *b, const struct uvdpa_blk_opts *o,
 		struct uvdpa_blk **ret_blk);
+
+/* ---- blk-config.c ------------------------------------------------------------------------------- */
+
+/**
+ * vd_blk_get_info() - What the device says, as far as it makes sense
+ * @vdev: after FEATURES_OK
+ * @info: zeroed; all but queues and queue_size is filled in
+ * @ret_queues: how many it says it has
+ *
+ * Return: 0; -EBADMSG it cannot be used; -EINVAL, -EAGAIN as vd_virtio_get_config().
+ */
+int vd_blk_get_info(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info, uint32_t *ret_queues);
+
+/* The parts of it that change; as above, and info is as it was when one fails. */
+int vd_blk_get_capacity(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info);
+int vd_blk_get_writeback(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info);
 
 /* ---- blk-file.c --------------------------------------------------------------------------------- */
 

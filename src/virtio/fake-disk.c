@@ -67,9 +67,13 @@ static int get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint3
 
 static int set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
 {
-	(void)vdev, (void)off, (void)buf, (void)len;
-	fail();
-	return -EOPNOTSUPP;
+	struct disk *d = to_disk(vdev);
+
+	assert_int_equal(off, offsetof(struct virtio_blk_config, wce));
+	assert_int_equal(len, 1);
+	assert_true(d->features >> VIRTIO_BLK_F_CONFIG_WCE & 1);
+	memcpy(&d->config.wce, buf, len);
+	return 0;
 }
 
 static int map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
@@ -158,6 +162,15 @@ int disk_bind(struct disk *d, const struct vd_virtio_conf *conf)
 	return vd_virtio_bind(&d->vdev, conf ? conf : &none);
 }
 
+struct uvdpa_blk *disk_open(struct disk *d, const struct uvdpa_blk_opts *o)
+{
+	struct uvdpa_blk *blk;
+
+	assert_int_equal(disk_bind(d, NULL), 0);
+	assert_int_equal(vd_blk_open(d->vdev.bound, o, &blk), 0);
+	return blk;
+}
+
 void disk_destroy(struct disk *d)
 {
 	disk_reset(d);
@@ -166,6 +179,20 @@ void disk_destroy(struct disk *d)
 	vd_mem_destroy(d->mem);
 	vd_loop_fini(&d->loop);
 	free(d);
+}
+
+static uint8_t erase(struct disk *d, uint32_t type, struct vd_sg *out)
+{
+	uint64_t sector, n;
+
+	assert_int_equal(vd_sg_read(out, &d->range, sizeof(d->range)), sizeof(d->range));
+	d->type = type;
+	sector = le64toh(d->range.sector);
+	n = le32toh(d->range.num_sectors);
+	if (sector > SECTORS || n > SECTORS - sector)
+		return VIRTIO_BLK_S_IOERR;
+	memset(d->bytes + sector * 512, 0, n * 512);
+	return VIRTIO_BLK_S_OK;
 }
 
 static uint32_t serve(struct disk *d, struct vd_chain *c, uint8_t *ret_status)
@@ -199,6 +226,12 @@ static uint32_t serve(struct disk *d, struct vd_chain *c, uint8_t *ret_status)
 		case VIRTIO_BLK_T_GET_ID:
 			vd_sg_write(&in, "a disk of this test\0", UVDPA_BLK_ID_LEN);
 			break;
+		case VIRTIO_BLK_T_DISCARD:
+		case VIRTIO_BLK_T_WRITE_ZEROES:
+		case VIRTIO_BLK_T_SECURE_ERASE:
+			assert_int_equal(h.sector, 0);
+			*ret_status = erase(d, le32toh(h.type), &out);
+			break;
 		default:
 			fail();
 		}
@@ -228,6 +261,20 @@ unsigned int disk_run(struct disk *d, unsigned int idx)
 	}
 	assert_int_equal(n, 0);
 	return sum;
+}
+
+int disk_one(struct disk *d, struct uvdpa_blkq *q, struct uvdpa_blk_req *r)
+{
+	struct uvdpa_blk_req *done[2];
+	int n = uvdpa_blkq_submit(q, &r, 1);
+
+	if (n < 0)
+		return n;
+	assert_int_equal(n, 1);
+	disk_run(d, 0);
+	assert_int_equal(uvdpa_blkq_poll(q, done, 2), 1);
+	assert_ptr_equal(done[0], r);
+	return r->res;
 }
 
 void *disk_thread(void *arg)

@@ -41,6 +41,8 @@ struct disk {
 	unsigned int resets, quiesced;
 	unsigned int flushes;		/* atomic */
 	uint32_t largest;		/* piece of a request seen */
+	uint32_t type;			/* of the last request with a range, and that range */
+	struct virtio_blk_discard_write_zeroes range;
 	int force_status;		/* -1: what is right; atomic */
 	int force_len;			/* -1: what is right */
 	int stop;			/* atomic: the disk's thread shall end */
@@ -57,6 +59,12 @@ void disk_reset(struct disk *d);
 
 /* Give it to the driver of its type. */
 int disk_bind(struct disk *d, const struct vd_virtio_conf *conf);
+
+/* Give it to the driver, and open it. */
+struct uvdpa_blk *disk_open(struct disk *d, const struct uvdpa_blk_opts *o);
+
+/* One request by queue 0 of the disk, to its end. Return: its result, or what submit says. */
+int disk_one(struct disk *d, struct uvdpa_blkq *q, struct uvdpa_blk_req *r);
 
 /* Handle what is in a queue. Return: requests. */
 unsigned int disk_run(struct disk *d, unsigned int idx);
