@@ -5,6 +5,7 @@
 # A private directory $tmp, removed at the end; processes started with "background", ended at the
 # end by their pid; a daemon that must still be well then. UVDPAD and UVDPA name the programs.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-test.XXXXXX")

@@ -3,15 +3,18 @@
 # qemu.sh - run a script in a stock kernel under QEMU, with vhost-user devices; see guest.sh
 #
 # Emulated (TCG), so it runs everywhere: some five seconds of CPU to the script. The kernel is in
-# the cache, where scripts/setup put it. Properties of -d are those of QEMU's device:
-# "-d /x.sock:2,packed=on,num-queues=2". ARGs after "--" go to QEMU as they are.
+# the cache, where scripts/setup put it, and so is the QEMU of another suite, if $GUEST_QEMU names
+# one. Properties of -d are those of QEMU's device: "-d /x.sock:2,packed=on,num-queues=2"; but
+# reconnect=SECONDS is of the socket. ARGs after "--" go to QEMU as they are.
 set -euo pipefail
 # shellcheck source=guest.sh
 . "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
 
 guest_mib=256 guest_seconds=180
 guest_options "$@"
-command -v qemu-system-x86_64 >/dev/null || { echo "guest: no qemu-system-x86_64" >&2; exit 77; }
+qemu=(qemu-system-x86_64)
+[ -z "${GUEST_QEMU:-}" ] || qemu=("$(dirname "${BASH_SOURCE[0]}")/suite.sh" "$GUEST_QEMU" "${qemu[@]}")
+"${qemu[@]}" --version >/dev/null || { echo "guest: no qemu-system-x86_64" >&2; exit 77; }
 kernel=${UVDPA_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/uvdpa}/linux-image-6.12-cloud-amd64
 [ -e "$kernel/vmlinux" ] || { echo "guest: no kernel in $kernel (scripts/setup kernel)" >&2; exit 77; }
 modules=$(echo "$kernel"/lib/modules/*)
@@ -21,20 +24,26 @@ guest_initrd "$modules"
 args=()
 n=0
 for d in "${guest_devices[@]}"; do
-	properties=''
-	[[ $d != *,* ]] || properties=,${d#*,}
+	properties='' socket=''
+	IFS=, read -ra words <<<"$d"
+	for w in "${words[@]:1}"; do
+		case $w in
+		reconnect=*)	socket+=,$w ;;
+		*)		properties+=,$w ;;
+		esac
+	done
 	d=${d%%,*}
 	case ${d##*:} in
 	2)	type=vhost-user-blk-pci ;;
 	*)	echo "guest: QEMU has no vhost-user device for virtio id ${d##*:} here" >&2
 		exit 2 ;;
 	esac
-	args+=(-chardev "socket,id=c$n,path=${d%:*}" -device "$type,chardev=c$n,id=d$n$properties")
+	args+=(-chardev "socket,id=c$n,path=${d%:*}$socket" -device "$type,chardev=c$n,id=d$n$properties")
 	n=$((n + 1))
 done
 
 # cx16 and la57 cost the emulation time and give a guest nothing.
-guest_run qemu-system-x86_64 -accel tcg -cpu max,-cx16,-la57 -smp "$guest_cpus" \
+guest_run "${qemu[@]}" -accel tcg -cpu max,-cx16,-la57 -smp "$guest_cpus" \
 	-object "memory-backend-memfd,id=mem0,size=${guest_mib%%,*}M,share=on" -m "$guest_mib" \
 	-M q35,memory-backend=mem0 -nodefaults -no-user-config -display none -no-reboot -serial stdio \
 	-kernel "$kernel/vmlinux" -initrd "$guest_tmp/initrd" \
