@@ -10,9 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/proc.h"
+
 #define SAMPLE_NS   4000000u
 #define PROBES      8 /* the least of them counts */
 #define PROBE_TRIPS 60
+#define TRIES	    4	    /* until a sample counts */
+#define IDLE_US	    1000    /* until a process that polls has gone to sleep */
 
 const char *const bench_distance_names[BENCH_DISTANCES] = { "one cpu", "smt", "near", "far" };
 
@@ -50,21 +54,24 @@ static long preemptions(void)
 	return u.ru_nivcsw;
 }
 
-/* The @n-th CPU that we may run on. Return: false if there is none. */
-static bool pin(unsigned int n)
+int bench_cpu(unsigned int n)
 {
 	static cpu_set_t all; /* before anybody was pinned */
-	cpu_set_t one;
 
 	if (!CPU_COUNT(&all))
 		sched_getaffinity(0, sizeof(all), &all);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &all) && !n--) {
-			CPU_ZERO(&one);
-			CPU_SET(cpu, &one);
-			return !sched_setaffinity(0, sizeof(one), &one);
-		}
-	return false;
+		if (CPU_ISSET(cpu, &all) && !n--)
+			return cpu;
+	return -1;
+}
+
+/* Go to the @n-th CPU. Return: false if there is none. */
+static bool pin(unsigned int n)
+{
+	int cpu = bench_cpu(n);
+
+	return cpu >= 0 && !proc_pin(0, cpu);
 }
 
 static void answer_pings(const bool *stop)
@@ -139,26 +146,44 @@ static enum bench_distance probe(void)
 	return best < 80 ? BENCH_SMT : best < 250 ? BENCH_NEAR : BENCH_FAR;
 }
 
-static void sample(struct bench_case *c)
+/* All that could have disturbed a sample. */
+static long disturbed(const struct bench_case *c)
 {
-	enum bench_distance d = c->there ? probe() : BENCH_ONE;
-	long before = preemptions();
-	uint64_t ns, ops;
+	return preemptions() + (c->pid ? proc_preemptions(c->pid) : 0);
+}
+
+/* Return: whether it counts. */
+static bool sample(struct bench_case *c)
+{
+	bool two = c->there || c->apart;
+	enum bench_distance d = two ? probe() : BENCH_ONE;
+	uint64_t ns, ops, cpu_ns = 0;
+	long before;
 
 	if (c->begin)
 		c->begin(c->arg);
 	if (c->there)
 		peer_begin(c);
+	before = disturbed(c);
+	if (c->pid)
+		cpu_ns = proc_cpu_ns(c->pid);
 	ns = bench_now_ns();
-	ops = c->here(c->arg, ns + SAMPLE_NS);
+	ops = c->here(c->arg, ns + (c->sample_ns ? c->sample_ns : SAMPLE_NS));
 	ns = bench_now_ns() - ns;
+	if (c->pid)
+		cpu_ns = proc_cpu_ns(c->pid) - cpu_ns;
 	if (c->there)
 		peer_end();
-	if (!ops || preemptions() != before ||
-	    (c->there && (shared.peer.preempted || probe() != d)))
-		return;
-	if (c->n[d] < BENCH_SAMPLES)
-		c->ns[d][c->n[d]++] = (float)ns / (float)ops;
+	if (!ops ||
+	    (!c->loose && (disturbed(c) != before || (c->there && shared.peer.preempted))))
+		return false;
+	if (c->apart)
+		usleep(IDLE_US);
+	if ((two && probe() != d) || c->n[d] == BENCH_SAMPLES)
+		return false;
+	c->ns[d][c->n[d]] = (float)(c->took_ns ? c->took_ns : ns) / (float)ops;
+	c->cpu[d][c->n[d]++] = (float)cpu_ns / (float)ops;
+	return true;
 }
 
 static int order(const void *a, const void *b)
@@ -168,8 +193,8 @@ static int order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* First in our session's scheduling group, and first among the groups. As far as we may. */
-static void be_important(void)
+/* First in our session's scheduling group, and first among the groups. */
+void bench_be_important(void)
 {
 	FILE *f;
 
@@ -182,37 +207,69 @@ static void be_important(void)
 	setpriority(PRIO_PROCESS, 0, -20);
 }
 
-int bench_run(struct bench_case *cases, unsigned int n, double seconds)
+static int start(void)
 {
-	uint64_t end = bench_now_ns() + (uint64_t)(seconds * 1e9);
-
-	be_important();
+	bench_be_important();
 	if (!pin(1) || !pin(0)) {
 		fprintf(stderr, "there are not two CPUs to run on\n");
 		return -1;
 	}
 	sem_init(&shared.peer.start, 0, 0);
 	sem_init(&shared.peer.ended, 0, 0);
+	shared.peer.exit = false;
 	if (pthread_create(&shared.peer.thread, NULL, peer_thread, &shared.peer)) {
 		fprintf(stderr, "no second thread\n");
 		return -1;
 	}
-	do {
-		for (unsigned int i = 0; i < n; i++)
-			sample(&cases[i]);
-	} while (bench_now_ns() < end);
+	return 0;
+}
+
+static void end(struct bench_case *cases, unsigned int n)
+{
 	shared.peer.exit = true;
 	sem_post(&shared.peer.start);
 	pthread_join(shared.peer.thread, NULL);
 	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int d = 0; d < BENCH_DISTANCES; d++)
+		for (unsigned int d = 0; d < BENCH_DISTANCES; d++) {
 			qsort(cases[i].ns[d], cases[i].n[d], sizeof(float), order);
+			qsort(cases[i].cpu[d], cases[i].n[d], sizeof(float), order);
+		}
+}
+
+int bench_run(struct bench_case *cases, unsigned int n, double seconds)
+{
+	uint64_t until = bench_now_ns() + (uint64_t)(seconds * 1e9);
+
+	if (start())
+		return -1;
+	do {
+		for (unsigned int i = 0; i < n; i++)
+			sample(&cases[i]);
+	} while (bench_now_ns() < until);
+	end(cases, n);
+	return 0;
+}
+
+int bench_rounds(struct bench_case *cases, unsigned int n, unsigned int rounds)
+{
+	if (start())
+		return -1;
+	for (unsigned int k = 0; k < rounds; k++)
+		for (unsigned int i = 0; i < n; i++)
+			for (unsigned int try = 0; try < TRIES && !sample(&cases[i]); try++)
+				;
+	end(cases, n);
 	return 0;
 }
 
 double bench_part(const struct bench_case *c, enum bench_distance d, unsigned int part)
 {
 	return c->n[d] ? (double)c->ns[d][(c->n[d] - 1) * part / 100] : 0;
+}
+
+double bench_cpu_part(const struct bench_case *c, enum bench_distance d, unsigned int part)
+{
+	return c->n[d] ? (double)c->cpu[d][(c->n[d] - 1) * part / 100] : 0;
 }
 
 void bench_print(const struct bench_case *cases, unsigned int n, const char *unit)
