@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtq/ring.h"
+#include "virtq/inflight.h"
 
 /* Descriptors ahead of the one being read whose line is asked for: two lines. */
 #define AHEAD 8
@@ -75,13 +75,38 @@ static bool packed_is_full(const struct packed_dev *p)
 }
 
 /*
- * The next request, of any kind. Only its last descriptor has the id that counts, so until that
- * is known it is in the spare slot. Return: 1; 0 there is none; -EBADMSG.
+ * A request is in the spare slot, and was of @n descriptors, the last one with this @id: only
+ * there is the id that counts. Put it where it belongs.
+ */
+static int packed_take(struct vd_virtq *vq, uint16_t id, unsigned int n,
+		       struct vd_chain **ret_chain)
+{
+	struct vd_chain *spare = chain_of(vq, vq->num), *c;
+
+	if (vd_unlikely(id >= vq->num))
+		return vd_err(-EBADMSG, "buffer id %u of %u", id, vq->num);
+	c = chain_of(vq, id);
+	if (vd_unlikely(chain_held(vq, c)))
+		return vd_err(-EBADMSG, "buffer id %u is in flight already", id);
+	c->ndesc = (uint16_t)n;
+	c->nout = spare->nout;
+	c->nin = spare->nin;
+	c->out_len = spare->out_len;
+	c->in_len = spare->in_len;
+	c->held = CHAIN_IN_FLIGHT;
+	memcpy(c->iov, spare->iov, ((size_t)c->nout + c->nin) * sizeof(*c->iov));
+	*ret_chain = c;
+	return 0;
+}
+
+/*
+ * The next request, of any kind; in the spare slot until its id is known. Return: 1; 0 there is
+ * none; -EBADMSG.
  */
 static vd_noinline int packed_walk(struct packed_dev *p, struct vd_chain **ret_chain)
 {
 	struct vd_virtq *vq = &p->vq;
-	struct vd_chain *spare = chain_of(vq, vq->num), *c;
+	struct vd_chain *spare = chain_of(vq, vq->num);
 	struct packed_pos pos = p->next;
 	struct desc d = packed_read(p, pos.idx);
 	unsigned int n = 1;
@@ -101,24 +126,26 @@ static vd_noinline int packed_walk(struct packed_dev *p, struct vd_chain **ret_c
 				      pos.idx, d.flags);
 		r = chain_add(vq, spare, &d);
 	}
+	if (!r)
+		r = packed_take(vq, d.next, n, ret_chain);
 	if (vd_unlikely(r))
 		return r;
-	if (vd_unlikely(d.next >= vq->num))
-		return vd_err(-EBADMSG, "buffer id %u of %u", d.next, vq->num);
-	c = chain_of(vq, d.next);
-	if (vd_unlikely(chain_held(vq, c)))
-		return vd_err(-EBADMSG, "buffer id %u is in flight already", d.next);
-	c->ndesc = (uint16_t)n;
-	c->nout = spare->nout;
-	c->nin = spare->nin;
-	c->out_len = spare->out_len;
-	c->in_len = spare->in_len;
-	c->held = CHAIN_IN_FLIGHT;
-	memcpy(c->iov, spare->iov, ((size_t)c->nout + c->nin) * sizeof(*c->iov));
-	*ret_chain = c;
 	p->owed += n;
 	p->next = packed_next(pos, 1, vq->num);
 	return 1;
+}
+
+static int packed_again(struct vd_virtq *vq, struct vd_chain **ret_chain)
+{
+	const struct desc *d;
+	unsigned int n = vd_inflight_again(vq, &d);
+	struct vd_chain *spare = chain_of(vq, vq->num);
+	int r = 0;
+
+	chain_begin(spare);
+	for (unsigned int i = 0; !r && i < n; i++)
+		r = chain_add(vq, spare, &d[i]);
+	return r ? r : packed_take(vq, d[n - 1].next, n, ret_chain);
 }
 
 /*
@@ -312,6 +339,7 @@ static const struct vd_virtq_ops packed_ops = {
 	.kicks_off = packed_kicks_off,
 	.state = packed_state,
 	.destroy = packed_destroy,
+	.again = packed_again,
 };
 
 int vd_packed_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq)
@@ -340,6 +368,12 @@ int vd_packed_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret
 	if (r)
 		goto err_free;
 	p->vq.ops = &packed_ops;
+	if (conf->inflight)
+		r = vd_inflight_packed(&p->vq, conf, p->desc, &next, &used, &p->owed);
+	if (r) {
+		packed_destroy(&p->vq);
+		return r;
+	}
 	p->next = next;
 	p->at = p->used = used;
 	*ret_vq = &p->vq;

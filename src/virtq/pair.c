@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "virtq/ring.h"
 
@@ -16,6 +17,8 @@ struct vd_virtq_conf pair_conf(const struct pair *p)
 		.driver = PAIR_IOVA + p->layout.driver,
 		.device = PAIR_IOVA + p->layout.device,
 		.state = vd_virtq_drv_state(p->drv),
+		.inflight = p->inflight,
+		.inflight_num = p->num,
 		.chain_size = sizeof(struct pair_req),
 		.iov_max = p->iov_max,
 	};
@@ -37,13 +40,20 @@ int pair_init(struct pair *p)
 	if (!p->iov_max)
 		p->iov_max = 64;
 	p->layout = vd_vring_layout(p->num, packed, p->indirect_max);
-	p->size = vd_align_up(p->layout.size, 4096) + vd_align_up(p->data_size, 4096);
-	p->memory = aligned_alloc(4096, p->size);
+	p->data_size = vd_align_up(p->data_size, 4096);
+	p->size = vd_align_up(p->layout.size, 4096) + p->data_size;
+	p->memory = p->shared ? mmap(NULL, p->size + p->inflight_size, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0) :
+				aligned_alloc(4096, p->size + vd_align_up(p->inflight_size, 4096));
 	p->mem = vd_mem_create();
-	if (!p->memory || !p->mem)
+	if (!p->memory || p->memory == MAP_FAILED || !p->mem)
 		return -ENOMEM;
 	memset(p->memory, 0xee, p->size);
-	p->data = p->memory + p->size - vd_align_up(p->data_size, 4096);
+	if (p->inflight_size) {
+		memset(p->memory + p->size, 0, p->inflight_size);
+		p->inflight = vd_guest_wrap(void, p->memory + p->size);
+	}
+	p->data = p->memory + p->size - p->data_size;
 	p->data_iova = PAIR_IOVA + (uint64_t)(p->data - p->memory);
 	map.addr = p->memory;
 	map.len = p->size;
@@ -73,5 +83,8 @@ void pair_fini(struct pair *p)
 	vd_virtq_destroy(p->dev);
 	vd_virtq_drv_destroy(p->drv);
 	vd_mem_destroy(p->mem);
-	free(p->memory);
+	if (p->shared)
+		munmap(p->memory, p->size + p->inflight_size);
+	else
+		free(p->memory);
 }

@@ -17,12 +17,15 @@ struct pair {
 	uint16_t num;
 	unsigned int indirect_max, iov_max;
 	size_t data_size; /* wanted */
+	size_t inflight_size; /* likewise, behind the data; 0: none */
+	bool shared; /* with children of this process */
 
 	uint8_t *memory;
 	size_t size;
 	struct vd_vring_layout layout;
 	uint8_t *data; /* in memory */
 	uint64_t data_iova;
+	void vd_guest *inflight; /* in memory, but the device does not know it */
 	struct vd_mem *mem;
 	struct vd_virtq_drv *drv;
 	struct vd_virtq *dev;

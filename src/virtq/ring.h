@@ -135,6 +135,8 @@ struct vd_virtq_ops {
 	void (*kicks_off)(struct vd_virtq *vq);
 	struct uvdpa_vq_state (*state)(const struct vd_virtq *vq);
 	void (*destroy)(struct vd_virtq *vq);
+	/* The next request that is to be done again. Return: 0; -EBADMSG with a sentence. */
+	int (*again)(struct vd_virtq *vq, struct vd_chain **ret_chain);
 };
 
 /* A read-write region. */
@@ -158,6 +160,8 @@ struct vd_virtq {
 	bool ones;        /* the last request was of one piece */
 	uint64_t flushes;                           /* so far */
 	bool pushed;                                /* since the last one */
+	struct vd_inflight *inflight;               /* NULL: nothing is noted */
+	unsigned int nagain;                        /* to be popped before anything else */
 
 	uint8_t *slots; /* by id; one more, spare */
 	size_t slot_size;

@@ -22,12 +22,13 @@
  *
  * Nothing says where in the used ring a device goes on, so it is read from there, once. The
  * place in the available ring is given (uvdpa_vq.state). Without requests in flight the two are
- * the same number; if they are not, each side goes on where its own says, as Linux does.
+ * the same number; if they are not, each side goes on where its own says, as Linux does. An
+ * in-flight region that is in use knows better (inflight.h).
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "virtq/ring.h"
+#include "virtq/inflight.h"
 
 struct split_dev {
 	struct vd_virtq vq;
@@ -75,11 +76,11 @@ static struct desc split_read(const struct split_dev *s, uint16_t i)
 	return desc_from(vd_read64(s->desc + 2u * i), vd_read64(s->desc + 2u * i + 1));
 }
 
-/* The next request, of any kind. */
-static vd_noinline int split_walk(struct split_dev *s, struct vd_chain **ret_chain)
+/* The request of a head, of any kind. */
+static int split_chain(struct split_dev *s, uint16_t head, struct vd_chain **ret_chain)
 {
-	uint16_t head = split_head(s, 0), n = 1;
 	struct vd_virtq *vq = &s->vq;
+	uint16_t n = 1;
 	struct vd_chain *c;
 	struct desc d;
 	int r;
@@ -105,8 +106,22 @@ static vd_noinline int split_walk(struct split_dev *s, struct vd_chain **ret_cha
 		return r;
 	c->held = CHAIN_IN_FLIGHT;
 	*ret_chain = c;
-	s->next++;
 	return 0;
+}
+
+/* The next one. */
+static vd_noinline int split_walk(struct split_dev *s, struct vd_chain **ret_chain)
+{
+	int r = split_chain(s, split_head(s, 0), ret_chain);
+
+	if (vd_likely(!r))
+		s->next++;
+	return r;
+}
+
+static int split_again(struct vd_virtq *vq, struct vd_chain **ret_chain)
+{
+	return split_chain(to_split(vq), vd_inflight_again_head(vq), ret_chain);
 }
 
 /* Those of one piece, as long as there is nothing else, of the next @n. Return: how many. */
@@ -296,6 +311,7 @@ static const struct vd_virtq_ops split_ops = {
 	.kicks_off = split_kicks_off,
 	.state = split_state,
 	.destroy = split_destroy,
+	.again = split_again,
 };
 
 int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq)
@@ -321,8 +337,16 @@ int vd_split_dev_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_
 		goto err_free;
 	s->vq.ops = &split_ops;
 	s->avail_event = s->used + RING_ENTRIES + 4u * conf->num;
-	s->next = s->avail_idx = conf->state.avail;
+	s->next = conf->state.avail;
 	s->used_idx = s->used_next = vd_read16(s->used + RING_IDX);
+	if (conf->inflight)
+		r = vd_inflight_split(&s->vq, conf, vd_read16(s->avail + RING_IDX), s->used_idx,
+				      &s->next);
+	if (r) {
+		split_destroy(&s->vq);
+		return r;
+	}
+	s->avail_idx = s->next;
 	*ret_vq = &s->vq;
 	return 0;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mem/sg.h"
+#include "virtq/inflight.h"
 #include "virtq/ring.h"
 
 #define LINE 64u
@@ -84,6 +85,7 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 
 void vd_virtq_fini(struct vd_virtq *vq)
 {
+	vd_inflight_destroy(vq->inflight);
 	free(vq->slots);
 	free(vq->order);
 	free(vq->table);
@@ -104,15 +106,34 @@ void vd_guest *vd_virtq_part(const struct vd_mem *mem, const struct ring_part *p
 	return NULL;
 }
 
+static int pop_again(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
+{
+	unsigned int i;
+
+	for (i = 0; i < max && vq->nagain; i++) {
+		int r = vq->ops->again(vq, &chains[i]);
+
+		if (r) {
+			vd_virtq_break(vq, r);
+			break;
+		}
+	}
+	return (int)i;
+}
+
 int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
 {
+	bool again = vq->nagain;
 	int n;
 
 	if (vd_unlikely(vq->err))
 		return vq->err;
-	n = vq->ops->pop(vq, chains, vd_min(max, VD_VIRTQ_BURST));
+	max = vd_min(max, VD_VIRTQ_BURST);
+	n = vd_unlikely(again) ? pop_again(vq, chains, max) : vq->ops->pop(vq, chains, max);
 	if (n <= 0)
 		return vq->err;
+	if (vq->inflight && !again)
+		vd_inflight_popped(vq, chains, (unsigned int)n);
 	vq->popped += (unsigned int)n;
 	for (int i = 0; vq->in_order && i < n; i++)
 		vq->order[vq->order_tail++ & vq->order_mask] = chains[i]->id;
@@ -126,6 +147,8 @@ void vd_virtq_push_burst(struct vd_virtq *vq, struct vd_chain *const *chains, un
 		for (unsigned int i = 0; i < n; i++)
 			chain_back(chains[i], CHAIN_DONE);
 	} else if (n) {
+		if (vq->inflight)
+			vd_inflight_pushed(vq, chains, n);
 		vq->ops->push(vq, chains, n);
 		vq->pushed = true;
 	}
@@ -137,7 +160,11 @@ bool vd_virtq_flush(struct vd_virtq *vq)
 
 	if (vq->in_order ? !chain_done(vq, 0) : !vq->pushed)
 		return false;
+	if (vq->inflight)
+		vd_inflight_flush(vq);
 	call = vq->ops->flush(vq);
+	if (vq->inflight)
+		vd_inflight_flushed(vq);
 	vq->flushes++;
 	vq->pushed = false;
 	return call;
@@ -145,13 +172,13 @@ bool vd_virtq_flush(struct vd_virtq *vq)
 
 bool vd_virtq_pending(struct vd_virtq *vq)
 {
-	return !vq->err && vq->ops->pending(vq);
+	return !vq->err && (vq->nagain || vq->ops->pending(vq));
 }
 
 bool vd_virtq_kicks_on(struct vd_virtq *vq)
 {
 	vq->kicks = true;
-	return vq->ops->kicks_on(vq) && !vq->err;
+	return (vq->ops->kicks_on(vq) || vq->nagain) && !vq->err;
 }
 
 void vd_virtq_kicks_off(struct vd_virtq *vq)
@@ -163,7 +190,12 @@ void vd_virtq_kicks_off(struct vd_virtq *vq)
 
 unsigned int vd_virtq_inflight(const struct vd_virtq *vq)
 {
-	return vq->popped;
+	return vq->popped + vq->nagain;
+}
+
+unsigned int vd_virtq_again(const struct vd_virtq *vq)
+{
+	return vq->nagain;
 }
 
 struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq)
@@ -176,6 +208,7 @@ int vd_virtq_break(struct vd_virtq *vq, int err)
 	if (!vq->err) {
 		snprintf(vq->error, sizeof(vq->error), "%s", vd_err_text());
 		vq->err = err;
+		vq->nagain = 0;
 	}
 	return err;
 }

@@ -63,6 +63,8 @@ struct vd_virtq_conf {
 	uint16_t num;
 	uint64_t desc, driver, device;	/* iova */
 	struct uvdpa_vq_state state;
+	void vd_guest *inflight;	/* the queue's part of an in-flight region; NULL: none */
+	uint16_t inflight_num;		/* for so many descriptors; at least num */
 	size_t chain_size;		/* of the device's request; at least struct vd_chain's */
 	unsigned int iov_max;		/* pieces of a chain at most; a longer one breaks the queue */
 };
@@ -75,8 +77,9 @@ struct vd_virtq;
  * @ret_vq: owned by the caller
  *
  * Return: 0; -EINVAL size (0, > VD_VIRTQ_NUM_MAX, split and not a power of two), iov_max (0, >
- * 65535), a state outside the ring; -EBADMSG a ring is not aligned (virtio 1.3, 2.7, 2.8) or not in
- * one mapping; -ENOMEM. All with a sentence.
+ * 65535), a state outside the ring, an in-flight region for less; -EBADMSG a ring is not aligned
+ * (virtio 1.3, 2.7, 2.8) or not in one mapping, the in-flight region makes no sense; -ENOMEM. All
+ * with a sentence.
  */
 int vd_virtq_create(const struct vd_virtq_conf *conf, struct vd_virtq **ret_vq);
 void vd_virtq_destroy(struct vd_virtq *vq);
@@ -119,8 +122,10 @@ bool vd_virtq_kicks_on(struct vd_virtq *vq);
 /* No kicks wanted while we look anyway. The first call stores a word, further ones nothing. */
 void vd_virtq_kicks_off(struct vd_virtq *vq);
 
-/* Popped and not pushed. */
+/* Popped and not pushed, and what a crash has left to be done again. */
 unsigned int vd_virtq_inflight(const struct vd_virtq *vq);
+/* The latter alone: the next pop returns nothing else. */
+unsigned int vd_virtq_again(const struct vd_virtq *vq);
 
 /* Where to go on from. Meaningful when nothing is in flight and all is flushed. */
 struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq);
@@ -129,6 +134,14 @@ struct uvdpa_vq_state vd_virtq_state(const struct vd_virtq *vq);
 int vd_virtq_break(struct vd_virtq *vq, int err);
 /* NULL, or why the queue is broken. */
 const char *vd_virtq_error(const struct vd_virtq *vq);
+
+/*
+ * Bytes that a queue's part of an in-flight region takes. All zero it is new: a queue begins where
+ * its conf says. Else it goes on where the region says.
+ */
+size_t vd_virtq_inflight_size(bool packed, unsigned int num);
+/* Make it new again. Nobody uses it now. */
+void vd_virtq_inflight_forget(void vd_guest *region);
 
 /* ---- driver's end ---------------------------------------------------------------------------- */
 
