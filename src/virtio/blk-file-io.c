@@ -19,12 +19,17 @@ static uint8_t *data_of(struct slot *s)
 	return s->mem + SLOT_DATA;
 }
 
+void vd_blk_file_issue(struct vd_blk_file *f, struct slot *s, enum step step)
+{
+	s->step = step;
+	f->todo[f->ntodo++] = &s->blk;
+}
+
 static void issue(struct vd_blk_file *f, struct slot *s, enum step step)
 {
 	uint64_t first = s->off / f->block * f->block;
 	uint64_t end = vd_align_up(s->off + s->len, f->block);
 
-	s->step = step;
 	s->blk = (struct uvdpa_blk_req){ .op = UVDPA_BLK_READ, .iov = &s->iov, .niov = 1 };
 	switch (step) {
 	case READ_HEAD:
@@ -45,9 +50,13 @@ static void issue(struct vd_blk_file *f, struct slot *s, enum step step)
 		s->blk = (struct uvdpa_blk_req){ .op = UVDPA_BLK_FLUSH };
 		first = 0;
 		break;
+	case ZERO_READ:
+	case ZERO_WRITE:
+	case ZERO:
+		assert(false);	/* blk-file-zero.c fills those in */
 	}
 	s->blk.sector = first / UVDPA_BLK_SECTOR;
-	f->todo[f->ntodo++] = &s->blk;
+	vd_blk_file_issue(f, s, step);
 }
 
 /* Does anything that came before and is not done forbid to begin? */
@@ -72,7 +81,9 @@ static void start_writes(struct vd_blk_file *f)
 		if (s->started || must_wait(f, s))
 			continue;
 		s->started = true;
-		if (s->off % f->block)
+		if (s->zero_end)
+			vd_blk_file_zero(f, s);
+		else if (s->off % f->block)
 			issue(f, s, READ_HEAD);
 		else
 			issue(f, s, s->partial ? READ_TAIL : WRITE);
@@ -144,6 +155,13 @@ static void stepped(struct vd_blk_file *f, struct slot *s)
 		else
 			fuse_reply_err(s->req, 0);
 		break;
+	case ZERO_READ:
+	case ZERO_WRITE:
+	case ZERO:
+		if (!vd_blk_file_zeroed(f, s))
+			return;
+		fuse_reply_err(s->req, 0);
+		break;
 	}
 	finish(f, s);
 }
@@ -155,8 +173,7 @@ static struct vd_blk_file *file_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* The request keeps the slot that its message is in. */
-static struct slot *keep(struct vd_blk_file *f, fuse_req_t req, uint64_t off, size_t len)
+struct slot *vd_blk_file_keep(struct vd_blk_file *f, fuse_req_t req, uint64_t off, size_t len)
 {
 	struct slot *s = f->cur;
 
@@ -164,7 +181,18 @@ static struct slot *keep(struct vd_blk_file *f, fuse_req_t req, uint64_t off, si
 	s->off = off;
 	s->len = len;
 	s->sync = false;
+	s->zero_end = 0;
 	return s;
+}
+
+void vd_blk_file_begin(struct vd_blk_file *f, struct slot *s, uint64_t end)
+{
+	s->first = s->off / f->block;
+	s->last = (end - 1) / f->block;
+	s->partial = s->off % f->block || end % f->block;
+	s->started = false;
+	vd_list_add(&f->writes, &s->node);
+	start_writes(f);
 }
 
 static void fill_attr(const struct vd_blk_file *f, struct stat *st)
@@ -252,7 +280,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	}
 	size = vd_min(size, (size_t)f->io_max);
 	size = vd_min(size, (size_t)(f->known_capacity - pos));
-	issue(f, keep(f, req, pos, size), READ);
+	issue(f, vd_blk_file_keep(f, req, pos, size), READ);
 }
 
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
@@ -273,16 +301,11 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		fuse_reply_write(req, 0);
 		return;
 	}
-	s = keep(f, req, pos, size);
+	s = vd_blk_file_keep(f, req, pos, size);
 	s->sync = fi->flags & O_DSYNC;	/* O_SYNC has that bit, too */
-	s->first = pos / f->block;
-	s->last = (pos + size - 1) / f->block;
-	s->partial = pos % f->block || (pos + size) % f->block;
-	s->started = false;
 	/* Where it is already, if it begins with a block. */
 	memmove(data_of(s) + pos % f->block, buf, size);
-	vd_list_add(&f->writes, &s->node);
-	start_writes(f);
+	vd_blk_file_begin(f, s, pos + size);
 }
 
 static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -293,7 +316,7 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	if (!f->flush || f->readonly)
 		fuse_reply_err(req, 0);
 	else
-		issue(f, keep(f, req, 0, 0), FLUSH);
+		issue(f, vd_blk_file_keep(f, req, 0, 0), FLUSH);
 }
 
 /* close(2) */
@@ -312,6 +335,8 @@ const struct fuse_lowlevel_ops vd_blk_file_ops = {
 	.write = do_write,
 	.flush = do_flush,
 	.fsync = do_fsync,
+	.fallocate = vd_blk_file_fallocate,
+	.statfs = vd_blk_file_statfs,
 };
 
 /* ---- the data thread -------------------------------------------------------------------------------- */

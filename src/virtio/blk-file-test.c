@@ -203,6 +203,112 @@ static void test_resize(void **state)
 	end(&s);
 }
 
+static void zeroing(struct disk *d)
+{
+	d->vdev.offered |= F(VIRTIO_BLK_F_WRITE_ZEROES);
+	d->config.max_write_zeroes_sectors = htole32(20);	/* in 4 KiB blocks: 16 */
+	d->config.write_zeroes_may_unmap = 1;
+	memset(d->bytes, 0xee, sizeof(d->bytes));
+}
+
+static void zeroing_4k(struct disk *d)
+{
+	zeroing(d);
+	d->config.blk_size = htole32(4096);
+}
+
+/* Zeros are where they were asked for, to the byte, and no request is larger than the limit. */
+static void test_fallocate(void **state)
+{
+	static const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	static const int zero = FALLOC_FL_ZERO_RANGE, keep = FALLOC_FL_KEEP_SIZE;
+	static const off_t size = SECTORS * 512;
+	static const struct {
+		int mode;
+		off_t off, len;
+		int err;
+		uint32_t requests[2];	/* of WRITE_ZEROES, by block size */
+		uint32_t flags;
+	} cases[] = {
+		{ hole, 0, size, 0, { 205, 256 }, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP },
+		{ zero, 4096, 8192, 0, { 1, 1 }, 0 },
+		{ zero | keep, 8192, 10240 + 512, 0, { 2, 1 }, 0 },
+		{ hole, 100, 50, 0, { 0, 0 }, 0 },
+		{ hole, 100, 412, 0, { 0, 0 }, 0 },
+		{ hole, 4000, 200, 0, { 0, 0 }, 0 },
+		{ zero, 4095, 4098, 0, { 1, 1 }, 0 },
+		{ zero, 5000, 1, 0, { 0, 0 }, 0 },
+		{ hole, 777, 100001, 0, { 10, 12 }, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP },
+		{ hole, size - 700, 5000, 0, { 1, 0 }, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP },
+		{ hole, size, 1 << 20, 0, { 0, 0 }, 0 },
+		{ hole, size + 10, 10, 0, { 0, 0 }, 0 },
+		{ zero, size - 512, 513, ENOSPC, { 0, 0 }, 0 },
+		{ 0, 512, 4096, 0, { 0, 0 }, 0 },
+		{ 0, size - 1, 2, ENOSPC, { 0, 0 }, 0 },
+		{ keep, size, 1, ENOSPC, { 0, 0 }, 0 },
+		{ FALLOC_FL_COLLAPSE_RANGE, 0, 4096, EOPNOTSUPP, { 0, 0 }, 0 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < 2 * VD_ARRAY_SIZE(cases); i++) {
+		unsigned int c = i / 2, big = i & 1;
+		bool zeros = !cases[c].err && cases[c].mode & ~keep;
+		struct server s;
+		int fd;
+
+		begin(&s, big ? zeroing_4k : zeroing, 0);
+		serve(&s);
+		fd = open(path, O_RDWR);
+		assert_true(fd >= 0);
+		errno = 0;
+		assert_int_equal(fallocate(fd, cases[c].mode, cases[c].off, cases[c].len),
+				 cases[c].err ? -1 : 0);
+		assert_int_equal(errno, cases[c].err);
+		assert_int_equal(lseek(fd, 0, SEEK_END), size);
+		close(fd);
+		stop(&s);
+		for (off_t at = 0; at < size; at++)
+			if (s.d->bytes[at] != (zeros && at >= cases[c].off &&
+					       at < cases[c].off + cases[c].len ? 0 : 0xee))
+				fail_msg("case %u, blocks %u: byte %jd is %u", c, big, (intmax_t)at,
+					 s.d->bytes[at]);
+		assert_int_equal(s.d->nranges, cases[c].requests[big]);
+		if (s.d->nranges)
+			assert_int_equal(le32toh(s.d->range.flags), cases[c].flags);
+		end(&s);
+	}
+}
+
+/* One that cannot, or will not. */
+static void test_fallocate_fails(void **state)
+{
+	struct server s;
+	int fd;
+
+	(void)state;
+	begin(&s, NULL, 0);
+	serve(&s);
+	fd = open(path, O_RDWR);
+	assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 4096), -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	assert_int_equal(fallocate(fd, 0, 0, 4096), 0);
+	close(fd);
+	end(&s);
+
+	begin(&s, zeroing, 0);
+	serve(&s);
+	fd = open(path, O_RDWR);
+	__atomic_store_n(&s.d->force_status, VIRTIO_BLK_S_IOERR, __ATOMIC_RELAXED);
+	assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 4096), -1);
+	assert_int_equal(errno, EIO);
+	assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE, 10, 4096), -1);
+	assert_int_equal(errno, EIO);
+	__atomic_store_n(&s.d->force_status, -1, __ATOMIC_RELAXED);
+	assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE, 10, 4096), 0);
+	close(fd);
+	end(&s);
+}
+
 static void readonly(struct disk *d)
 {
 	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
@@ -299,6 +405,8 @@ int main(void)
 		cmocka_unit_test(test_disk_errors),
 		cmocka_unit_test(test_durable),
 		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_fallocate),
+		cmocka_unit_test(test_fallocate_fails),
 		cmocka_unit_test(test_readonly),
 		cmocka_unit_test(test_small_requests),
 		cmocka_unit_test(test_refused),

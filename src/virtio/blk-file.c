@@ -163,6 +163,8 @@ static int open_disk(struct vd_blk_file *f, struct vd_blkdrv *drv,
 	limit = (limit - info->block_size) / PAGE * PAGE;
 	f->io_max = (uint32_t)vd_min(limit, (uint64_t)IO_MAX);
 	f->block = info->block_size;
+	f->zero_max = (uint64_t)info->write_zeroes_max_sectors * UVDPA_BLK_SECTOR;
+	f->grain = vd_blk_file_grain(info);
 	f->readonly = info->readonly;
 	f->flush = info->flush;
 	f->capacity = f->known_capacity = info->capacity_sectors * UVDPA_BLK_SECTOR;

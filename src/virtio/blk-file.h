@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * blk-file.h - the disk as one file, by FUSE: what its two halves share
+ * blk-file.h - the disk as one file, by FUSE: what its parts share
  *
  *	blk-file.c	path, mount, and the life of the thread; control thread
  *	blk-file-io.c	requests of the kernel to requests of the disk; data thread
+ *	blk-file-zero.c	fallocate: holes and zeros; data thread
  *
  *	kernel			data thread				device
  *	------			-----------				------
@@ -54,7 +55,7 @@
 static_assert(WRITE_HEADER == 80, "linux/fuse.h: 7.9 and later");
 static_assert(SLOT_MESSAGE_MAX >= WRITE_HEADER + IO_MAX, "a WRITE fits");
 
-enum step { READ, READ_HEAD, READ_TAIL, WRITE, FLUSH };
+enum step { READ, READ_HEAD, READ_TAIL, WRITE, FLUSH, ZERO_READ, ZERO_WRITE, ZERO };
 
 /* One request of the kernel. */
 struct slot {
@@ -69,7 +70,9 @@ struct slot {
 	bool partial;			/* of WRITE: some block is not written as a whole */
 	bool started;			/* of WRITE: does not wait for another any more */
 	bool sync;			/* of WRITE: durable before it returns */
-	struct vd_list node;		/* of WRITE: in file->writes */
+	uint64_t zero_end;		/* not 0: the bytes from off to here become zeros */
+	bool unmap;			/* they may lose their space */
+	struct vd_list node;		/* of WRITE and zeros: in file->writes */
 };
 
 enum want { RUN, QUIESCE, EXIT };
@@ -95,6 +98,8 @@ struct vd_blk_file {
 	struct fuse_session *se;
 	uint32_t block;			/* bytes: unit of every request to the device */
 	uint32_t io_max;
+	uint64_t zero_max;		/* bytes of one WRITE_ZEROES; 0: it cannot */
+	uint32_t grain;			/* bytes: holes had best be multiples of it */
 	bool readonly, flush;
 	bool ended;			/* somebody unmounted it */
 	uint64_t known_capacity;
@@ -114,5 +119,31 @@ void *vd_blk_file_run(void *arg);
 
 /* What the kernel can ask; answered in the thread. */
 extern const struct fuse_lowlevel_ops vd_blk_file_ops;
+
+/* ---- blk-file-io.c, for blk-file-zero.c; data thread -------------------------------------------- */
+
+/* The request keeps the slot that its message is in, which is returned. */
+struct slot *vd_blk_file_keep(struct vd_blk_file *f, fuse_req_t req, uint64_t off, size_t len);
+
+/* It changes bytes from s->off to @end: begin when what came before allows. */
+void vd_blk_file_begin(struct vd_blk_file *f, struct slot *s, uint64_t end);
+
+/* Have s->blk, filled in, go to the device; @step is what it will have been. */
+void vd_blk_file_issue(struct vd_blk_file *f, struct slot *s, enum step step);
+
+/* ---- blk-file-zero.c; data thread, but for the grain ------------------------------------------- */
+
+/* s->zero_end is set, and it may begin. */
+void vd_blk_file_zero(struct vd_blk_file *f, struct slot *s);
+
+/* A step of it came back well. Return: whether it was the last. */
+bool vd_blk_file_zeroed(struct vd_blk_file *f, struct slot *s);
+
+void vd_blk_file_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t length,
+			   struct fuse_file_info *fi);
+void vd_blk_file_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* Bytes that holes had best be multiples of: what a loop device makes of statfs. */
+uint32_t vd_blk_file_grain(const struct uvdpa_blk_info *info);
 
 #endif

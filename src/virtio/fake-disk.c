@@ -187,6 +187,7 @@ static uint8_t erase(struct disk *d, uint32_t type, struct vd_sg *out)
 
 	assert_int_equal(vd_sg_read(out, &d->range, sizeof(d->range)), sizeof(d->range));
 	d->type = type;
+	d->nranges++;
 	sector = le64toh(d->range.sector);
 	n = le32toh(d->range.num_sectors);
 	if (sector > SECTORS || n > SECTORS - sector)

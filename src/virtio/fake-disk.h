@@ -41,7 +41,8 @@ struct disk {
 	unsigned int resets, quiesced;
 	unsigned int flushes;		/* atomic */
 	uint32_t largest;		/* piece of a request seen */
-	uint32_t type;			/* of the last request with a range, and that range */
+	unsigned int nranges;		/* requests that had one; the type of the last, and its range */
+	uint32_t type;
 	struct virtio_blk_discard_write_zeroes range;
 	int force_status;		/* -1: what is right; atomic */
 	int force_len;			/* -1: what is right */
