@@ -76,6 +76,15 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
 /* Flags of a write for pwritev2(). */
 int vd_file_write_flags(const struct vd_blk_req *req);
 
+/**
+ * vd_file_open() - Open, lock and measure the image at f->path
+ * @bc: soft.name and readonly in; the rest is filled in where nothing was chosen
+ *
+ * Return: 0; -errno with a sentence, nothing is open then. Context: control thread.
+ */
+int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc);
+void vd_file_close(struct vd_file *f);	/* harmless if f->fd is -1 */
+
 /* Engines. Return: 0; -errno with a sentence. */
 int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);
 int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);

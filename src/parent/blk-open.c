@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* blk-open.c - the blk parent's image: opening, locking, and what it is like */
+#include "parent/blk-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+
+/* Regular file or block device; nothing else is opened, which alone can have effects. */
+static int check_type(const char *name, const char *path, mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return vd_err(-EISDIR, "%s: image %s is a directory", name, path);
+	if (!S_ISREG(mode) && !S_ISBLK(mode))
+		return vd_err(-EINVAL, "%s: image %s is neither a file nor a block device", name,
+			      path);
+	return 0;
+}
+
+static int open_image(const char *name, const char *path, bool readonly)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (readonly ? O_RDONLY : O_RDWR);
+	struct stat st;
+	int fd, r;
+
+	if (stat(path, &st))
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	r = check_type(name, path, st.st_mode);
+	if (r)
+		return r;
+	if (S_ISBLK(st.st_mode) && !readonly)
+		flags |= O_EXCL;	/* not one that is mounted */
+	fd = open(path, flags);
+	if (fd < 0 && !readonly && (errno == EACCES || errno == EROFS || errno == EPERM))
+		return vd_err(-errno, "%s: image %s: %m; readonly=on needs no right to write", name,
+			      path);
+	if (fd < 0)
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	/* Opened without waiting, so that a FIFO put in its place could not hold us. */
+	r = fstat(fd, &st) ? vd_err(-errno, "%s: image %s: %m", name, path) :
+			     check_type(name, path, st.st_mode);
+	if (!r)
+		r = vd_set_nonblock(fd, false);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/*
+ * One who writes, or any who read, among us and QEMU, whose convention this is: who uses the image
+ * in some way has a shared lock on byte 100 + the way, who does not let others do so has one on
+ * byte 200 + the way; and who is held already is seen by asking for an exclusive lock.
+ */
+enum { USE_BASE = 100, DENY_BASE = 200 };
+#define USE_READ 1u
+#define USE_WRITE 2u
+#define USE_RESIZE 8u
+
+static struct flock byte_lock(short type, off_t byte)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+}
+
+static int lock_bytes(int fd, off_t base, unsigned int ways)
+{
+	for (unsigned int i = 0; ways >> i; i++) {
+		struct flock fl = byte_lock(F_RDLCK, base + i);
+
+		if (ways >> i & 1 && fcntl(fd, F_OFD_SETLK, &fl))
+			return errno == EACCES ? -EAGAIN : -errno;
+	}
+	return 0;
+}
+
+static int check_bytes(int fd, off_t base, unsigned int ways)
+{
+	for (unsigned int i = 0; ways >> i; i++) {
+		struct flock fl = byte_lock(F_WRLCK, base + i);
+
+		if (!(ways >> i & 1))
+			continue;
+		if (fcntl(fd, F_OFD_GETLK, &fl))
+			return -errno;
+		if (fl.l_type != F_UNLCK)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static int lock_image(const char *name, const char *path, int fd, bool readonly)
+{
+	unsigned int use = readonly ? USE_READ : USE_READ | USE_WRITE;
+	unsigned int deny = USE_WRITE | USE_RESIZE;
+	int r = lock_bytes(fd, USE_BASE, use);
+
+	if (!r)
+		r = lock_bytes(fd, DENY_BASE, deny);
+	if (!r)
+		r = check_bytes(fd, USE_BASE, deny);
+	if (!r)
+		r = check_bytes(fd, DENY_BASE, use);
+	if (r == -EAGAIN)
+		return vd_err(-EBUSY, "%s: image %s is in use by another", name, path);
+	return r ? vd_err(r, "%s: lock image %s: %s", name, path, strerror(-r)) : 0;
+}
+
+static int measure(const char *name, const char *path, int fd, struct vd_blk_conf *bc)
+{
+	unsigned int phys = 0;
+	struct stat st;
+	uint64_t size;
+
+	if (fstat(fd, &st))
+		return vd_err(-errno, "%s: image %s: %m", name, path);
+	size = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(fd, BLKGETSIZE64, &size))
+			return vd_err(-errno, "%s: size of %s: %m", name, path);
+		if (ioctl(fd, BLKPBSZGET, &phys))
+			phys = 0;
+	} else {
+		phys = (unsigned int)st.st_blksize;
+	}
+	if (!size)
+		return vd_err(-EINVAL, "%s: image %s is empty", name, path);
+	if (size % VD_BLK_SECTOR)
+		return vd_err(-EINVAL, "%s: image %s has %llu bytes, not a multiple of %u", name, path,
+			      (unsigned long long)size, VD_BLK_SECTOR);
+	bc->capacity_sectors = size / VD_BLK_SECTOR;
+	/* A hint; what is not one (a stripe, a huge page) is left out. */
+	if (!bc->phys_block_size && phys >= VD_BLK_SECTOR && phys <= 65536 && !(phys & (phys - 1)))
+		bc->phys_block_size = phys;
+	return 0;
+}
+
+void vd_file_close(struct vd_file *f)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	/* Not left to close: the kernel may hold the file for an io_uring that is ending. */
+	if (f->fd >= 0)
+		fcntl(f->fd, F_OFD_SETLK, &fl);
+	vd_close(&f->fd);
+}
+
+int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
+{
+	const char *name = bc->soft.name;
+	struct statfs fs;
+	int r;
+
+	r = open_image(name, f->path, bc->readonly);
+	if (r < 0)
+		return r;
+	f->fd = r;
+	r = lock_image(name, f->path, f->fd, bc->readonly);
+	if (!r)
+		r = measure(name, f->path, f->fd, bc);
+	if (r) {
+		vd_file_close(f);
+		return r;
+	}
+	f->in_memory = !fstatfs(f->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	return 0;
+}
