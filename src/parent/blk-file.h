@@ -8,6 +8,8 @@
 #ifndef VD_PARENT_BLK_FILE_H
 #define VD_PARENT_BLK_FILE_H
 
+#include <sys/stat.h>
+
 #include "softdev/blk.h"
 
 enum vd_file_engine_kind { VD_FILE_AUTO, VD_FILE_IO_URING, VD_FILE_THREADS };
@@ -25,7 +27,11 @@ struct vd_file {
 	char *path;
 	enum vd_file_engine_kind kind;
 	enum vd_file_now read_now, write_now;	/* atomic */
+	bool is_block;
 	bool in_memory;		/* tmpfs, and the like */
+	bool punch, zero_range; /* atomic: what fallocate() can do, as far as is known */
+	unsigned int block_size; /* of a block device: what its ioctls want multiples of */
+	void *zeroes;            /* as many as are written at once; they take no memory */
 	bool sync_failed;	/* atomic: a flush has failed; what it should have kept may be lost */
 };
 
@@ -68,7 +74,7 @@ static inline struct vd_blk_req *vd_file_fifo_take(struct vd_file_fifo *l)
  * Return: 1 the request is complete; 0 go on from req->done, req->iov, req->niov; -errno.
  * Context: any thread that has the request.
  */
-int vd_file_advance(struct vd_blk_req *req, int64_t res);
+int vd_file_advance(struct vd_file *f, struct vd_blk_req *req, int64_t res);
 
 /* The request has ended: note and log what failed, answer. @err: 0 or -errno. The worker. */
 void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
@@ -80,10 +86,45 @@ int vd_file_write_flags(const struct vd_blk_req *req);
  * vd_file_open() - Open, lock and measure the image at f->path
  * @bc: soft.name and readonly in; the rest is filled in where nothing was chosen
  *
- * Return: 0; -errno with a sentence, nothing is open then. Context: control thread.
+ * Return: 0; -errno with a sentence. vd_file_close() follows either way. Context: control thread.
  */
 int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc);
-void vd_file_close(struct vd_file *f);	/* harmless if f->fd is -1 */
+void vd_file_close(struct vd_file *f);
+
+/* ---- DISCARD, WRITE_ZEROES, SECURE_ERASE; blk-range.c ---------------------------------------- */
+
+static inline bool vd_file_is_range(const struct vd_blk_req *req)
+{
+	return req->op >= VD_BLK_DISCARD;
+}
+
+/* What a range takes next; vd_blk_req.step. */
+enum vd_file_step {
+	VD_FILE_PUNCH = 1, /* fallocate(): give the space back */
+	VD_FILE_ZERO,      /* fallocate(): zeroes, and the space is kept */
+	VD_FILE_WRITE,     /* write zeroes */
+	VD_FILE_SYNC,      /* fdatasync() */
+	VD_FILE_IOCTL,     /* of a block device */
+};
+
+/* Decide the next step, and note it in @req. Context: any thread that has the request. */
+enum vd_file_step vd_file_range_step(const struct vd_file *f, struct vd_blk_req *req);
+
+/* The kernel has answered to the step. Return: as vd_file_advance(). */
+int vd_file_range_advance(struct vd_file *f, struct vd_blk_req *req, int64_t res);
+
+/* fallocate()'s mode of a step. */
+int vd_file_range_mode(enum vd_file_step step);
+
+/* Bytes of f->zeroes that VD_FILE_WRITE writes next. */
+size_t vd_file_zeroes(const struct vd_blk_req *req);
+
+/* Do the step, and wait for it. Return: what the kernel said, or -errno. */
+int64_t vd_file_range_call(const struct vd_file *f, struct vd_blk_req *req);
+
+/* See what the image can, and put it into @bc. Return: 0; -ENOMEM. Control thread. */
+int vd_file_range_init(struct vd_file *f, const struct stat *st, struct vd_blk_conf *bc);
+void vd_file_range_fini(struct vd_file *f);
 
 /* Engines. Return: 0; -errno with a sentence. */
 int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);

@@ -3,12 +3,19 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "config.h"
 
 #if HAVE_LIBURING
@@ -77,23 +84,68 @@ int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring,
 }
 #endif
 
-char fx_image[] = "/tmp/blk-test-XXXXXX";
+char fx_image[] = "/tmp/blk-test-XXXXXX", fx_memory[32];
+static int memory = -1, loop = -1;
+static char loop_path[64];
 
 int fx_image_make(void **state)
 {
 	int fd = mkstemp(fx_image);
 
 	(void)state;
-	if (fd < 0 || ftruncate(fd, FX_DISK))
+	memory = memfd_create("image", MFD_CLOEXEC);
+	if (fd < 0 || memory < 0 || ftruncate(fd, FX_DISK) || ftruncate(memory, FX_DISK))
 		return -1;
 	close(fd);
+	snprintf(fx_memory, sizeof(fx_memory), "/proc/self/fd/%d", memory);
 	return 0;
 }
 
 int fx_image_remove(void **state)
 {
 	(void)state;
+	vd_close(&loop);
+	vd_close(&memory);
 	return unlink(fx_image);
+}
+
+int fx_loop_open(char *path, size_t size)
+{
+	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int backing = open(fx_image, O_RDWR | O_CLOEXEC), fd = -1;
+
+	for (unsigned int i = 0; ctl >= 0 && fd < 0 && i < 10; i++) {
+		struct loop_config c = { .fd = (uint32_t)backing,
+					 .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+		int nr = ioctl(ctl, LOOP_CTL_GET_FREE);
+
+		snprintf(path, size, "/dev/loop%d", nr);
+		fd = nr < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &c))
+			vd_close(&fd); /* somebody else took it */
+	}
+	vd_close(&ctl);
+	vd_close(&backing);
+	return fd;
+}
+
+uint64_t fx_space(const struct fx_kind *k)
+{
+	struct stat st;
+
+	assert_int_equal(stat(k->memory ? fx_memory : fx_image, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static const char *image_of(const struct fx_kind *k)
+{
+	if (!k->loop)
+		return k->memory ? fx_memory : fx_image;
+	if (loop < 0)
+		loop = fx_loop_open(loop_path, sizeof(loop_path));
+	if (loop < 0)
+		skip();
+	return loop_path;
 }
 
 int fx_add(struct bed *b, const struct fx_kind *k, const char *const *more)
@@ -105,7 +157,7 @@ int fx_add(struct bed *b, const struct fx_kind *k, const char *const *more)
 	FAKE_SET(no_nowait, k->engine_only);
 	if (k->engine) {
 		attrs[n++] = "image";
-		attrs[n++] = fx_image;
+		attrs[n++] = image_of(k);
 		attrs[n++] = "engine";
 		attrs[n++] = k->engine;
 	} else {

@@ -15,6 +15,8 @@ struct fx_kind {
 	const char *engine;	/* NULL: sim-blk has none */
 	bool packed;
 	bool engine_only;	/* the worker does nothing at once */
+	bool loop;              /* the image is a loop device over fx_image */
+	bool memory;            /* the image is in memory, where fallocate() can less */
 };
 
 /* The system calls as the device under test sees them; atomic, and all zero after fx_add(). */
@@ -32,12 +34,19 @@ extern struct fx_fake fx_fake;
 #define FAKE_SET(f, v) __atomic_store_n(&fx_fake.f, v, __ATOMIC_RELAXED)
 #define FAKE_ADD(f) __atomic_fetch_add(&fx_fake.f, 1, __ATOMIC_RELAXED)
 
-/* FX_DISK bytes; made and removed by the group's fixtures. */
-extern char fx_image[];
+/* FX_DISK bytes; made and removed by the group's fixtures. And the same in memory. */
+extern char fx_image[], fx_memory[];
 int fx_image_make(void **state);
 int fx_image_remove(void **state);
 
-/* A device of a kind. @more: further options, or NULL. Return: as uvdpa_dev_add(). */
+/* Return: a loop device over the image, or -1 where that is not allowed; its path. */
+int fx_loop_open(char *path, size_t size);
+
+/* Bytes that the image of a kind takes of its file system. */
+uint64_t fx_space(const struct fx_kind *k);
+
+/* A device of a kind; skips the test where there can be none. @more: further options, or NULL.
+ * Return: as uvdpa_dev_add(). */
 int fx_add(struct bed *b, const struct fx_kind *k, const char *const *more);
 /* The same, and start it. */
 void fx_begin(struct bed *b, const struct fx_kind *k, const char *const *more,

@@ -2,13 +2,11 @@
 /* blk-image-test.c - the blk parent and its image: adding, durability, space, what others do to it */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -65,27 +63,6 @@ static void test_add_errors(void **state)
 	rmdir(dir);
 }
 
-/* Return: a loop device over the image, or -1 where that is not allowed; its path. */
-static int loop_open(char *path, size_t size)
-{
-	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC), backing = open(fx_image, O_RDWR | O_CLOEXEC);
-	int loop = -1;
-
-	for (unsigned int i = 0; ctl >= 0 && loop < 0 && i < 10; i++) {
-		struct loop_config c = { .fd = (uint32_t)backing,
-					 .info.lo_flags = LO_FLAGS_AUTOCLEAR };
-		int nr = ioctl(ctl, LOOP_CTL_GET_FREE);
-
-		snprintf(path, size, "/dev/loop%d", nr);
-		loop = nr < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
-		if (loop >= 0 && ioctl(loop, LOOP_CONFIGURE, &c))
-			vd_close(&loop);	/* somebody else took it */
-	}
-	vd_close(&ctl);
-	vd_close(&backing);
-	return loop;
-}
-
 static void test_block_device(void **state)
 {
 	char path[64];
@@ -94,7 +71,7 @@ static void test_block_device(void **state)
 	struct bed_io wr = { VIRTIO_BLK_T_OUT, FX_SECTORS - 8, out, sizeof(out), 0 };
 	struct bed_io rd = { VIRTIO_BLK_T_IN, FX_SECTORS - 8, in, sizeof(in), 0 };
 	struct bed_io fl = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
-	int loop = loop_open(path, sizeof(path)), image = open(fx_image, O_RDONLY | O_CLOEXEC);
+	int loop = fx_loop_open(path, sizeof(path)), image = open(fx_image, O_RDONLY | O_CLOEXEC);
 	int claim;
 	struct bed b;
 
@@ -364,10 +341,14 @@ static void test_no_space(void **state)
 
 int main(void)
 {
-	static struct fx_kind at_once = { "blk", "auto", false, false };
-	static struct fx_kind threads = { "blk", "threads", false, true };
+	static struct fx_kind at_once = { .mgmtdev = "blk", .engine = "auto" };
+	static struct fx_kind threads = { .mgmtdev = "blk",
+					  .engine = "threads",
+					  .engine_only = true };
 #if HAVE_LIBURING
-	static struct fx_kind uring = { "blk", "io_uring", false, true };
+	static struct fx_kind uring = { .mgmtdev = "blk",
+					.engine = "io_uring",
+					.engine_only = true };
 #endif
 	const struct CMUnitTest tests[] = {
 		FILE_ONLY(&at_once),

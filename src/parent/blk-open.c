@@ -115,33 +115,62 @@ static int lock_image(const char *name, const char *path, int fd, bool readonly)
 	return r ? vd_err(r, "%s: lock image %s: %s", name, path, strerror(-r)) : 0;
 }
 
-static int measure(const char *name, const char *path, int fd, struct vd_blk_conf *bc)
+static int size_of(const char *name, const struct vd_file *f, const struct stat *st,
+		   uint64_t *ret_size)
 {
-	unsigned int phys = 0;
+	*ret_size = (uint64_t)st->st_size;
+	if (f->is_block && ioctl(f->fd, BLKGETSIZE64, ret_size))
+		return vd_err(-errno, "%s: size of %s: %m", name, f->path);
+	return 0;
+}
+
+/* A hint that is none (a stripe, a huge page) is left out. */
+static uint32_t sane(uint64_t block)
+{
+	bool ok =
+		block >= VD_BLK_SECTOR && block <= VD_BLK_BLOCK_SIZE_MAX && !(block & (block - 1));
+
+	return ok ? (uint32_t)block : 0;
+}
+
+static void measure_blocks(struct vd_file *f, const struct stat *st, struct vd_blk_conf *bc)
+{
+	unsigned int phys = (unsigned int)st->st_blksize, opt = 0;
+
+	if (f->is_block) {
+		if (ioctl(f->fd, BLKPBSZGET, &phys))
+			phys = 0;
+		if (ioctl(f->fd, BLKSSZGET, &f->block_size) || !sane(f->block_size))
+			f->block_size = VD_BLK_SECTOR;
+		if (!ioctl(f->fd, BLKIOOPT, &opt))
+			bc->opt_io_size = opt;
+		if (!bc->block_size)
+			bc->block_size = f->block_size;
+	}
+	if (!bc->phys_block_size)
+		bc->phys_block_size = sane(phys);
+}
+
+static int measure(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
+{
 	struct stat st;
 	uint64_t size;
+	int r;
 
-	if (fstat(fd, &st))
-		return vd_err(-errno, "%s: image %s: %m", name, path);
-	size = (uint64_t)st.st_size;
-	if (S_ISBLK(st.st_mode)) {
-		if (ioctl(fd, BLKGETSIZE64, &size))
-			return vd_err(-errno, "%s: size of %s: %m", name, path);
-		if (ioctl(fd, BLKPBSZGET, &phys))
-			phys = 0;
-	} else {
-		phys = (unsigned int)st.st_blksize;
-	}
+	if (fstat(f->fd, &st))
+		return vd_err(-errno, "%s: image %s: %m", name, f->path);
+	f->is_block = S_ISBLK(st.st_mode);
+	r = size_of(name, f, &st, &size);
+	if (r)
+		return r;
 	if (!size)
-		return vd_err(-EINVAL, "%s: image %s is empty", name, path);
+		return vd_err(-EINVAL, "%s: image %s is empty", name, f->path);
 	if (size % VD_BLK_SECTOR)
-		return vd_err(-EINVAL, "%s: image %s has %llu bytes, not a multiple of %u", name, path,
-			      (unsigned long long)size, VD_BLK_SECTOR);
+		return vd_err(-EINVAL, "%s: image %s has %llu bytes, not a multiple of %u", name,
+			      f->path, (unsigned long long)size, VD_BLK_SECTOR);
 	bc->capacity_sectors = size / VD_BLK_SECTOR;
-	/* A hint; what is not one (a stripe, a huge page) is left out. */
-	if (!bc->phys_block_size && phys >= VD_BLK_SECTOR && phys <= 65536 && !(phys & (phys - 1)))
-		bc->phys_block_size = phys;
-	return 0;
+	measure_blocks(f, &st, bc);
+	return vd_file_range_init(f, &st, bc);
 }
 
 void vd_file_close(struct vd_file *f)
@@ -152,6 +181,7 @@ void vd_file_close(struct vd_file *f)
 	if (f->fd >= 0)
 		fcntl(f->fd, F_OFD_SETLK, &fl);
 	vd_close(&f->fd);
+	vd_file_range_fini(f);
 }
 
 int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
@@ -166,11 +196,9 @@ int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
 	f->fd = r;
 	r = lock_image(name, f->path, f->fd, bc->readonly);
 	if (!r)
-		r = measure(name, f->path, f->fd, bc);
-	if (r) {
-		vd_file_close(f);
+		r = measure(name, f, bc);
+	if (r)
 		return r;
-	}
 	f->in_memory = !fstatfs(f->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 	return 0;
 }

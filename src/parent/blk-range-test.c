@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config.h"
 #include "parent/blk-fx.h"
 
 #define UNMAP  VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP
@@ -320,6 +321,76 @@ static void test_resize(void **state)
 	bed_end(&b);
 }
 
+/* ---- space ---------------------------------------------------------------------------------- */
+
+#define SLACK 65536u /* what the file system may take or keep for itself */
+
+static struct range all = { 0, FX_SECTORS, 0 }, all_unmap = { 0, FX_SECTORS, UNMAP };
+
+/* What is given back is; what is to be kept is kept; both read as zeroes. */
+static void test_space(void **state)
+{
+	static const char *const keep[] = { "discard", "off", NULL };
+	const struct {
+		const char *const *more;
+		uint32_t type;
+		struct range *r;
+		bool shrinks;
+	} cases[] = {
+		{ NULL, VIRTIO_BLK_T_DISCARD, &all, true },
+		{ NULL, VIRTIO_BLK_T_WRITE_ZEROES, &all_unmap, true },
+		{ NULL, VIRTIO_BLK_T_WRITE_ZEROES, &all, false },
+		{ keep, VIRTIO_BLK_T_WRITE_ZEROES, &all_unmap, false },
+	};
+	const struct fx_kind *k = *state;
+	struct bed_io flush = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
+	struct bed b;
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		uint64_t space;
+
+		fx_begin(&b, k, cases[i].more, NULL);
+		if (cases[i].type == VIRTIO_BLK_T_DISCARD && !offered(&b, VIRTIO_BLK_F_DISCARD)) {
+			bed_end(&b);
+			skip(); /* a file system without holes */
+		}
+		fill(&b);
+		assert_int_equal(bed_io(&b, 0, &flush), OK);
+		assert_true(fx_space(k) >= FX_DISK);
+		assert_int_equal(ask(&b, cases[i].type, cases[i].r, 1), OK);
+		assert_int_equal(bed_io(&b, 0, &flush), OK);
+		for (uint64_t s = 0; s < FX_SECTORS; s += 61)
+			assert_true(zeros(&b, s));
+		space = fx_space(k);
+		if (cases[i].shrinks != (space <= SLACK) || (!cases[i].shrinks && space < FX_DISK))
+			fail_msg("case %u: %llu bytes", i, (unsigned long long)space);
+		bed_end(&b);
+	}
+}
+
+/* Zeroes where nothing was: a hole stays one, and no byte of it is written. */
+static void test_sparse(void **state)
+{
+	const struct fx_kind *k = *state;
+	struct bed b;
+
+	fx_begin(&b, k, NULL, NULL);
+	if (!offered(&b, VIRTIO_BLK_F_DISCARD)) {
+		bed_end(&b);
+		skip();
+	}
+	assert_int_equal(ask(&b, VIRTIO_BLK_T_DISCARD, &all, 1), OK);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(ask(&b, VIRTIO_BLK_T_WRITE_ZEROES, &all_unmap, 1), OK);
+	assert_true(zeros(&b, FX_SECTORS / 2));
+	assert_true(fx_space(k) <= SLACK);
+	bed_end(&b);
+}
+
+#define FILE_ONLY(k)                                        \
+	cmocka_unit_test_prestate(test_space, (void *)(k)), \
+		cmocka_unit_test_prestate(test_sparse, (void *)(k))
+
 #define COMMON(k)                                                            \
 	cmocka_unit_test_prestate(test_edges, (void *)(k)),                  \
 		cmocka_unit_test_prestate(test_shape, (void *)(k)),          \
@@ -332,13 +403,37 @@ static void test_resize(void **state)
 int main(void)
 {
 	static struct fx_kind parents[] = {
-		{ "sim-blk", NULL, false, false },
-		{ "sim-blk", NULL, true, false },
+		{ .mgmtdev = "sim-blk" },
+		{ .mgmtdev = "sim-blk", .packed = true },
+		{ .mgmtdev = "blk", .engine = "threads" },
+		{ .mgmtdev = "blk", .engine = "threads", .packed = true },
+		{ .mgmtdev = "blk", .engine = "threads", .memory = true },
+		{ .mgmtdev = "blk", .engine = "threads", .loop = true },
+		{ .mgmtdev = "blk", .engine = "io_uring" },
+		{ .mgmtdev = "blk", .engine = "io_uring", .packed = true },
+		{ .mgmtdev = "blk", .engine = "io_uring", .memory = true },
+		{ .mgmtdev = "blk", .engine = "io_uring", .loop = true },
 	};
 	const struct CMUnitTest tests[] = {
 		COMMON(&parents[0]),
 		COMMON(&parents[1]),
 		cmocka_unit_test_prestate(test_resize, &parents[0]),
+		COMMON(&parents[2]),
+		COMMON(&parents[3]),
+		COMMON(&parents[4]),
+		COMMON(&parents[5]),
+		FILE_ONLY(&parents[2]),
+		FILE_ONLY(&parents[4]),
+		FILE_ONLY(&parents[5]),
+#if HAVE_LIBURING
+		COMMON(&parents[6]),
+		COMMON(&parents[7]),
+		COMMON(&parents[8]),
+		COMMON(&parents[9]),
+		FILE_ONLY(&parents[6]),
+		FILE_ONLY(&parents[8]),
+		FILE_ONLY(&parents[9]),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, fx_image_make, fx_image_remove);

@@ -498,10 +498,14 @@ static void test_reset_under_load(void **state)
 int main(void)
 {
 	static struct fx_kind kinds[] = {
-		{ "sim-blk", NULL, false, false }, { "sim-blk", NULL, true, false },
-		{ "blk", "auto", false, false },   { "blk", "auto", true, false },
-		{ "blk", "threads", false, true }, { "blk", "threads", true, true },
-		{ "blk", "io_uring", false, true }, { "blk", "io_uring", true, true },
+		{ .mgmtdev = "sim-blk" },
+		{ .mgmtdev = "sim-blk", .packed = true },
+		{ .mgmtdev = "blk", .engine = "auto" },
+		{ .mgmtdev = "blk", .engine = "auto", .packed = true },
+		{ .mgmtdev = "blk", .engine = "threads", .engine_only = true },
+		{ .mgmtdev = "blk", .engine = "threads", .packed = true, .engine_only = true },
+		{ .mgmtdev = "blk", .engine = "io_uring", .engine_only = true },
+		{ .mgmtdev = "blk", .engine = "io_uring", .packed = true, .engine_only = true },
 	};
 	const struct CMUnitTest tests[] = {
 		COMMON(&kinds[0]),

@@ -48,6 +48,9 @@ static int64_t attempt(const struct vd_file *f, struct vd_blk_req *req)
 	off_t off = (off_t)(req->off + req->done);
 	ssize_t n;
 
+	if (vd_file_is_range(req))
+		return vd_file_range_call(f, req);
+
 	switch (req->op) {
 	case VD_BLK_READ:
 		n = preadv(f->fd, iov, (int)req->niov, off);
@@ -62,12 +65,12 @@ static int64_t attempt(const struct vd_file *f, struct vd_blk_req *req)
 	return n < 0 ? -errno : n;
 }
 
-static void run(const struct vd_file *f, struct vd_blk_req *req)
+static void run(struct vd_file *f, struct vd_blk_req *req)
 {
 	int r;
 
 	do
-		r = vd_file_advance(req, attempt(f, req));
+		r = vd_file_advance(f, req, attempt(f, req));
 	while (!r);
 	req->err = r < 0 ? r : 0;
 }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* blk-uring.c - the blk parent's engine over io_uring: one ring for each worker */
+/*
+ * blk-uring.c - the blk parent's engine over io_uring: one ring for each worker
+ *
+ * io_uring knows no ioctls, which the ranges of a block device take: a thread makes these, and an
+ * entry in the ring waits for its eventfd, so that the worker still has one thing to wait for.
+ */
 #include "parent/blk-file.h"
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +22,8 @@ struct uring {
 	struct vd_file_engine fe;
 	struct io_uring ring;
 	struct vd_file_fifo pending;
+	struct vd_file_engine *ioctls; /* NULL: none are needed */
+	bool ioctls_watched;
 };
 
 static struct uring *to_uring(struct vd_engine *e)
@@ -25,10 +33,35 @@ static struct uring *to_uring(struct vd_engine *e)
 
 static void uring_queue(struct vd_file_engine *fe, struct vd_blk_req *req)
 {
-	vd_file_fifo_add(&container_of(fe, struct uring, fe)->pending, req);
+	struct uring *u = container_of(fe, struct uring, fe);
+
+	if (u->ioctls && vd_file_is_range(req))
+		u->ioctls->queue(u->ioctls, req);
+	else
+		vd_file_fifo_add(&u->pending, req);
 }
 
-static void prepare(struct io_uring_sqe *sqe, struct vd_blk_req *req)
+static void prepare_range(const struct vd_file *f, struct io_uring_sqe *sqe, struct vd_blk_req *req)
+{
+	enum vd_file_step step = vd_file_range_step(f, req);
+
+	switch (step) {
+	case VD_FILE_SYNC:
+		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+		break;
+	case VD_FILE_WRITE:
+		io_uring_prep_write(sqe, 0, f->zeroes, (unsigned int)vd_file_zeroes(req),
+				    req->off + req->done);
+		sqe->rw_flags = vd_file_write_flags(req);
+		break;
+	default:
+		io_uring_prep_fallocate(sqe, 0, vd_file_range_mode(step), (off_t)req->off,
+					(off_t)req->len);
+		break;
+	}
+}
+
+static void prepare(const struct vd_file *f, struct io_uring_sqe *sqe, struct vd_blk_req *req)
 {
 	const struct iovec *iov = vd_iov_kernel(req->iov);
 	uint64_t off = req->off + req->done;
@@ -50,24 +83,41 @@ static void prepare(struct io_uring_sqe *sqe, struct vd_blk_req *req)
 	case VD_BLK_FLUSH:
 		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
 		break;
-	default: /* not offered */
-		io_uring_prep_nop(sqe);
+	default:
+		prepare_range(f, sqe, req);
 		break;
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, req);
 }
 
+static void submit_ioctls(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	u->ioctls->e.ops->submit(&u->ioctls->e);
+	if (u->ioctls_watched)
+		return;
+	sqe = io_uring_get_sqe(&u->ring);
+	if (!sqe) /* full: the next round, for which arm keeps the worker awake */
+		return;
+	io_uring_prep_poll_add(sqe, u->ioctls->e.fd, POLLIN);
+	io_uring_sqe_set_data(sqe, u->ioctls);
+	u->ioctls_watched = true;
+}
+
 static void uring_submit(struct vd_engine *e)
 {
 	struct uring *u = to_uring(e);
 
+	if (u->ioctls)
+		submit_ioctls(u);
 	while (u->pending.first || io_uring_sq_ready(&u->ring)) {
 		struct io_uring_sqe *sqe;
 		int n;
 
 		while (u->pending.first && (sqe = io_uring_get_sqe(&u->ring)))
-			prepare(sqe, vd_file_fifo_take(&u->pending));
+			prepare(u->fe.f, sqe, vd_file_fifo_take(&u->pending));
 		n = io_uring_submit(&u->ring);
 		/* EAGAIN, EBUSY: no memory, or completions must be taken first. They stay in the
 		 * ring for the next round; arm keeps the worker awake. */
@@ -84,14 +134,21 @@ static unsigned int uring_reap(struct vd_engine *e)
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = io_uring_cqe_get_data(cqes[i]);
-		int r = vd_file_advance(req, cqes[i]->res);
+		int r;
 
+		if (vd_unlikely(io_uring_cqe_get_data(cqes[i]) == u->ioctls)) {
+			u->ioctls_watched = false;
+			continue;
+		}
+		r = vd_file_advance(u->fe.f, req, cqes[i]->res);
 		if (r)
 			vd_file_done(&u->fe, req, r < 0 ? r : 0);
 		else
 			uring_queue(&u->fe, req);
 	}
 	io_uring_cq_advance(&u->ring, n);
+	if (u->ioctls)
+		n += u->ioctls->e.ops->reap(&u->ioctls->e);
 	return n;
 }
 
@@ -99,7 +156,8 @@ static bool uring_arm(struct vd_engine *e)
 {
 	struct uring *u = to_uring(e);
 
-	return u->pending.first || io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring);
+	return u->pending.first || io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring) ||
+	       (u->ioctls && (!u->ioctls_watched || u->ioctls->e.ops->arm(&u->ioctls->e)));
 }
 
 static void uring_destroy(struct vd_engine *e)
@@ -109,6 +167,8 @@ static void uring_destroy(struct vd_engine *e)
 	/* The ring ends some time later in the kernel; the image shall not be in use till then. */
 	io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
+	if (u->ioctls)
+		u->ioctls->e.ops->destroy(&u->ioctls->e);
 	free(u);
 }
 
@@ -141,6 +201,11 @@ int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_
 	if (r) {
 		vd_err(r, "%s: io_uring: register the image: %s", sd->name, strerror(-r));
 		goto err_exit;
+	}
+	if (f->is_block && !f->blk.conf.readonly) {
+		r = vd_file_threads_create(f, w, &u->ioctls);
+		if (r)
+			goto err_exit;
 	}
 	u->fe = (struct vd_file_engine){
 		.e = { .ops = &uring_ops, .fd = u->ring.ring_fd },

@@ -43,10 +43,12 @@ int vd_file_write_flags(const struct vd_blk_req *req)
 	return req->durable ? RWF_DSYNC : 0;
 }
 
-int vd_file_advance(struct vd_blk_req *req, int64_t res)
+int vd_file_advance(struct vd_file *f, struct vd_blk_req *req, int64_t res)
 {
 	if (res == -EINTR || res == -EAGAIN)
 		return 0;
+	if (vd_file_is_range(req))
+		return vd_file_range_advance(f, req, res);
 	if (res < 0)
 		return (int)res;
 	if (req->op == VD_BLK_FLUSH)
@@ -88,7 +90,7 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 				    what[req->op], (unsigned long long)req->len,
 				    (unsigned long long)req->off, strerror(-err), missed);
 	}
-	vd_blk_done(req, err == -EOPNOTSUPP ? -EIO : err);
+	vd_blk_done(req, err == -EOPNOTSUPP && !vd_file_is_range(req) ? -EIO : err);
 }
 
 /* The kernel cannot be asked not to wait. Is there another way to do it at once? */
@@ -128,19 +130,20 @@ static bool at_once(struct vd_file_engine *fe, struct vd_blk_req *req)
 		__atomic_load_n(wr ? &f->write_now : &f->read_now, __ATOMIC_RELAXED);
 	int flags = now == VD_FILE_NOW_NOWAIT ? RWF_NOWAIT : 0;
 	uint64_t since_ns = now == VD_FILE_NOW_PLAIN ? vd_now_ns() : 0;
+	off_t off = (off_t)(req->off + req->done);
 	ssize_t n;
 
 	if (now == VD_FILE_NOW_NEVER || (wr && req->durable) ||
 	    (now == VD_FILE_NOW_PLAIN && since_ns < fe->pause_until_ns))
 		return false;
 	if (wr)
-		n = pwritev2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off, flags);
+		n = pwritev2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, off, flags);
 	else
-		n = preadv2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, (off_t)req->off, flags);
+		n = preadv2(f->fd, vd_iov_kernel(req->iov), (int)req->niov, off, flags);
 	if (now == VD_FILE_NOW_PLAIN)
 		watch_time(fe, req, since_ns);
 	if (n > 0)
-		return vd_file_advance(req, n) == 1;
+		return vd_file_advance(f, req, n) == 1;
 	if (n < 0 && errno == EOPNOTSUPP)
 		cannot_ask(f, req->op);
 	return false;	/* an error comes back with the engine's attempt */
@@ -158,7 +161,7 @@ static void file_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_r
 
 		if (flush && __atomic_load_n(&f->sync_failed, __ATOMIC_RELAXED))
 			vd_blk_done(req, -EIO);
-		else if (!flush && (!req->len || at_once(fe, req)))
+		else if (!flush && (!req->len || (!vd_file_is_range(req) && at_once(fe, req))))
 			vd_blk_done(req, 0);
 		else
 			fe->queue(fe, req);

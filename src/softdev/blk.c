@@ -135,6 +135,7 @@ static uint8_t load_range(struct vd_blk *blk, struct vd_blk_req *req, unsigned i
 	req->len = len;
 	req->unmap = flags && !blk->conf.keep_space;
 	req->done = 0;
+	req->step = 0;
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -236,6 +237,7 @@ static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 	req->durable = writethrough(blk);
 	req->filled = 0;
 	req->nranges = 0;
+	req->step = 0;
 	req->err = 0;
 	req->niov = 0;
 	take_status(req);

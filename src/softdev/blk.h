@@ -73,6 +73,7 @@ struct vd_blk_req {
 
 	struct vd_blk_req *next;
 	uint64_t done;			/* bytes so far */
+	unsigned int step;              /* what it is at, of several calls that it may take */
 	int err;
 };
 
