@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 		}
 	}
 	r = word_run(verbs, "uvdpa", &cmd, argc - optind, argv + optind);
-	if (fflush(stdout) && !r)
+	if ((fflush(stdout) || ferror(stdout)) && !r)
 		r = print_error("standard output: %m");
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
