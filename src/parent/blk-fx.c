@@ -59,6 +59,10 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
 {
 	if (flags & RWF_DSYNC)
 		FAKE_ADD(dsyncs);
+	if (FAKE(write_err)) {
+		errno = FAKE(write_err);
+		return -1;
+	}
 	return fake_io(SYS_pwritev2, fd, iov, n, off, flags);
 }
 

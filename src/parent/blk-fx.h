@@ -24,6 +24,7 @@ struct fx_fake {
 	bool no_nowait;		/* everything would wait */
 	bool bits;		/* I/O ends after 1000 bytes, or is interrupted */
 	int sync_err;		/* errno of fdatasync() */
+	int write_err;          /* errno of pwritev2() */
 	int uring_err;		/* -errno of making an io_uring */
 	unsigned int calls, syncs, dsyncs;
 };

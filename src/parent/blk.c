@@ -84,7 +84,7 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 	if (vd_unlikely(err)) {
 		if (req->op == VD_BLK_FLUSH)
 			__atomic_store_n(&f->sync_failed, true, __ATOMIC_RELAXED);
-		if (vd_ratelimit_ok(&fe->log, &missed))
+		if (!vd_blk_waits(req, err) && vd_ratelimit_ok(&fe->log, &missed))
 			vd_log_warn(vd_ctx_log(f->blk.sd.u), f->blk.sd.name,
 				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", f->path,
 				    what[req->op], (unsigned long long)req->len,

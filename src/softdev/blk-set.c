@@ -9,10 +9,11 @@
 struct set_conf {
 	uint64_t size;
 	bool shrink;
+	struct vd_softdev_limits limits;
 };
 
 /* Bits of @given: the places in the table. */
-enum { SIZE, SHRINK };
+enum { SIZE, SHRINK, IOPS, IOPS_BURST, BPS, BPS_BURST };
 
 static const struct uvdpa_opt set_opts[] = {
 	[SIZE] = { .key = "size",
@@ -24,6 +25,7 @@ static const struct uvdpa_opt set_opts[] = {
 		     .type = UVDPA_OPT_BOOL,
 		     .offset = offsetof(struct set_conf, shrink),
 		     .help = "with size: it may be less than now, and what is beyond is lost" },
+	VD_BLK_LIMIT_OPTS(struct set_conf, limits),
 	{ 0 },
 };
 
@@ -69,14 +71,33 @@ static int resize(struct vd_blk *blk, const struct set_conf *c)
 	return r;
 }
 
+static void set_limits(struct vd_blk *blk, const struct vd_softdev_limits *to, uint64_t given)
+{
+	struct vd_softdev_limits l = blk->sd.limits;
+
+	l.iops = given >> IOPS & 1 ? to->iops : l.iops;
+	l.iops_burst = given >> IOPS_BURST & 1 ? to->iops_burst : l.iops_burst;
+	l.bps = given >> BPS & 1 ? to->bps : l.bps;
+	l.bps_burst = given >> BPS_BURST & 1 ? to->bps_burst : l.bps_burst;
+	vd_softdev_set_limits(&blk->sd, &l);
+}
+
 static int blk_set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 {
 	struct vd_blk *blk = to_blk(dev);
 	const struct set_conf *c = conf;
+	int r;
 
 	if (given & 1u << SHRINK && !(given & 1u << SIZE))
 		return vd_err(-EINVAL, "%s: shrink without size", blk->sd.name);
-	return given & 1u << SIZE ? resize(blk, c) : 0;
+	if (given & 1u << SIZE) {
+		r = resize(blk, c);
+		if (r)
+			return r;
+	}
+	if (given >> IOPS)
+		set_limits(blk, &c->limits, given);
+	return 0;
 }
 
 const struct uvdpa_set_ops vd_blk_set_ops = {
@@ -88,11 +109,24 @@ const struct uvdpa_set_ops vd_blk_set_ops = {
 static void blk_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 {
 	struct vd_blk *blk = to_blk(dev);
+	const struct vd_softdev_limits *l = &blk->sd.limits;
+	const struct {
+		const char *key;
+		uint64_t value;
+	} limits[] = {
+		{ "iops", l->iops }, { "iops_burst", l->iops_burst },
+		{ "bps", l->bps }, { "bps_burst", l->bps_burst },
+	};
 
 	e->num(e, "size", blk->capacity_sectors * VD_BLK_SECTOR);
 	if (blk->conf.readonly)
 		e->flag(e, "readonly", true);
 	blk->ops->show(blk, e);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(limits); i++)
+		if (limits[i].value)
+			e->num(e, limits[i].key, limits[i].value);
+	if (__atomic_load_n(&blk->paused, __ATOMIC_RELAXED))
+		e->str(e, "paused", "no space");
 }
 
 const struct uvdpa_show_ops vd_blk_show_ops = { .show = blk_show };

@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -54,6 +55,12 @@ static struct vd_blk_req *to_req(struct vd_chain *chain)
 
 static void answer(struct vd_blk_req *req, uint8_t status)
 {
+	static const uint32_t kind[] = {
+		[VD_BLK_READ] = 0,    [VD_BLK_WRITE] = 1,	 [VD_BLK_FLUSH] = 2,
+		[VD_BLK_DISCARD] = 3, [VD_BLK_WRITE_ZEROES] = 3, [VD_BLK_SECURE_ERASE] = 3,
+	};
+
+	req->chain.kind = kind[req->op];	/* see blk_softdev_ops.kinds */
 	if (req->status.len) {
 		if (req->op != VD_BLK_READ || status != VIRTIO_BLK_S_OK) {
 			struct vd_sg sg = vd_sg(req->chain.iov + req->chain.nout, req->chain.nin);
@@ -158,7 +165,7 @@ static uint8_t take_ranges(struct vd_blk *blk, struct vd_blk_req *req)
 /* Has the driver more of it? Return: true if the parent has the next range, or has had it. */
 static bool next_range(struct vd_blk_req *req)
 {
-	struct vd_blk *blk = to_blk(vd_softq_dev(req->q));
+	struct vd_blk *blk = vd_blk_of(req);
 	uint8_t status;
 
 	if (req->nranges == 0 || ++req->range == req->nranges)
@@ -173,8 +180,10 @@ static bool next_range(struct vd_blk_req *req)
 
 void vd_blk_done(struct vd_blk_req *req, int err)
 {
-	if (vd_unlikely(!err && next_range(req)))
+	if (vd_unlikely(err ? vd_blk_park(req, err) : next_range(req)))
 		return;
+	if (vd_unlikely(req->parked))
+		vd_blk_unpark(req);
 	answer(req, !err                 ? VIRTIO_BLK_S_OK
 		    : err == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP
 					 : VIRTIO_BLK_S_IOERR);
@@ -236,6 +245,7 @@ static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 	req->unmap = false;
 	req->durable = writethrough(blk);
 	req->filled = 0;
+	req->parked = false;
 	req->nranges = 0;
 	req->step = 0;
 	req->err = 0;
@@ -291,16 +301,26 @@ static void blk_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 	struct vd_blk *blk = to_blk(vd_softq_dev(q));
 	struct vd_blk_req *reqs[VD_SOFTQ_BURST];
 	unsigned int good = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = to_req(chains[i]);
 
 		req->q = q;
-		if (decode(blk, req))
-			reqs[good++] = req;
+		if (!decode(blk, req))
+			continue;
+		reqs[good++] = req;
+		if (req->niov)
+			bytes += req->len;
 	}
+	vd_softq_charge(q, bytes);
 	if (good)
 		blk->ops->submit(blk, vd_softq_worker(q), reqs, good);
+}
+
+static void blk_held(struct vd_softdev *sd, struct vd_worker *w)
+{
+	vd_blk_try_again(to_blk(sd), w);
 }
 
 static int blk_worker_start(struct vd_softdev *sd, struct vd_worker *w,
@@ -359,13 +379,16 @@ static void blk_reset(struct vd_softdev *sd)
 
 static void blk_destroy(struct vd_softdev *sd)
 {
+	free(to_blk(sd)->parking);
 	to_blk(sd)->ops->destroy(to_blk(sd));
 }
 
 static const struct vd_softdev_ops blk_softdev_ops = {
 	.chain_size = sizeof(struct vd_blk_req),
 	.iov_max = IOV_MAX_PIECES,
+	.kinds = { "read", "write", "flush", "discard" },
 	.handle = blk_handle,
+	.held = blk_held,
 	.worker_start = blk_worker_start,
 	.set_features = blk_set_features,
 	.get_config = blk_get_config,
@@ -373,6 +396,8 @@ static const struct vd_softdev_ops blk_softdev_ops = {
 	.reset = blk_reset,
 	.destroy = blk_destroy,
 };
+
+const char *const vd_blk_on_enospc[] = { "report", "pause", NULL };
 
 int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_conf *conf)
 {
@@ -382,6 +407,7 @@ int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_
 	snprintf(conf->serial, sizeof(conf->serial), "%s", args->serial ? args->serial : name);
 	conf->readonly = args->readonly;
 	conf->keep_space = !args->discard;
+	conf->pause_on_enospc = args->on_enospc;
 	conf->block_size = (uint32_t)args->logical_block_size;
 	conf->phys_block_size = (uint32_t)args->physical_block_size;
 	conf->size_max = (uint32_t)args->size_max;
@@ -392,6 +418,7 @@ int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_
 		.name = name,
 		.workers = (unsigned int)args->workers,
 		.poll_us = (unsigned int)args->poll_us,
+		.limits = args->limits,
 	};
 	return 0;
 }
@@ -541,7 +568,15 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
 	blk->sd.dev.set = &vd_blk_set_ops;
 	blk->sd.dev.show = &vd_blk_show_ops;
 	set_writethrough(blk, c->writethrough || !c->flush);
-	return vd_softdev_init(&blk->sd, u, &blk_softdev_ops, &c->soft);
+	blk->parking = calloc(c->queues, sizeof(*blk->parking));
+	if (!blk->parking)
+		return vd_err(-ENOMEM, "%s: no memory", c->soft.name);
+	r = vd_softdev_init(&blk->sd, u, &blk_softdev_ops, &c->soft);
+	if (r) {
+		free(blk->parking);
+		blk->parking = NULL;
+	}
+	return r;
 }
 
 int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors)

@@ -21,6 +21,7 @@ struct vd_blk;
 #define VD_BLK_SEG_MAX 254
 #define VD_BLK_RANGES_MAX     32 /* segments of a DISCARD, WRITE_ZEROES or SECURE_ERASE */
 #define VD_BLK_BLOCK_SIZE_MAX 65536u
+#define VD_BLK_RATE_MAX (1ull << 40)
 #define VD_BLK_SECTOR 512u	/* unit of sector numbers (virtio 1.3, 5.2.4) */
 
 /* All that vd_blk_init() may offer; for uvdpa_parent.features. */
@@ -66,10 +67,10 @@ struct vd_blk_req {
 	unsigned int niov;
 
 	/* blk.c's: */
-	size_t filled;        /* in bytes that were written already */
-	struct vd_iov status; /* where the status byte goes; len 0: it has none */
-	uint8_t range,
-		nranges; /* of DISCARD and its like: the one that is being done, of how many */
+	size_t filled;		/* in bytes that were written already */
+	struct vd_iov status;	/* where the status byte goes; len 0: it has none */
+	uint8_t range, nranges;	/* of DISCARD and its like: which is being done, of how many */
+	bool parked;		/* waits for space, or did and is not done */
 
 	struct vd_blk_req *next;
 	uint64_t done;			/* bytes so far */
@@ -79,6 +80,7 @@ struct vd_blk_req {
 
 struct vd_blk_ops {
 	/* Requests of one burst, in order. Each ends in vd_blk_done(), now or later, same thread.
+	 * One that ended with -ENOSPC may come again, from where it was: see @done.
 	 * DISCARD and its like come only if the parent said that it can. */
 	void (*submit)(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
 		       unsigned int n);
@@ -104,6 +106,7 @@ struct vd_blk_conf {
 	bool readonly;
 	bool flush;        /* there is a volatile cache: offer FLUSH and CONFIG_WCE */
 	bool writethrough; /* that cache is off at the start, and after each reset */
+	bool pause_on_enospc;	/* a write without space waits for some */
 	bool discard, write_zeroes, secure_erase; /* the parent can: offer it */
 	bool unmap;                               /* WRITE_ZEROES may give space back */
 	bool keep_space;        /* offer no DISCARD, and let no WRITE_ZEROES unmap */
@@ -119,6 +122,12 @@ struct vd_blk_conf {
 	struct vd_softdev_conf soft;
 };
 
+/* What a worker has parked; the worker's. */
+struct vd_blk_parking {
+	struct vd_blk_req *first, *last;
+	unsigned int waiting;	/* with those that are being tried again */
+};
+
 /* Embedded, first, in the parent's device. */
 struct vd_blk {
 	struct vd_softdev sd;
@@ -129,6 +138,8 @@ struct vd_blk {
 	/* No volatile cache as far as the driver knows (FLUSH not negotiated, or writeback off): a
 	 * write that is done must be durable (virtio 1.3, 5.2.6.2). Atomic. */
 	bool writethrough;
+	struct vd_blk_parking *parking;	/* one for each worker */
+	unsigned int paused;		/* atomic: requests that wait for space */
 };
 
 /* The options that every block parent has; embedded in its configuration. */
@@ -137,42 +148,56 @@ struct vd_blk_args {
 	uint64_t logical_block_size, physical_block_size, size_max, seg_max;
 	char *serial;
 	bool readonly, discard;
+	unsigned int on_enospc;	/* 0: report; 1: pause */
+	struct vd_softdev_limits limits;
 };
+
+extern const char *const vd_blk_on_enospc[];
 
 #define VD_BLK_OPT(k, t, conf, field, ...) \
 	{ .key = k, .type = UVDPA_OPT_##t, .offset = offsetof(conf, field), __VA_ARGS__ }
 
+/* clang-format off */
 /* For the parent's table; @member: the struct vd_blk_args in @conf; @id: default of serial. */
-#define VD_BLK_OPTS(conf, member, id)                                                              \
-	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),            \
-		VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                       \
-			   .help = "what GET_ID answers, at most 20 bytes; or the device's name"), \
-		VD_BLK_OPT("num_queues", UINT, conf, member.num_queues, .def = "1", .min = 1,      \
-			   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                        \
-		VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,    \
-			   .max = VD_BLK_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),  \
-		VD_BLK_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,            \
-			   .max = VD_BLK_QUEUES_MAX,                                               \
-			   .help = "data threads, at most one for a queue"),                       \
-		VD_BLK_OPT("poll_us", UINT, conf, member.poll_us, .max = 1000000,                  \
-			   .help = "longest time to look for requests before sleeping, "           \
-				   "microseconds"),                                                \
-		VD_BLK_OPT(                                                                        \
-			"logical_block_size", SIZE, conf, member.logical_block_size,               \
-			.max = VD_BLK_BLOCK_SIZE_MAX,                                              \
-			.help = "what requests are multiples of, bytes; 0: what the store has"),   \
-		VD_BLK_OPT(                                                                        \
-			"physical_block_size", SIZE, conf, member.physical_block_size,             \
-			.max = VD_BLK_BLOCK_SIZE_MAX,                                              \
-			.help = "what requests had best be multiples of; 0: what the store has"),  \
-		VD_BLK_OPT("size_max", SIZE, conf, member.size_max, .max = UINT32_MAX,             \
-			   .help = "largest segment of a request, bytes; 0: no limit"),            \
-		VD_BLK_OPT("seg_max", UINT, conf, member.seg_max, .max = VD_BLK_SEG_MAX,           \
-			   .help = "most segments of a request; 0: 126, or what the queue has "    \
-				   "room for"),                                                    \
-		VD_BLK_OPT("discard", BOOL, conf, member.discard, .def = "on",                     \
-			   .help = "what is discarded, or zeroed, gives its space back, where it " \
-				   "can")
+#define VD_BLK_OPTS(conf, member, id)                                                           \
+	VD_BLK_OPT("readonly", BOOL, conf, member.readonly, .help = "refuse to write"),         \
+	VD_BLK_OPT("serial", STRING, conf, member.serial, .def = id,                            \
+		   .help = "what GET_ID answers, at most 20 bytes; or the device's name"),      \
+	VD_BLK_OPT("num_queues", UINT, conf, member.num_queues, .def = "1", .min = 1,           \
+		   .max = VD_BLK_QUEUES_MAX, .help = "virtqueues"),                             \
+	VD_BLK_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,         \
+		   .max = VD_BLK_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),       \
+	VD_BLK_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,                 \
+		   .max = VD_BLK_QUEUES_MAX, .help = "data threads, at most one for a queue"),  \
+	VD_BLK_OPT("poll_us", UINT, conf, member.poll_us, .max = 1000000,                       \
+		   .help = "longest time to look for requests before sleeping, microseconds"),  \
+	VD_BLK_OPT("logical_block_size", SIZE, conf, member.logical_block_size,                 \
+		   .max = VD_BLK_BLOCK_SIZE_MAX,                                                \
+		   .help = "what requests are multiples of, bytes; 0: what the store has"),     \
+	VD_BLK_OPT("physical_block_size", SIZE, conf, member.physical_block_size,               \
+		   .max = VD_BLK_BLOCK_SIZE_MAX,                                                \
+		   .help = "what requests had best be multiples of; 0: what the store has"),    \
+	VD_BLK_OPT("size_max", SIZE, conf, member.size_max, .max = UINT32_MAX,                  \
+		   .help = "largest segment of a request, bytes; 0: no limit"),                 \
+	VD_BLK_OPT("seg_max", UINT, conf, member.seg_max, .max = VD_BLK_SEG_MAX,                \
+		   .help = "most segments of a request; 0: 126, or what a queue has room for"), \
+	VD_BLK_OPT("discard", BOOL, conf, member.discard, .def = "on",                          \
+		   .help = "what is discarded, or zeroed, gives its space back, if it can"),    \
+	VD_BLK_OPT("on_enospc", ENUM, conf, member.on_enospc, .choices = vd_blk_on_enospc,      \
+		   .help = "a write without space: report it, or pause until there is some"),   \
+	VD_BLK_LIMIT_OPTS(conf, member.limits)
+
+/* Rate limits, as options of a disk and as what can be set; @member: struct vd_softdev_limits. */
+#define VD_BLK_LIMIT_OPTS(conf, member)                                                         \
+	VD_BLK_OPT("iops", UINT, conf, member.iops, .max = VD_BLK_RATE_MAX,                     \
+		   .help = "requests in a second at most; 0: any"),                             \
+	VD_BLK_OPT("iops_burst", UINT, conf, member.iops_burst, .max = VD_BLK_RATE_MAX,         \
+		   .help = "requests at once, after a pause; 0: what a tenth of a second has"), \
+	VD_BLK_OPT("bps", SIZE, conf, member.bps, .max = VD_BLK_RATE_MAX,                       \
+		   .help = "bytes in a second at most; 0: any"),                                \
+	VD_BLK_OPT("bps_burst", SIZE, conf, member.bps_burst, .max = VD_BLK_RATE_MAX,           \
+		   .help = "bytes at once, after a pause; 0: what a tenth of a second has")
+/* clang-format on */
 
 /**
  * vd_blk_args() - Put the common options into a configuration
@@ -212,10 +237,6 @@ int vd_blk_init(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *op
  */
 void vd_blk_done(struct vd_blk_req *req, int err);
 
-/* What every disk can be set and shows; for vd_blk_init(). */
-extern const struct uvdpa_set_ops vd_blk_set_ops;
-extern const struct uvdpa_show_ops vd_blk_show_ops;
-
 /**
  * vd_blk_set_capacity() - The disk has another size; the driver is told
  * @sectors: of 512 bytes
@@ -224,5 +245,26 @@ extern const struct uvdpa_show_ops vd_blk_show_ops;
  * Context: control thread.
  */
 int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors);
+
+/* Will vd_blk_done() not end it with @err, but try it again? Then it is no news. The worker. */
+bool vd_blk_waits(const struct vd_blk_req *req, int err);
+
+/* ---- inside blk*.c ------------------------------------------------------------------------------ */
+
+static inline struct vd_blk *vd_blk_of(const struct vd_blk_req *req)
+{
+	return container_of(vd_softq_dev(req->q), struct vd_blk, sd);
+}
+
+/* blk-pause.c, in the worker: keep a request that failed so, to try it again. Return: whether. */
+bool vd_blk_park(struct vd_blk_req *req, int err);
+/* One that was parked has ended. */
+void vd_blk_unpark(struct vd_blk_req *req);
+/* Submit what is parked; the hold of the worker has ended. */
+void vd_blk_try_again(struct vd_blk *blk, struct vd_worker *w);
+
+/* What every disk can be set and shows; for vd_blk_init(). */
+extern const struct uvdpa_set_ops vd_blk_set_ops;
+extern const struct uvdpa_show_ops vd_blk_show_ops;
 
 #endif

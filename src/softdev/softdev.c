@@ -243,8 +243,43 @@ static const struct uvdpa_dev_ops softdev_ops = {
 	.destroy = softdev_destroy,
 };
 
+void vd_softdev_set_limits(struct vd_softdev *sd, const struct vd_softdev_limits *limits)
+{
+	sd->limits = *limits;
+	vd_limit_set(&sd->iops, limits->iops, limits->iops_burst);
+	vd_limit_set(&sd->bps, limits->bps, limits->bps_burst);
+	__atomic_store_n(&sd->limited, limits->iops || limits->bps, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < sd->nworkers; i++)
+		vd_worker_mail(&sd->workers[i]);
+}
+
+/* "read_took_p50_ns" and so on, of each kind that there was any of. */
+static void emit_took(const char *kind, const struct vd_hist *h, struct uvdpa_emit *e)
+{
+	struct vd_hist_sum s = vd_hist_sum(h);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} sums[] = {
+		{ "requests", s.count },    { "took_p50_ns", s.p50 }, { "took_p99_ns", s.p99 },
+		{ "took_p999_ns", s.p999 }, { "took_max_ns", s.max },
+	};
+	char key[64], text[VD_HIST_TEXT];
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(sums) && s.count; i++) {
+		snprintf(key, sizeof(key), "%s_%s", kind, sums[i].name);
+		e->num(e, key, sums[i].value);
+	}
+	if (!s.count)
+		return;
+	snprintf(key, sizeof(key), "%s_took_ns", kind);
+	vd_hist_text(h, text, sizeof(text));
+	e->str(e, key, text);
+}
+
 static int softdev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e)
 {
+	const struct vd_softdev_ops *ops = to_sd(dev)->ops;
 	const struct vd_softq_stats *s = &to_sd(dev)->queues[idx].stats;
 	const struct {
 		const char *name;
@@ -259,6 +294,8 @@ static int softdev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_e
 	for (size_t i = 0; i < VD_ARRAY_SIZE(counters); i++)
 		e->num(e, counters[i].name,
 		       __atomic_load_n(counters[i].value, __ATOMIC_RELAXED));
+	for (size_t i = 0; i < VD_SOFTQ_KINDS && ops->kinds[i]; i++)
+		emit_took(ops->kinds[i], &s->took[i], e);
 	return 0;
 }
 
@@ -299,6 +336,7 @@ int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_soft
 	vd_softdev_begin(sd, u, ops);
 	sd->features = 0;
 	sd->answer_all = false;
+	vd_softdev_set_limits(sd, &conf->limits);
 	sd->nworkers = vd_min(vd_max(conf->workers, 1u), nqueues);
 	snprintf(sd->name, sizeof(sd->name), "%s", conf->name);
 	sd->dev.stats = &softdev_stats_ops;

@@ -19,6 +19,8 @@
 #define VD_SOFTDEV_SOFTDEV_H
 
 #include "core/core.h"
+#include "softdev/hist.h"
+#include "softdev/limit.h"
 #include "virtq/virtq.h"
 
 struct vd_softdev;
@@ -29,6 +31,7 @@ struct vd_worker;
 #define VD_SOFTDEV_FEATURES VD_VIRTQ_FEATURES
 
 #define VD_SOFTQ_BURST 32	/* requests that handle gets at most */
+#define VD_SOFTQ_KINDS 4	/* sorts of requests, whose times are told apart */
 
 /* Counters of a queue. Written by its worker (relaxed atomics), read by control. */
 struct vd_softq_stats {
@@ -36,6 +39,7 @@ struct vd_softq_stats {
 	uint64_t errors;			/* requests that ended in an error */
 	uint64_t kicks, calls;			/* kicks: eventfd reads that found something */
 	uint64_t bursts, sleeps;
+	struct vd_hist took[VD_SOFTQ_KINDS];	/* from pop to flush, by vd_chain.kind */
 };
 
 /**
@@ -62,14 +66,18 @@ struct vd_engine_ops {
 /**
  * struct vd_softdev_ops - What the author writes
  *
- * Context: handle in the worker, the rest in the control thread.
+ * Context: handle and held in the worker, the rest in the control thread.
  */
 struct vd_softdev_ops {
 	size_t chain_size;	/* of a request; begins with struct vd_chain */
 	unsigned int iov_max;	/* pieces of a request at most */
+	const char *kinds[VD_SOFTQ_KINDS];	/* "read", ...; NULL: there is none */
 
 	/* A burst of requests. Each is given back by vd_softq_done(), now or later. */
 	void (*handle)(struct vd_softq *q, struct vd_chain **chains, unsigned int n);
+
+	/* The time of a vd_worker_hold() has come, or a queue of the worker is to become quiet. */
+	void (*held)(struct vd_softdev *sd, struct vd_worker *w);
 
 	/* A worker is being started. *ret_engine may stay NULL. Return: 0 or -errno. */
 	int (*worker_start)(struct vd_softdev *sd, struct vd_worker *w,
@@ -83,6 +91,12 @@ struct vd_softdev_ops {
 	void (*destroy)(struct vd_softdev *sd);
 };
 
+/* What a device may take for each second, and at once; 0: any, and what 100 ms are worth. */
+struct vd_softdev_limits {
+	uint64_t iops, iops_burst;	/* requests */
+	uint64_t bps, bps_burst;	/* bytes of vd_softq_charge() */
+};
+
 /* Embedded, first, in the device of the author. */
 struct vd_softdev {
 	struct uvdpa_dev dev;
@@ -90,6 +104,9 @@ struct vd_softdev {
 	struct uvdpa *u;
 	char name[UVDPA_NAME_MAX + 1];	/* for threads and messages */
 	uint64_t features;		/* negotiated */
+	struct vd_softdev_limits limits;	/* control's */
+	bool limited;			/* atomic: one of the two has a rate */
+	struct vd_limit iops, bps;
 	unsigned int nworkers;
 	struct vd_worker *workers;
 	struct vd_softq *queues;	/* dev.info.nvqs of them */
@@ -100,6 +117,7 @@ struct vd_softdev_conf {
 	const char *name;		/* the device's, as add got it; copied */
 	unsigned int workers;		/* data threads; at most one for each queue; 0: 1 */
 	unsigned int poll_us;		/* longest time to poll before sleeping; 0: never poll */
+	struct vd_softdev_limits limits;
 };
 
 /**
@@ -121,6 +139,20 @@ int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_soft
 
 /* Ends the workers. For an author's add that fails after init; destroy does it otherwise. */
 void vd_softdev_fini(struct vd_softdev *sd);
+
+/* Other limits, from now on. Control thread. */
+void vd_softdev_set_limits(struct vd_softdev *sd, const struct vd_softdev_limits *limits);
+
+/* Requests of handle move so many bytes, which the limit of bytes is about. The worker. */
+void vd_softq_charge(struct vd_softq *q, uint64_t bytes);
+
+/**
+ * vd_worker_hold() - Take no new work
+ * @until_ns: vd_now_ns() of when ops->held is asked what now; 0: go on
+ *
+ * Context: the worker. What is in flight goes on, and kicks are not looked at.
+ */
+void vd_worker_hold(struct vd_worker *w, uint64_t until_ns);
 
 /**
  * vd_softq_done() - Give a request back

@@ -71,7 +71,7 @@ static void unwatch_kick(struct vd_softq *q)
 
 static void queue_begin(struct vd_softq *q)
 {
-	q->stopping = q->broken = q->done = false;
+	q->stopping = q->broken = q->flush = false;
 	q->running = true;
 	q->worker->run[q->worker->nrun++] = q;
 	watch_kick(q);
@@ -108,6 +108,8 @@ static void read_mail(struct vd_worker *w)
 {
 	struct vd_softdev *sd = w->sd;
 
+	if (w->hold_until_ns) /* what it waits for may have changed: look anew */
+		w->hold_until_ns = 1;
 	for (unsigned int i = w->idx; i < sd->dev.info.nvqs; i += sd->nworkers) {
 		struct vd_softq *q = &sd->queues[i];
 		/* Acquire: q->vq and q->conf. Pairs with the release in softdev.c. */
@@ -123,15 +125,59 @@ static void read_mail(struct vd_worker *w)
 	}
 }
 
+void vd_worker_hold(struct vd_worker *w, uint64_t until_ns)
+{
+	w->hold_until_ns = until_ns;
+}
+
+/* May queues be popped? */
+static bool is_held(struct vd_worker *w)
+{
+	if (vd_likely(!w->hold_until_ns))
+		return false;
+	if (vd_now_ns() < w->hold_until_ns && !vd_worker_stopping(w))
+		return true;
+	w->hold_until_ns = 0;
+	w->sd->ops->held(w->sd, w);
+	return w->hold_until_ns;
+}
+
+/* How many requests the limits of the device let through; none: the worker is held. */
+static vd_noinline unsigned int limit_room(struct vd_softq *q)
+{
+	struct vd_softdev *sd = q->sd;
+	uint64_t now = vd_now_ns(), until_ns = 0, other_ns = 0;
+	uint64_t requests = vd_limit_room(&sd->iops, now, &until_ns);
+	uint64_t bytes = vd_limit_room(&sd->bps, now, &other_ns);
+
+	if (!requests || !bytes) {
+		vd_worker_hold(q->worker, vd_max(until_ns, other_ns));
+		return 0;
+	}
+	/* How large one is, is known when it is there. */
+	return bytes == UINT64_MAX ? (unsigned int)vd_min(requests, VD_SOFTQ_BURST) : 1;
+}
+
+void vd_softq_charge(struct vd_softq *q, uint64_t bytes)
+{
+	if (vd_unlikely(__atomic_load_n(&q->sd->limited, __ATOMIC_RELAXED)))
+		vd_limit_take(&q->sd->bps, bytes, vd_now_ns());
+}
+
 /* Return: whether there was something. */
 static bool queue_pop(struct vd_softq *q)
 {
+	bool limited = __atomic_load_n(&q->sd->limited, __ATOMIC_RELAXED);
 	struct vd_chain *chains[VD_SOFTQ_BURST];
+	unsigned int max = VD_SOFTQ_BURST;
+	uint64_t now;
 	int n;
 
 	if (q->stopping || q->broken)
 		return false;
-	n = vd_virtq_pop(q->vq, chains, VD_SOFTQ_BURST);
+	if (vd_unlikely(limited))
+		max = limit_room(q);
+	n = max ? vd_virtq_pop(q->vq, chains, max) : 0;
 	if (vd_likely(n == 0))
 		return false;
 	if (n < 0) {
@@ -142,15 +188,42 @@ static bool queue_pop(struct vd_softq *q)
 	}
 	vd_virtq_kicks_off(q->vq);
 	count(&q->stats.bursts, 1);
+	now = vd_now_ns();
+	for (int i = 0; i < n; i++)
+		chains[i]->since_ns = now;
+	if (vd_unlikely(limited))
+		vd_limit_take(&q->sd->iops, (unsigned int)n, now);
 	q->sd->ops->handle(q, chains, (unsigned int)n);
 	return true;
+}
+
+/* Push what has ended; all of it did so, as far as it is worth telling apart, now. */
+static void queue_push(struct vd_softq *q)
+{
+	uint64_t in = 0, out = 0, now = vd_now_ns();
+
+	for (unsigned int i = 0; i < q->ndone; i++) {
+		const struct vd_chain *c = q->done[i];
+
+		in += c->written;
+		out += c->out_len;
+		vd_hist_add(&q->stats.took[c->kind], now - c->since_ns);
+	}
+	count(&q->stats.requests, q->ndone);
+	count(&q->stats.bytes_in, in);
+	count(&q->stats.bytes_out, out);
+	vd_virtq_push_burst(q->vq, q->done, q->ndone);
+	q->ndone = 0;
+	q->flush = true;
 }
 
 /* Publish what has ended; the queue may be quiet with it. */
 static void queue_settle(struct vd_softq *q)
 {
-	if (q->done) {
-		q->done = false;
+	if (q->ndone)
+		queue_push(q);
+	if (q->flush) {
+		q->flush = false;
 		if (vd_virtq_flush(q->vq))
 			queue_call(q);
 	}
@@ -163,7 +236,7 @@ static bool worker_round(struct vd_worker *w)
 {
 	bool busy = false;
 
-	for (unsigned int i = 0; i < w->nrun; i++)
+	for (unsigned int i = 0; i < w->nrun && !is_held(w); i++)
 		busy |= queue_pop(w->run[i]);
 	if (w->engine) {
 		w->engine->ops->submit(w->engine);
@@ -223,6 +296,18 @@ static void wait_event(struct vd_worker *w, const struct epoll_event *ev)
 	}
 }
 
+/* How long to sleep, for what does not wake us. */
+static int sleep_ms(const struct vd_worker *w)
+{
+	uint64_t now, ms;
+
+	if (!w->hold_until_ns)
+		return w->ntimed ? TIMED_MS : -1;
+	now = vd_now_ns();
+	ms = w->hold_until_ns > now ? (w->hold_until_ns - now + 999999) / 1000000 : 0;
+	return (int)vd_min(ms, 1000u);
+}
+
 static void worker_sleep(struct vd_worker *w)
 {
 	struct epoll_event ev[EVENTS];
@@ -233,7 +318,7 @@ static void worker_sleep(struct vd_worker *w)
 	for (unsigned int i = 0; i < w->nrun; i++) {
 		struct vd_softq *q = w->run[i];
 
-		if (!q->stopping && !q->broken)
+		if (!q->stopping && !q->broken && !w->hold_until_ns)
 			found |= vd_virtq_kicks_on(q->vq);
 	}
 	if (w->engine)
@@ -242,7 +327,7 @@ static void worker_sleep(struct vd_worker *w)
 		return;
 	for (unsigned int i = 0; i < w->nrun; i++)
 		count(&w->run[i]->stats.sleeps, 1);
-	n = epoll_wait(w->epfd, ev, EVENTS, w->ntimed ? TIMED_MS : -1);
+	n = epoll_wait(w->epfd, ev, EVENTS, sleep_ms(w));
 	for (int i = 0; i < n; i++)
 		wait_event(w, &ev[i]);
 }
@@ -368,11 +453,10 @@ void vd_worker_end(struct vd_worker *w)
 
 void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok)
 {
-	count(&q->stats.requests, 1);
-	count(&q->stats.bytes_in, written);
-	count(&q->stats.bytes_out, chain->out_len);
-	if (!ok)
+	if (vd_unlikely(!ok))
 		count(&q->stats.errors, 1);
-	q->done = true;
-	vd_virtq_push(q->vq, chain, written);
+	chain->written = written;
+	q->done[q->ndone++] = chain;
+	if (q->ndone == VD_SOFTQ_BURST)
+		queue_push(q);
 }

@@ -44,7 +44,9 @@ struct vd_softq {
 	bool running __attribute__((aligned(VD_CACHE_LINE)));	/* in worker->run */
 	bool stopping;		/* takes no new work, goes when the last request is home */
 	bool broken;		/* takes no new work */
-	bool done;		/* something was pushed in this round */
+	bool flush;		/* something was pushed in this round */
+	unsigned int ndone;
+	struct vd_chain *done[VD_SOFTQ_BURST];	/* to be pushed */
 	bool timed;		/* nobody kicks: look again after a while */
 	int kick;		/* being waited for; -1: not */
 	struct vd_softq_stats stats;
@@ -63,6 +65,7 @@ struct vd_worker {
 	struct vd_softq **run __attribute__((aligned(VD_CACHE_LINE)));
 	unsigned int nrun;
 	unsigned int ntimed;
+	uint64_t hold_until_ns;	/* no queue is popped; 0: they are */
 	uint64_t poll_max_ns;
 	uint64_t poll_ns;	/* the window now: 0 to poll_max_ns */
 } __attribute__((aligned(VD_CACHE_LINE)));

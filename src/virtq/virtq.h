@@ -42,6 +42,8 @@
  * @nin: pieces after them that the device writes
  * @out_len: bytes of the former
  * @in_len: bytes of the latter
+ * @kind: the device's: what sort of request it is, for statistics
+ * @since_ns: the device's: when it was popped
  * @written: bytes written into its in pieces, from the first on (virtio 1.3, 2.7.8.2); for push
  *
  * Lies in the queue, with the device's own part of the request behind it: a device embeds it as
@@ -52,6 +54,8 @@ struct vd_chain {
 	uint16_t ndesc;
 	uint16_t nout, nin;
 	uint32_t out_len, in_len;
+	uint32_t kind;
+	uint64_t since_ns;
 	struct vd_iov *iov;
 	uint64_t held;		/* virtq's: until which flush the id is not the driver's */
 	uint32_t written;

@@ -34,7 +34,7 @@ same '[false,true]' "$(json '.config.d0|[.read_only,.flush]' dev config show)"
 
 # ---- what can be set
 refused 'size 2M, at most its capacity_max|size 2097152, at most' uvdpa dev set d0 size 2M
-refused 'no option "sise".*"size"' uvdpa dev set d0 sise 1M
+refused 'no option "sizf".*"size"' uvdpa dev set d0 sizf 1M
 refused usage uvdpa dev set d0
 refused usage uvdpa dev set d0 size
 same 1048576 "$(json .dev.d0.size dev show d0)"
