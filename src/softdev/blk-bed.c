@@ -218,14 +218,15 @@ int bed_get(struct bed *b, unsigned int q, struct vd_done *done, unsigned int ma
 	uint64_t end = vd_now_ns() + (uint64_t)timeout_ms * 1000000u;
 
 	for (;;) {
-		struct pollfd p = { .fd = b->q[q].call, .events = POLLIN };
+		struct pollfd p[] = { { .fd = b->q[q].call, .events = POLLIN },
+				      { .fd = uvdpa_fd(b->u), .events = POLLIN } };
 		int n = vd_virtq_drv_get(drv, done, max);
 
 		if (n || vd_now_ns() > end)
 			return n;
 		if (vd_virtq_drv_calls_on(drv))
 			continue;
-		poll(&p, 1, timeout_ms);
+		poll(p, 2, timeout_ms);
 		vd_eventfd_drain(b->q[q].call);
 		uvdpa_dispatch(b->u, 0);
 	}
