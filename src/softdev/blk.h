@@ -72,10 +72,12 @@ struct vd_blk_req {
 	uint8_t range, nranges;	/* of DISCARD and its like: which is being done, of how many */
 	bool parked;		/* waits for space, or did and is not done */
 
+	struct vd_list node;		/* or next */
 	struct vd_blk_req *next;
 	uint64_t done;			/* bytes so far */
 	unsigned int step;              /* what it is at, of several calls that it may take */
 	int err;
+	unsigned int parts;		/* that are not home */
 };
 
 struct vd_blk_ops {

@@ -221,6 +221,39 @@ static void daemon_restart(struct cf_fixture *f)
 	daemon_start(f);
 }
 
+/* ---- an export of nbdkit, which has nothing to do with how our device behaves ------------------------ */
+
+static void nbdkit(struct cf_fixture *f, const char *option)
+{
+	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
+	f->pid = fork();
+	cf_check(f->pid >= 0);
+	if (!f->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("nbdkit", "nbdkit", "-f", option, "-U", f->socket, "-P", f->path, "memory",
+		       "4M", NULL);
+		_exit(127);
+	}
+	/* It listens when its pid is there. */
+	for (uint64_t due = cf_now_ms() + 10000; access(f->path, F_OK) && cf_now_ms() < due;) {
+		if (waitpid(f->pid, NULL, WNOHANG))
+			cf_fail(__FILE__, __LINE__, "nbdkit did not start: is it installed?");
+		usleep(2000);
+	}
+	block(f);
+	attr(f, "socket", f->socket);
+}
+
+static void nbd(struct cf_fixture *f)
+{
+	nbdkit(f, "--newstyle");
+}
+
+static void nbd_readonly(struct cf_fixture *f)
+{
+	nbdkit(f, "--readonly");
+}
+
 /* ---- the table --------------------------------------------------------------------------------------- */
 
 const struct cf_variant cf_variants[] = {
@@ -229,6 +262,8 @@ const struct cf_variant cf_variants[] = {
 	{ "sim-blk", "readonly", .open = sim_blk_readonly, .readonly = true },
 	{ "blk", "io_uring", .open = image_uring },
 	{ "blk", "threads", .open = image_threads },
+	{ "nbd", "", .open = nbd, .close = daemon_kill },
+	{ "nbd", "readonly", .open = nbd_readonly, .close = daemon_kill, .readonly = true },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
 	  .restart = daemon_restart, .foreign = true },
