@@ -96,7 +96,12 @@ void fx_serve(const char *words)
 
 void fx_signal(int sig)
 {
+	int status;
+
 	assert_int_equal(kill(server, sig), 0);
+	/* All of its threads have to be told. */
+	if (sig == SIGSTOP)
+		assert_int_equal(waitpid(server, &status, WUNTRACED), server);
 }
 
 void fx_kill(void)
