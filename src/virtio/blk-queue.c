@@ -187,7 +187,7 @@ static const struct {
 } ops[] = {
 	[UVDPA_BLK_READ] = { VIRTIO_BLK_T_IN, .data = true, .in = true },
 	[UVDPA_BLK_WRITE] = { VIRTIO_BLK_T_OUT, .data = true },
-	[UVDPA_BLK_FLUSH] = { VIRTIO_BLK_T_FLUSH },
+	[UVDPA_BLK_FLUSH] = { .type = VIRTIO_BLK_T_FLUSH },
 	[UVDPA_BLK_GET_ID] = { VIRTIO_BLK_T_GET_ID, .data = true, .in = true },
 	[UVDPA_BLK_DISCARD] = { VIRTIO_BLK_T_DISCARD, .range = true },
 	[UVDPA_BLK_WRITE_ZEROES] = { VIRTIO_BLK_T_WRITE_ZEROES, .range = true },
