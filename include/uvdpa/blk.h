@@ -141,7 +141,8 @@ const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
  * @on: false: from now on a write that came back is durable. What came back before is durable
  *      after a FLUSH, as ever.
  *
- * Lasts until the device is reset. info.writeback says what the device made of it.
+ * Lasts until the device is reset. info.writeback says what the device made of it. A device in
+ * another process hears of it a moment later than this returns.
  *
  * Return: 0; -EOPNOTSUPP it has no cache, or none that can be turned off; -ENODEV it was taken
  * away.

@@ -85,6 +85,8 @@ static bool be_answer_of(struct be *b, const struct vd_vu_msg *m, struct vd_vu_m
 		return true;
 	default:
 		a->u64 = b->how == NACK && b->at == m->request;
+		if (m->request == VD_VU_SET_CONFIG && !a->u64)
+			memcpy(b->config + m->config.offset, m->config.data, m->config.size);
 		return m->flags & VD_VU_NEED_REPLY;
 	}
 }

@@ -137,17 +137,47 @@ static int config_reread(struct vd_vulink *l, const struct vd_vu_msg *m)
 	return 0;
 }
 
-void vd_vulink_set_config(struct vd_vulink *l, uint32_t off, const void *buf, uint32_t len)
+static void config_write(struct vd_vulink *l, uint32_t off, uint32_t len)
 {
 	struct vd_vu_msg m;
 
 	vd_vu_msg_init(&m, VD_VU_SET_CONFIG,
 		       (uint32_t)offsetof(struct vd_vu_config, data) + len);
 	m.config = (struct vd_vu_config){ .offset = off, .size = len };
-	memcpy(m.config.data, buf, len);
-	memcpy(l->config + off, buf, len);
+	memcpy(m.config.data, l->config + off, len);
 	vd_vulink_send(l, &m, 0);
 	config_refresh(l);
+}
+
+void vd_vulink_set_config(struct vd_vulink *l, uint32_t off, const void *buf, uint32_t len)
+{
+	if (l->written_from == l->written_to) {
+		memcpy(l->config_unwritten, l->config, sizeof(l->config));
+		l->written_from = off;
+		l->written_to = off + len;
+	}
+	l->written_from = vd_min(l->written_from, off);
+	l->written_to = vd_max(l->written_to, off + len);
+	memcpy(l->config + off, buf, len);
+	config_write(l, off, len);
+}
+
+void vd_vulink_config_reset(struct vd_vulink *l)
+{
+	uint32_t from = l->written_from, len = l->written_to - from;
+
+	l->written_from = l->written_to = 0;
+	if (!len)
+		return;
+	/* The next driver reads it at once, and would believe in a cache that is off. */
+	memcpy(l->config + from, l->config_unwritten + from, len);
+	config_refresh(l);
+}
+
+void vd_vulink_config_again(struct vd_vulink *l)
+{
+	if (l->written_from < l->written_to)
+		config_write(l, l->written_from, l->written_to - l->written_from);
 }
 
 /* ---- the handshake: one step for each answer --------------------------------------------------- */
@@ -172,7 +202,11 @@ static void features_ask(struct vd_vulink *l)
 
 static int features_answer(struct vd_vulink *l, const struct vd_vu_msg *m)
 {
-	return answer_u64(m, &l->features);
+	int r = answer_u64(m, &l->features);
+
+	if (!r)
+		l->ops->offered(l);
+	return r;
 }
 
 static bool has_protocol_features(const struct vd_vulink *l)
@@ -231,6 +265,23 @@ static void first_config_ask(struct vd_vulink *l)
 		config_ask(l);
 }
 
+/* What the driver wrote into that of the former back-end it will write again. */
+static int first_config_answer(struct vd_vulink *l, const struct vd_vu_msg *m)
+{
+	uint32_t from = l->written_from, len = l->written_to - from;
+	uint8_t old[VD_VU_CONFIG_MAX];
+	int r;
+
+	memcpy(old, l->config, sizeof(old));
+	r = config_answer(l, m);
+	if (r || !l->was_up)
+		return r;
+	memcpy(l->config_unwritten, l->config, sizeof(l->config));
+	memcpy(l->config + from, old + from, len);
+	l->config_new = memcmp(old, l->config, sizeof(old)) != 0;
+	return 0;
+}
+
 static void back_event(struct vd_fd *f, uint32_t events);
 
 static void back_ask(struct vd_vulink *l)
@@ -268,7 +319,7 @@ static const struct step {
 	{ VD_VU_GET_PROTOCOL_FEATURES, protocol_ask, protocol_answer },
 	{ VD_VU_GET_QUEUE_NUM, queue_num_ask, queue_num_answer },
 	{ VD_VU_GET_MAX_MEM_SLOTS, slots_ask, slots_answer },
-	{ VD_VU_GET_CONFIG, first_config_ask, config_answer },
+	{ VD_VU_GET_CONFIG, first_config_ask, first_config_answer },
 	{ VD_VU_SET_BACKEND_REQ_FD, back_ask, NULL },
 };
 
@@ -287,6 +338,8 @@ static void handshake_done(struct vd_vulink *l)
 	if (l->config_told)
 		config_refresh(l);
 	l->ops->up(l, 0);
+	if (l->config_new)
+		l->ops->config_changed(l);
 }
 
 /* Ask until an answer is due; it calls again. */
@@ -458,7 +511,7 @@ static int connect_now(struct vd_vulink *l)
 	l->step = 0;
 	l->features = l->protocol = l->queue_num = l->mem_slots = 0;
 	l->due_first = l->due_n = 0;
-	l->config_due = l->config_again = l->config_told = false;
+	l->config_due = l->config_again = l->config_told = l->config_new = false;
 	vd_timer_set(vd_ctx_loop(l->u), &l->timer, VD_VULINK_DEADLINE_MS);
 	handshake_go_on(l);
 	return 0;

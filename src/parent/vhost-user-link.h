@@ -26,6 +26,9 @@ struct vd_vulink;
 
 /* What the link tells its device. Context of all: control thread, from the loop. */
 struct vd_vulink_ops {
+	/* l->features are known: the last word on l->config_size, which is asked for next. */
+	void (*offered)(struct vd_vulink *l);
+
 	/* The handshake is over: is this the right back-end? Return: 0, or -errno refuses it. */
 	int (*check)(struct vd_vulink *l);
 
@@ -86,6 +89,9 @@ struct vd_vulink {
 	bool config_due;		/* a GET_CONFIG is under way */
 	bool config_again;		/* and its answer may be old */
 	bool config_told;		/* the back-end said that it has changed */
+	bool config_new;		/* it came back with another */
+	uint32_t written_from, written_to;	/* by the driver since the last reset; or equal */
+	uint8_t config_unwritten[VD_VU_CONFIG_MAX];	/* what these bytes were before */
 	struct vd_ratelimit warn_rl;
 	struct vd_vulink_due due[VD_VULINK_DUE_MAX];
 	unsigned int due_first, due_n;
@@ -113,6 +119,12 @@ void vd_vulink_send_u64(struct vd_vulink *l, uint32_t request, uint64_t v);
 
 /* Write into the configuration space and read again what came of it. */
 void vd_vulink_set_config(struct vd_vulink *l, uint32_t off, const void *buf, uint32_t len);
+
+/* The device was reset: what was written is not there any more. */
+void vd_vulink_config_reset(struct vd_vulink *l);
+
+/* What was written since the last reset, once more: to a back-end that came back, say. */
+void vd_vulink_config_again(struct vd_vulink *l);
 
 /* End the connection for a fault that the device saw: @err with the thread's sentence. */
 void vd_vulink_end(struct vd_vulink *l, int err);

@@ -447,6 +447,41 @@ static void test_ops_while_lost(void **state)
 	start(t, F_V1);
 }
 
+/* What the driver wrote into the configuration space is there until the reset, whoever serves. */
+static void test_config_written(void **state)
+{
+	struct fx *t = *state;
+	uint8_t c[4];
+
+	memcpy(t->be.config, (uint8_t[]){ 1, 2, 3, 4 }, 4);
+	assert_int_equal(add(t, NULL, NULL), 0);
+	start(t, F_V1);
+	assert_int_equal(uvdpa_dev_set_config(t->dev, 1, (uint8_t[]){ 9 }, 1), 0);
+	wait_until(t, t->be.n[VD_VU_SET_CONFIG] == 1);
+
+	/* Another back-end, of another size, which was not told yet. */
+	lose(t);
+	be_forget(&t->be);
+	memset(changed, 0, sizeof(changed));
+	memcpy(t->be.config, (uint8_t[]){ 7, 2, 3, 4 }, 4);
+	t->be.deaf = false;
+	wait_until(t, t->be.n[VD_VU_SET_CONFIG] == 1 && changed[UVDPA_DEV_CONFIG]);
+	assert_int_equal(t->be.last[VD_VU_SET_CONFIG].config.offset, 1);
+	assert_int_equal(t->be.last[VD_VU_SET_CONFIG].config.size, 1);
+	assert_int_equal(t->be.last[VD_VU_SET_CONFIG].config.data[0], 9);
+	assert_int_equal(uvdpa_dev_get_config(t->dev, 0, c, 4), 0);
+	assert_memory_equal(c, ((uint8_t[]){ 7, 9, 3, 4 }), 4);
+
+	/* The next driver must not find what this one wrote, not even for a moment. */
+	t->be.config[1] = 2;
+	assert_int_equal(ended(t, uvdpa_dev_reset(t->dev, &t->w)), 0);
+	assert_int_equal(uvdpa_dev_get_config(t->dev, 0, c, 4), 0);
+	assert_memory_equal(c, ((uint8_t[]){ 7, 2, 3, 4 }), 4);
+	be_forget(&t->be);
+	start(t, F_V1);
+	assert_int_equal(t->be.n[VD_VU_SET_CONFIG], 0);
+}
+
 /* What came back is less than what was: it stays lost until the right one comes. */
 static void test_reconnect_other(void **state)
 {
@@ -520,7 +555,8 @@ int run_tests_of_running(void)
 	const struct CMUnitTest tests[] = {
 		T(test_life), T(test_packed_base), T(test_reset_device), T(test_no_eventfds),
 		T(test_many_queues),
-		T(test_mem_slots), T(test_mem_table), T(test_config), T(test_refused_vring),
+		T(test_mem_slots), T(test_mem_table), T(test_config), T(test_config_written),
+		T(test_refused_vring),
 		T(test_refused_memory), T(test_queue_error), T(test_base_never),
 		T(test_base_hostile), T(test_reconnect), T(test_reconnect_in_order),
 		T(test_reconnect_in_flight), T(test_lost_quiescing), T(test_ops_while_lost),

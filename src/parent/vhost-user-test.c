@@ -2,7 +2,10 @@
 /* Tests of the vhost-user front-end: the handshake, with good and with hostile back-ends. */
 #include "parent/vhost-user-fx.h"
 
+#include <linux/virtio_blk.h>
 #include <linux/virtio_net.h>
+
+#define F_SECURE_ERASE VD_BIT(VIRTIO_BLK_F_SECURE_ERASE)
 
 static void test_handshake(void **state)
 {
@@ -41,6 +44,12 @@ static void test_handshake(void **state)
 		  -EPROTO, 0, 0, 0 },
 		{ "which was said", "config_size", "56", F_V1 | F_PROTOCOL, PROTOCOL_ALL, 4, 56, 0,
 		  4, 56, F_V1 },
+		{ "fields of SECURE_ERASE", NULL, NULL, F_V1 | F_PROTOCOL | F_SECURE_ERASE,
+		  PROTOCOL_ALL, 4, 72, 0, 4, 72, F_V1 | F_SECURE_ERASE },
+		{ "without them", NULL, NULL, F_V1 | F_PROTOCOL | F_SECURE_ERASE, PROTOCOL_ALL, 4,
+		  60, -EPROTO, 0, 0, 0 },
+		{ "as was said", "config_size", "60", F_V1 | F_PROTOCOL | F_SECURE_ERASE,
+		  PROTOCOL_ALL, 4, 60, 0, 4, 60, F_V1 | F_SECURE_ERASE },
 		{ "features that cannot be", NULL, NULL,
 		  F_V1 | F_PROTOCOL | VD_BIT(26) | VD_BIT(33) | VD_BIT(38), PROTOCOL_ALL, 4, 60, 0,
 		  4, 60, F_V1 },

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
@@ -39,13 +40,16 @@
 	(VD_BIT(VIRTIO_NET_F_MTU) | VD_BIT(VIRTIO_NET_F_MAC) | VD_BIT(VIRTIO_NET_F_STATUS) | \
 	 VD_BIT(VIRTIO_NET_F_MQ) | VD_BIT(VIRTIO_NET_F_SPEED_DUPLEX))
 
+/* Without the fields of SECURE_ERASE; older back-ends refuse a question about more than they have. */
+#define BLK_CONFIG_SIZE 60
+
 /* What the protocol does not tell, by type: queues at least, bytes of configuration. */
 static const struct vuf_type {
 	uint32_t id;
 	unsigned int queues;		/* if the back-end does not say; of net, for each it says */
 	uint32_t config_size;
 } types[] = {
-	{ VIRTIO_ID_NET, 2, 12 },	  { VIRTIO_ID_BLOCK, 1, 60 }, { VIRTIO_ID_CONSOLE, 2, 12 },
+	{ VIRTIO_ID_NET, 2, 12 },	  { VIRTIO_ID_BLOCK, 1, BLK_CONFIG_SIZE }, { VIRTIO_ID_CONSOLE, 2, 12 },
 	{ VIRTIO_ID_RNG, 1, 0 },	  { VIRTIO_ID_SCSI, 3, 36 },  { VIRTIO_ID_GPU, 2, 16 },
 	{ VIRTIO_ID_INPUT, 2, 136 },	  { VIRTIO_ID_VSOCK, 3, 8 },  { VIRTIO_ID_SOUND, 4, 12 },
 	{ VIRTIO_ID_FS, 2, 40 },	  { VIRTIO_ID_I2C_ADAPTER, 1, 0 },
@@ -87,6 +91,16 @@ static uint64_t offered(const struct vd_vuf *f)
 	if (f->dev.info.device_id == VIRTIO_ID_NET && !f->dev.info.config_size)
 		features &= ~NET_CONFIG_FEATURES;
 	return features;
+}
+
+/* On every connection, with the same result: a back-end that comes back offers what it offered. */
+static void link_offered(struct vd_vulink *l)
+{
+	struct vd_vuf *f = vd_vuf_of_link(l);
+
+	if (f->dev.info.device_id == VIRTIO_ID_BLOCK && !f->conf->config_size &&
+	    l->features & VD_BIT(VIRTIO_BLK_F_SECURE_ERASE))
+		l->config_size = sizeof(struct virtio_blk_config);
 }
 
 /* What a device is never changes: a back-end that comes back has to be as able as it was. */
@@ -177,6 +191,7 @@ static void link_refused(struct vd_vulink *l, uint32_t request, unsigned int idx
 }
 
 static const struct vd_vulink_ops link_ops = {
+	.offered = link_offered,
 	.check = link_check,
 	.up = link_up,
 	.down = link_down,
@@ -199,7 +214,10 @@ static void vuf_reset(struct uvdpa_dev *dev)
 	} else if (vd_vulink_has(&f->link, VD_VU_PF_RESET_DEVICE)) {
 		vd_vu_msg_init(&m, VD_VU_RESET_DEVICE, 0);
 		vd_vulink_send(&f->link, &m, 0);
-	}	/* else: its rings are stopped, which is all that there is */
+	} else if (vd_vulink_up(&f->link)) {
+		return;	/* its rings are stopped, which is all that there is */
+	}
+	vd_vulink_config_reset(&f->link);
 }
 
 static int vuf_set_features(struct uvdpa_dev *dev, uint64_t features)
@@ -209,6 +227,7 @@ static int vuf_set_features(struct uvdpa_dev *dev, uint64_t features)
 	f->features = features;
 	vd_vulink_send_u64(&f->link, VD_VU_SET_FEATURES,
 			   features | (f->link.features & VD_BIT(VD_VU_F_PROTOCOL_FEATURES)));
+	vd_vulink_config_again(&f->link);
 	return 0;
 }
 
