@@ -12,7 +12,15 @@
 
 #include "softdev/blk.h"
 
+#define VD_FILE_THREADS_MAX 64
+
 enum vd_file_engine_kind { VD_FILE_AUTO, VD_FILE_IO_URING, VD_FILE_THREADS };
+
+enum vd_file_cache {
+	VD_FILE_WRITEBACK,    /* the system's cache, until the driver flushes */
+	VD_FILE_WRITETHROUGH, /* the same, but what is answered is on the disk */
+	VD_FILE_NONE,         /* direct I/O: only what the disk itself has */
+};
 
 /* What a worker may do by itself, at once, in place of the engine. */
 enum vd_file_now {
@@ -26,6 +34,9 @@ struct vd_file {
 	int fd;
 	char *path;
 	enum vd_file_engine_kind kind;
+	unsigned int threads; /* of that engine, for each worker */
+	enum vd_file_cache cache;
+	unsigned int align_mem, align; /* of direct I/O: of addresses, of offsets and lengths */
 	enum vd_file_now read_now, write_now;	/* atomic */
 	bool is_block;
 	bool in_memory;		/* tmpfs, and the like */
@@ -82,6 +93,37 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
 /* Flags of a write for pwritev2(). */
 int vd_file_write_flags(const struct vd_blk_req *req);
 
+/* ---- direct I/O; blk-direct.c -----------------------------------------------------------------
+ */
+
+#define VD_FILE_BOUNCE 131072u /* bytes of a buffer */
+
+/* Buffers for data of guests whose own are not aligned; those that are not used take no memory. */
+struct vd_file_bounce {
+	uint8_t *mem;
+	uint64_t free; /* bit for each */
+	unsigned int n;
+};
+
+/* @n: at most 64; none if direct I/O is not used. Return: 0; -ENOMEM with a sentence. */
+int vd_file_bounce_init(const struct vd_file *f, struct vd_file_bounce *b, unsigned int n);
+void vd_file_bounce_fini(struct vd_file_bounce *b);
+
+/* One at a time. Return: a buffer; NULL if there is none for now. */
+void *vd_file_bounce_take(struct vd_file_bounce *b);
+void vd_file_bounce_give(struct vd_file_bounce *b, void *buf);
+
+/* Does the rest of the request need a buffer? */
+bool vd_file_must_bounce(const struct vd_file *f, const struct vd_blk_req *req);
+
+/* The next piece of a request that has one; of a write, filled. */
+struct iovec vd_file_bounce_next(const struct vd_blk_req *req);
+/* @len bytes of a read have come. */
+void vd_file_bounce_back(const struct vd_blk_req *req, size_t len);
+
+/* Find out how direct I/O on f->fd wants to be aligned. Return: 0; -EOPNOTSUPP with a sentence. */
+int vd_file_direct_probe(struct vd_file *f, const char *name);
+
 /**
  * vd_file_open() - Open, lock and measure the image at f->path
  * @bc: soft.name and readonly in; the rest is filled in where nothing was chosen
@@ -126,8 +168,8 @@ int64_t vd_file_range_call(const struct vd_file *f, struct vd_blk_req *req);
 int vd_file_range_init(struct vd_file *f, const struct stat *st, struct vd_blk_conf *bc);
 void vd_file_range_fini(struct vd_file *f);
 
-/* Engines. Return: 0; -errno with a sentence. */
+/* Engines. @n: threads. Return: 0; -errno with a sentence. Control thread. */
 int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);
-int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe);
+int vd_file_threads_create(struct vd_file *f, unsigned int n, struct vd_file_engine **ret_fe);
 
 #endif

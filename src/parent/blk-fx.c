@@ -55,25 +55,57 @@ ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off, int flags)
 	return fake_io(SYS_preadv2, fd, iov, n, off, flags);
 }
 
-ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+/* A write, or what is as good as one, has been done. */
+static void count_write(int flags)
 {
 	if (flags & RWF_DSYNC)
 		FAKE_ADD(dsyncs);
+	else
+		FAKE_ADD(unsynced);
+}
+
+static void count_sync(unsigned int covered)
+{
+	__atomic_fetch_sub(&fx_fake.unsynced, covered, __ATOMIC_RELAXED);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	ssize_t len;
+
 	if (FAKE(write_err)) {
 		errno = FAKE(write_err);
 		return -1;
 	}
-	return fake_io(SYS_pwritev2, fd, iov, n, off, flags);
+	len = fake_io(SYS_pwritev2, fd, iov, n, off, flags);
+	if (len > 0 && off != -1)
+		count_write(flags);
+	return len;
+}
+
+int fallocate(int fd, int mode, off_t off, off_t len)
+{
+	int r = (int)syscall(SYS_fallocate, fd, mode, off, len);
+
+	if (!r)
+		count_write(0);
+	return r;
 }
 
 int fdatasync(int fd)
 {
+	unsigned int covered = FAKE(unsynced);
+	int r;
+
 	FAKE_ADD(syncs);
 	if (FAKE(sync_err)) {
 		errno = FAKE(sync_err);
 		return -1;
 	}
-	return (int)syscall(SYS_fdatasync, fd);
+	r = (int)syscall(SYS_fdatasync, fd);
+	if (!r)
+		count_sync(covered);
+	return r;
 }
 
 #if HAVE_LIBURING
@@ -85,6 +117,67 @@ int io_uring_queue_init_params(unsigned int entries, struct io_uring *ring,
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_queue_init_params");
 	return FAKE(uring_err) ? FAKE(uring_err) : real(entries, ring, p);
+}
+
+/* What a thread has in its ring, until it knows how it ended. */
+struct flying {
+	uint64_t user_data;
+	int opcode, flags;
+	unsigned int covered; /* by a sync */
+};
+static __thread struct flying flying[1024];
+
+static void take_off(const struct io_uring_sqe *sqe)
+{
+	unsigned int i = 0;
+
+	while (flying[i].user_data)
+		assert_true(++i < VD_ARRAY_SIZE(flying));
+	flying[i] = (struct flying){ sqe->user_data, sqe->opcode, sqe->rw_flags, FAKE(unsynced) };
+}
+
+static void land(const struct io_uring_cqe *cqe)
+{
+	struct flying *f = flying;
+
+	while (f->user_data != cqe->user_data)
+		assert_true(++f < flying + VD_ARRAY_SIZE(flying));
+	f->user_data = 0;
+	if (cqe->res < 0)
+		return;
+	if (f->opcode == IORING_OP_WRITE || f->opcode == IORING_OP_WRITEV) {
+		count_write(f->flags);
+	} else if (f->opcode == IORING_OP_FALLOCATE) {
+		count_write(0);
+	} else if (f->opcode == IORING_OP_FSYNC) {
+		FAKE_ADD(syncs);
+		count_sync(f->covered);
+	}
+}
+
+int io_uring_submit(struct io_uring *ring)
+{
+	static int (*real)(struct io_uring *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_submit");
+	for (unsigned int i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++)
+		take_off(&ring->sq.sqes[i & *ring->sq.kring_mask]);
+	return real(ring);
+}
+
+unsigned int io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_cqe **cqes,
+				     unsigned int max)
+{
+	static unsigned int (*real)(struct io_uring *, struct io_uring_cqe **, unsigned int);
+	unsigned int n;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_peek_batch_cqe");
+	n = real(ring, cqes, max);
+	for (unsigned int i = 0; i < n; i++)
+		land(cqes[i]);
+	return n;
 }
 #endif
 
@@ -113,13 +206,14 @@ int fx_image_remove(void **state)
 	return unlink(fx_image);
 }
 
-int fx_loop_open(char *path, size_t size)
+int fx_loop_open(char *path, size_t size, unsigned int block_size)
 {
 	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int backing = open(fx_image, O_RDWR | O_CLOEXEC), fd = -1;
 
 	for (unsigned int i = 0; ctl >= 0 && fd < 0 && i < 10; i++) {
 		struct loop_config c = { .fd = (uint32_t)backing,
+					 .block_size = block_size,
 					 .info.lo_flags = LO_FLAGS_AUTOCLEAR };
 		int nr = ioctl(ctl, LOOP_CTL_GET_FREE);
 
@@ -146,7 +240,7 @@ static const char *image_of(const struct fx_kind *k)
 	if (!k->loop)
 		return k->memory ? fx_memory : fx_image;
 	if (loop < 0)
-		loop = fx_loop_open(loop_path, sizeof(loop_path));
+		loop = fx_loop_open(loop_path, sizeof(loop_path), 0);
 	if (loop < 0)
 		skip();
 	return loop_path;
@@ -164,6 +258,10 @@ int fx_add(struct bed *b, const struct fx_kind *k, const char *const *more)
 		attrs[n++] = image_of(k);
 		attrs[n++] = "engine";
 		attrs[n++] = k->engine;
+		if (k->cache) {
+			attrs[n++] = "cache";
+			attrs[n++] = k->cache;
+		}
 	} else {
 		attrs[n++] = "capacity";
 		attrs[n++] = "1M";

@@ -13,6 +13,7 @@
 struct fx_kind {
 	const char *mgmtdev;
 	const char *engine;	/* NULL: sim-blk has none */
+	const char *cache;      /* NULL: as it is if none is said */
 	bool packed;
 	bool engine_only;	/* the worker does nothing at once */
 	bool loop;              /* the image is a loop device over fx_image */
@@ -27,6 +28,7 @@ struct fx_fake {
 	int write_err;          /* errno of pwritev2() */
 	int uring_err;		/* -errno of making an io_uring */
 	unsigned int calls, syncs, dsyncs;
+	unsigned int unsynced; /* writes and zeroing that no sync has followed */
 };
 
 extern struct fx_fake fx_fake;
@@ -40,8 +42,9 @@ extern char fx_image[], fx_memory[];
 int fx_image_make(void **state);
 int fx_image_remove(void **state);
 
-/* Return: a loop device over the image, or -1 where that is not allowed; its path. */
-int fx_loop_open(char *path, size_t size);
+/* @block_size: 0 for what it is by itself. Return: a loop device over the image, or -1 where that
+ * is not allowed; its path. */
+int fx_loop_open(char *path, size_t size, unsigned int block_size);
 
 /* Bytes that the image of a kind takes of its file system. */
 uint64_t fx_space(const struct fx_kind *k);

@@ -71,7 +71,8 @@ static void test_block_device(void **state)
 	struct bed_io wr = { VIRTIO_BLK_T_OUT, FX_SECTORS - 8, out, sizeof(out), 0 };
 	struct bed_io rd = { VIRTIO_BLK_T_IN, FX_SECTORS - 8, in, sizeof(in), 0 };
 	struct bed_io fl = { VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 0 };
-	int loop = fx_loop_open(path, sizeof(path)), image = open(fx_image, O_RDONLY | O_CLOEXEC);
+	int loop = fx_loop_open(path, sizeof(path), 0),
+	    image = open(fx_image, O_RDONLY | O_CLOEXEC);
 	int claim;
 	struct bed b;
 

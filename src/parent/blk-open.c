@@ -26,9 +26,10 @@ static int check_type(const char *name, const char *path, mode_t mode)
 	return 0;
 }
 
-static int open_image(const char *name, const char *path, bool readonly)
+static int open_image(const char *name, const char *path, bool readonly, bool direct)
 {
-	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (readonly ? O_RDONLY : O_RDWR);
+	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (readonly ? O_RDONLY : O_RDWR) |
+		    (direct ? O_DIRECT : 0);
 	struct stat st;
 	int fd, r;
 
@@ -42,6 +43,10 @@ static int open_image(const char *name, const char *path, bool readonly)
 	fd = open(path, flags);
 	if (fd < 0 && !readonly && (errno == EACCES || errno == EROFS || errno == EPERM))
 		return vd_err(-errno, "%s: image %s: %m; readonly=on needs no right to write", name,
+			      path);
+	if (fd < 0 && direct && errno == EINVAL)
+		return vd_err(-EOPNOTSUPP,
+			      "%s: image %s: no direct I/O here; another cache than none", name,
 			      path);
 	if (fd < 0)
 		return vd_err(-errno, "%s: image %s: %m", name, path);
@@ -144,11 +149,30 @@ static void measure_blocks(struct vd_file *f, const struct stat *st, struct vd_b
 			f->block_size = VD_BLK_SECTOR;
 		if (!ioctl(f->fd, BLKIOOPT, &opt))
 			bc->opt_io_size = opt;
-		if (!bc->block_size)
-			bc->block_size = f->block_size;
 	}
 	if (!bc->phys_block_size)
 		bc->phys_block_size = sane(phys);
+}
+
+/* What the disk has, if nothing was chosen; the system's cache makes any other of it, if asked. */
+static int choose_block_size(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
+{
+	int r;
+
+	if (!bc->block_size && f->is_block)
+		bc->block_size = f->block_size;
+	if (f->cache != VD_FILE_NONE)
+		return 0;
+	r = vd_file_direct_probe(f, name);
+	if (r)
+		return r;
+	if (!bc->block_size)
+		bc->block_size = f->align;
+	if (bc->block_size < f->align)
+		return vd_err(-EINVAL,
+			      "%s: logical_block_size %u, direct I/O on %s wants at least %u", name,
+			      bc->block_size, f->path, f->align);
+	return 0;
 }
 
 static int measure(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
@@ -170,6 +194,9 @@ static int measure(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
 			      f->path, (unsigned long long)size, VD_BLK_SECTOR);
 	bc->capacity_sectors = size / VD_BLK_SECTOR;
 	measure_blocks(f, &st, bc);
+	r = choose_block_size(name, f, bc);
+	if (r)
+		return r;
 	return vd_file_range_init(f, &st, bc);
 }
 
@@ -190,7 +217,7 @@ int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
 	struct statfs fs;
 	int r;
 
-	r = open_image(name, f->path, bc->readonly);
+	r = open_image(name, f->path, bc->readonly, f->cache == VD_FILE_NONE);
 	if (r < 0)
 		return r;
 	f->fd = r;

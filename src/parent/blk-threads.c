@@ -17,8 +17,6 @@
 #include "base/fd.h"
 #include "base/thread.h"
 
-#define THREADS 4
-
 struct threads {
 	struct vd_file_engine fe;
 	struct vd_file_fifo staged;	/* the worker's: of this round */
@@ -28,8 +26,9 @@ struct threads {
 	struct vd_file_fifo done;	/* protected by lock */
 	bool any_done;			/* atomic: done is not empty, for looking without the lock */
 	bool stop;			/* protected by lock */
-	pthread_t thread[THREADS];
+	struct vd_file_bounce bounce;   /* one for each thread; protected by lock */
 	unsigned int nthreads;
+	pthread_t thread[VD_FILE_THREADS_MAX];
 };
 
 static struct threads *to_threads(struct vd_engine *e)
@@ -46,17 +45,24 @@ static int64_t attempt(const struct vd_file *f, struct vd_blk_req *req)
 {
 	const struct iovec *iov = vd_iov_kernel(req->iov);
 	off_t off = (off_t)(req->off + req->done);
+	int niov = (int)req->niov;
+	struct iovec piece;
 	ssize_t n;
 
 	if (vd_file_is_range(req))
 		return vd_file_range_call(f, req);
+	if (req->bounce) {
+		piece = vd_file_bounce_next(req);
+		iov = &piece;
+		niov = 1;
+	}
 
 	switch (req->op) {
 	case VD_BLK_READ:
-		n = preadv(f->fd, iov, (int)req->niov, off);
+		n = preadv(f->fd, iov, niov, off);
 		break;
 	case VD_BLK_WRITE:
-		n = pwritev2(f->fd, iov, (int)req->niov, off, vd_file_write_flags(req));
+		n = pwritev2(f->fd, iov, niov, off, vd_file_write_flags(req));
 		break;
 	default:
 		n = fdatasync(f->fd);
@@ -65,22 +71,27 @@ static int64_t attempt(const struct vd_file *f, struct vd_blk_req *req)
 	return n < 0 ? -errno : n;
 }
 
-static void run(struct vd_file *f, struct vd_blk_req *req)
+static void run(struct vd_file *f, struct vd_blk_req *req, void *bounce)
 {
 	int r;
 
+	if (vd_file_must_bounce(f, req))
+		req->bounce = bounce;
 	do
 		r = vd_file_advance(f, req, attempt(f, req));
 	while (!r);
+	req->bounce = NULL;
 	req->err = r < 0 ? r : 0;
 }
 
 static void *thread_main(void *arg)
 {
 	struct threads *t = arg;
+	void *bounce;
 	bool first;
 
 	pthread_mutex_lock(&t->lock);
+	bounce = vd_file_bounce_take(&t->bounce);
 	for (;;) {
 		struct vd_blk_req *req = vd_file_fifo_take(&t->todo);
 
@@ -91,7 +102,7 @@ static void *thread_main(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&t->lock);
-		run(t->fe.f, req);
+		run(t->fe.f, req, bounce);
 		pthread_mutex_lock(&t->lock);
 		first = !t->done.first;
 		vd_file_fifo_add(&t->done, req);
@@ -161,6 +172,7 @@ static void threads_free(struct threads *t)
 	close(t->fe.e.fd);
 	pthread_cond_destroy(&t->work);
 	pthread_mutex_destroy(&t->lock);
+	vd_file_bounce_fini(&t->bounce);
 	free(t);
 }
 
@@ -177,9 +189,9 @@ static const struct vd_engine_ops threads_ops = {
 	.destroy = threads_destroy,
 };
 
-static int start_threads(struct threads *t)
+static int start_threads(struct threads *t, unsigned int n)
 {
-	for (; t->nthreads < THREADS; t->nthreads++) {
+	for (; t->nthreads < n; t->nthreads++) {
 		int r = vd_thread_start(&t->thread[t->nthreads], thread_main, t, "uvdpa/io");
 
 		if (r)
@@ -188,12 +200,11 @@ static int start_threads(struct threads *t)
 	return 0;
 }
 
-int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_file_engine **ret_fe)
+int vd_file_threads_create(struct vd_file *f, unsigned int n, struct vd_file_engine **ret_fe)
 {
 	struct threads *t = calloc(1, sizeof(*t));
 	int r;
 
-	(void)w;
 	if (!t)
 		return vd_err(-ENOMEM, "%s: no memory", f->blk.sd.name);
 	r = vd_eventfd();
@@ -208,7 +219,9 @@ int vd_file_threads_create(struct vd_file *f, struct vd_worker *w, struct vd_fil
 	};
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->work, NULL);
-	r = start_threads(t);
+	r = vd_file_bounce_init(f, &t->bounce, n);
+	if (!r)
+		r = start_threads(t, n);
 	if (r) {
 		stop_threads(t);
 		threads_free(t);

@@ -17,6 +17,7 @@
 
 #define SQ_ENTRIES 256u		/* what does not fit waits in @pending */
 #define REAP 64
+#define BOUNCES    8u
 
 struct uring {
 	struct vd_file_engine fe;
@@ -24,6 +25,8 @@ struct uring {
 	struct vd_file_fifo pending;
 	struct vd_file_engine *ioctls; /* NULL: none are needed */
 	bool ioctls_watched;
+	struct vd_file_bounce bounce;
+	struct vd_file_fifo starved; /* wait for one of these */
 };
 
 static struct uring *to_uring(struct vd_engine *e)
@@ -65,19 +68,26 @@ static void prepare(const struct vd_file *f, struct io_uring_sqe *sqe, struct vd
 {
 	const struct iovec *iov = vd_iov_kernel(req->iov);
 	uint64_t off = req->off + req->done;
+	unsigned int niov = req->niov;
+	struct iovec piece;
 
+	if (req->bounce) {
+		piece = vd_file_bounce_next(req);
+		iov = &piece;
+		niov = 1;
+	}
 	switch (req->op) {
 	case VD_BLK_READ:
-		if (req->niov == 1)	/* spares the kernel a copy of the array */
+		if (niov == 1) /* spares the kernel a copy of the array */
 			io_uring_prep_read(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
 		else
-			io_uring_prep_readv(sqe, 0, iov, req->niov, off);
+			io_uring_prep_readv(sqe, 0, iov, niov, off);
 		break;
 	case VD_BLK_WRITE:
-		if (req->niov == 1)
+		if (niov == 1)
 			io_uring_prep_write(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
 		else
-			io_uring_prep_writev(sqe, 0, iov, req->niov, off);
+			io_uring_prep_writev(sqe, 0, iov, niov, off);
 		sqe->rw_flags = vd_file_write_flags(req);
 		break;
 	case VD_BLK_FLUSH:
@@ -106,6 +116,27 @@ static void submit_ioctls(struct uring *u)
 	u->ioctls_watched = true;
 }
 
+/* Give the first that is pending what it needs, or put it aside. Return: whether it has it. */
+static bool find_bounce(struct uring *u)
+{
+	struct vd_blk_req *req = u->pending.first;
+
+	if (vd_likely(req->bounce || !vd_file_must_bounce(u->fe.f, req)))
+		return true;
+	req->bounce = vd_file_bounce_take(&u->bounce);
+	if (!req->bounce)
+		vd_file_fifo_add(&u->starved, vd_file_fifo_take(&u->pending));
+	return req->bounce;
+}
+
+static void return_bounce(struct uring *u, struct vd_blk_req *req)
+{
+	vd_file_bounce_give(&u->bounce, req->bounce);
+	req->bounce = NULL;
+	if (u->starved.first)
+		vd_file_fifo_add(&u->pending, vd_file_fifo_take(&u->starved));
+}
+
 static void uring_submit(struct vd_engine *e)
 {
 	struct uring *u = to_uring(e);
@@ -113,11 +144,13 @@ static void uring_submit(struct vd_engine *e)
 	if (u->ioctls)
 		submit_ioctls(u);
 	while (u->pending.first || io_uring_sq_ready(&u->ring)) {
-		struct io_uring_sqe *sqe;
 		int n;
 
-		while (u->pending.first && (sqe = io_uring_get_sqe(&u->ring)))
-			prepare(u->fe.f, sqe, vd_file_fifo_take(&u->pending));
+		while (u->pending.first && io_uring_sq_space_left(&u->ring)) {
+			if (find_bounce(u))
+				prepare(u->fe.f, io_uring_get_sqe(&u->ring),
+					vd_file_fifo_take(&u->pending));
+		}
 		n = io_uring_submit(&u->ring);
 		/* EAGAIN, EBUSY: no memory, or completions must be taken first. They stay in the
 		 * ring for the next round; arm keeps the worker awake. */
@@ -141,6 +174,8 @@ static unsigned int uring_reap(struct vd_engine *e)
 			continue;
 		}
 		r = vd_file_advance(u->fe.f, req, cqes[i]->res);
+		if (vd_unlikely(r && req->bounce))
+			return_bounce(u, req);
 		if (r)
 			vd_file_done(&u->fe, req, r < 0 ? r : 0);
 		else
@@ -169,6 +204,7 @@ static void uring_destroy(struct vd_engine *e)
 	io_uring_queue_exit(&u->ring);
 	if (u->ioctls)
 		u->ioctls->e.ops->destroy(&u->ioctls->e);
+	vd_file_bounce_fini(&u->bounce);
 	free(u);
 }
 
@@ -203,10 +239,13 @@ int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_
 		goto err_exit;
 	}
 	if (f->is_block && !f->blk.conf.readonly) {
-		r = vd_file_threads_create(f, w, &u->ioctls);
+		r = vd_file_threads_create(f, 1, &u->ioctls);
 		if (r)
 			goto err_exit;
 	}
+	r = vd_file_bounce_init(f, &u->bounce, BOUNCES);
+	if (r)
+		goto err_ioctls;
 	u->fe = (struct vd_file_engine){
 		.e = { .ops = &uring_ops, .fd = u->ring.ring_fd },
 		.f = f,
@@ -215,6 +254,9 @@ int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_
 	*ret_fe = &u->fe;
 	return 0;
 
+err_ioctls:
+	if (u->ioctls)
+		u->ioctls->e.ops->destroy(&u->ioctls->e);
 err_exit:
 	io_uring_queue_exit(&u->ring);
 err_free:

@@ -30,7 +30,8 @@
 struct file_conf {
 	struct vd_blk_args blk;
 	char *image;
-	unsigned int engine;
+	uint64_t threads;
+	unsigned int engine, cache;
 };
 
 static struct vd_file *to_file(struct vd_blk *blk)
@@ -55,6 +56,8 @@ int vd_file_advance(struct vd_file *f, struct vd_blk_req *req, int64_t res)
 		return 1;
 	if (!res)	/* a read behind the end: the file is shorter than it was */
 		return -EIO;
+	if (req->bounce && req->op == VD_BLK_READ)
+		vd_file_bounce_back(req, (size_t)res);
 	req->done += (uint64_t)res;
 	while (req->niov && (uint64_t)res >= req->iov->len) {
 		res -= (int64_t)req->iov->len;
@@ -193,7 +196,7 @@ static int file_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_
 		}
 	}
 	if (r)
-		r = vd_file_threads_create(f, w, &fe);
+		r = vd_file_threads_create(f, f->threads, &fe);
 	if (r)
 		return r;
 	*ret_engine = &fe->e;
@@ -217,11 +220,32 @@ static void file_destroy(struct vd_blk *blk)
 	file_free(to_file(blk));
 }
 
+static const char *const engines[] = { [VD_FILE_AUTO] = "auto",
+				       [VD_FILE_IO_URING] = "io_uring",
+				       [VD_FILE_THREADS] = "threads",
+				       NULL };
+static const char *const caches[] = { [VD_FILE_WRITEBACK] = "writeback",
+				      [VD_FILE_WRITETHROUGH] = "writethrough",
+				      [VD_FILE_NONE] = "none",
+				      NULL };
+
+static void file_show(struct vd_blk *blk, struct uvdpa_emit *e)
+{
+	struct vd_file *f = to_file(blk);
+
+	e->str(e, "image", f->path);
+	e->str(e, "cache", caches[f->cache]);
+	e->str(e, "engine",
+	       engines[f->kind == VD_FILE_THREADS ? VD_FILE_THREADS : VD_FILE_IO_URING]);
+	if (f->kind == VD_FILE_THREADS)
+		e->num(e, "threads", (uint64_t)f->threads * blk->sd.nworkers);
+}
+
 static const struct vd_blk_ops file_ops = {
 	.submit = file_submit,
 	.worker_start = file_worker_start,
 	.resize = vd_blk_no_resize,
-	.show = vd_blk_show_nothing,
+	.show = file_show,
 	.reset = file_reset,
 	.destroy = file_destroy,
 };
@@ -229,7 +253,7 @@ static const struct vd_blk_ops file_ops = {
 static int file_add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev)
 {
 	const struct file_conf *c = conf;
-	struct vd_blk_conf bc = { .flush = true };
+	struct vd_blk_conf bc = { .flush = true, .writethrough = c->cache == VD_FILE_WRITETHROUGH };
 	struct vd_file *f;
 	int r;
 
@@ -241,6 +265,10 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	f->fd = -1;
 	f->kind = (enum vd_file_engine_kind)c->engine;
+	f->threads = (unsigned int)c->threads;
+	f->cache = (enum vd_file_cache)c->cache;
+	if (f->cache == VD_FILE_NONE) /* it would wait for the disk */
+		f->read_now = f->write_now = VD_FILE_NOW_NEVER;
 	f->path = strdup(c->image);
 	if (!f->path) {
 		r = vd_err(-ENOMEM, "%s: no memory", name);
@@ -260,14 +288,34 @@ err_free:
 	return r;
 }
 
-static const char *const engines[] = { "auto", "io_uring", "threads", NULL };
-
 static const struct uvdpa_opt file_opts[] = {
-	{ .key = "image", .type = UVDPA_OPT_PATH, .required = true,
-	  .offset = offsetof(struct file_conf, image), .help = "raw image file or block device" },
+	{ .key = "image",
+	  .type = UVDPA_OPT_PATH,
+	  .required = true,
+	  .offset = offsetof(struct file_conf, image),
+	  .help = "raw image file or block device" },
 	VD_BLK_OPTS(struct file_conf, blk, NULL),
-	{ .key = "engine", .type = UVDPA_OPT_ENUM, .offset = offsetof(struct file_conf, engine),
-	  .choices = engines, .def = "auto", .help = "how to read and write; auto: io_uring if there is one" },
+	{ .key = "cache",
+	  .type = UVDPA_OPT_ENUM,
+	  .offset = offsetof(struct file_conf, cache),
+	  .choices = caches,
+	  .def = "writeback",
+	  .help = "writeback: the system's, until a flush; writethrough: the same, but a write is "
+		  "on "
+		  "the disk when it is answered; none: direct I/O" },
+	{ .key = "engine",
+	  .type = UVDPA_OPT_ENUM,
+	  .offset = offsetof(struct file_conf, engine),
+	  .choices = engines,
+	  .def = "auto",
+	  .help = "how to read and write; auto: io_uring if there is one" },
+	{ .key = "threads",
+	  .type = UVDPA_OPT_UINT,
+	  .offset = offsetof(struct file_conf, threads),
+	  .def = "4",
+	  .min = 1,
+	  .max = VD_FILE_THREADS_MAX,
+	  .help = "threads of the engine of that name, for each worker" },
 	{ 0 },
 };
 
@@ -278,7 +326,7 @@ const struct uvdpa_parent vd_parent_blk = {
 	.name = "blk",
 	.help = "a raw image file or a block device",
 	.device_ids = file_ids,
-	.features = VD_BLK_FEATURES & ~(1ull << VIRTIO_BLK_F_SIZE_MAX),
+	.features = VD_BLK_FEATURES,
 	.max_vqs = VD_BLK_QUEUES_MAX,
 	.opts = file_opts,
 	.conf_size = sizeof(struct file_conf),

@@ -248,6 +248,7 @@ static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 	req->parked = false;
 	req->nranges = 0;
 	req->step = 0;
+	req->bounce = NULL;
 	req->err = 0;
 	req->niov = 0;
 	take_status(req);

@@ -76,6 +76,7 @@ struct vd_blk_req {
 	struct vd_blk_req *next;
 	uint64_t done;			/* bytes so far */
 	unsigned int step;              /* what it is at, of several calls that it may take */
+	void *bounce; /* where its data is meanwhile; NULL: in the driver's memory */
 	int err;
 	unsigned int parts;		/* that are not home */
 };
