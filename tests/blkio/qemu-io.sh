@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# QEMU's tools drive the device by libblkio: patterns at odd places, zeroes, copies of a whole image
-# there and back.
+# QEMU's tools drive the device by libblkio: patterns at odd places, copies of a whole image there
+# and back, and what is zeroed or discarded is zero and takes no room.
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 "$tests/guest/suite.sh" trixie qemu-io --version >/dev/null || skip "no qemu-io with libblkio (scripts/setup trixie)"
@@ -51,3 +51,15 @@ timeout 60 "$tests/guest/suite.sh" trixie qemu-img convert -n -W -m 16 --target-
 cmp "$tmp/random" "$tmp/disk"
 timeout 60 "$tests/guest/suite.sh" trixie qemu-img convert -W -m 16 --image-opts -O raw "$device" "$tmp/back"
 cmp "$tmp/random" "$tmp/back"
+
+fallocate -p -o 0 -l 4096 "$tmp/back" 2>/dev/null || exit 0	# no holes in files here
+room() { echo $((($(du -k "$tmp/disk" | cut -f 1) + 512) / 1024)); }
+io 'write -z 1M 8M' 'write -z -u 16M 8M' 'discard 32M 16M' flush 'read -P 0 1M 8M' 'read -P 0 16M 8M'
+pattern 0 1048576 8388608
+pattern 0 16777216 8388608
+pattern 0 33554432 16777216
+for at in 0 9 15 24 31 48 63; do
+	cmp <(dd if="$tmp/disk" bs=1M skip=$at count=1 status=none) \
+		<(dd if="$tmp/random" bs=1M skip=$at count=1 status=none) || fail "the MiB at $at changed"
+done
+[ "$(room)" = 40 ] || fail "$(room) MiB of 64, of which 8 and 16 were given back"

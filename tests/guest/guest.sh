@@ -127,7 +127,7 @@ guest_initrd() {
 		echo "$d" >>"$root/mods/order"
 	done <"$guest_tmp/modules"
 	for f in "${guest_files[@]}"; do
-		cp "$f" "$root/bin/"
+		cp --remove-destination "$f" "$root/bin/"	# not through a link to busybox
 		ldd "$f" 2>/dev/null | grep -o '/[^ ]*' | while read -r lib; do
 			install -D "$lib" "$root$lib"
 		done

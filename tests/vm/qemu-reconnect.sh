@@ -15,7 +15,7 @@ script guest <<'E2'
 mark() { dd if=/dev/vda bs=512 skip=65535 count=1 iflag=direct 2>/dev/null | tr -d '\0'; }
 i=0
 while [ "$(mark)" != stop ]; do
-	fio --output-format=terse --terse-version=3 --filename=/dev/vda --direct=1 --size=12M \
+	fio --output-format=terse --terse-version=3 --filename=/dev/vda --direct=1 --size=5M \
 		--ioengine=io_uring --iodepth=16 --bsrange=512-32k --rw=randrw --verify=crc32c \
 		--verify_fatal=1 --fsync=32 --randseed=$i --name=a --name=b --offset=16M >/tmp/fio 2>&1 ||
 		{ cat /tmp/fio; exit 1; }
