@@ -167,7 +167,9 @@ static void count_loss(struct conn *c)
 		lost |= __atomic_load_n(&nbd->slots[i].wrote, __ATOMIC_SEQ_CST) > flushed;
 	if (!lost)
 		return;
-	if (!__atomic_exchange_n(&nbd->lost_writes, true, __ATOMIC_RELAXED))
+	/* With nobody there who believes in them, they are only gone. */
+	if (__atomic_load_n(&nbd->used, __ATOMIC_RELAXED) &&
+	    !__atomic_exchange_n(&nbd->lost_writes, true, __ATOMIC_RELAXED))
 		vd_log_warn(vd_ctx_log(nbd->u), nbd->name,
 			    "%s: answered writes were not flushed and may be lost: flushes fail "
 			    "until reset",
@@ -402,6 +404,8 @@ void vd_nbd_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **
 {
 	struct conn *c = to_conn(vd_worker_engine(w));
 
+	if (vd_unlikely(!__atomic_load_n(&c->nbd->used, __ATOMIC_RELAXED)))
+		__atomic_store_n(&c->nbd->used, true, __ATOMIC_RELAXED);
 	(void)blk;
 	for (unsigned int i = 0; i < n; i++) {
 		if (!reqs[i]->len && reqs[i]->op != VD_BLK_FLUSH) {

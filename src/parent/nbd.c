@@ -139,6 +139,7 @@ static void nbd_show(struct vd_blk *blk, struct uvdpa_emit *e)
 
 static void nbd_reset(struct vd_blk *blk)
 {
+	__atomic_store_n(&vd_nbd(blk)->used, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&vd_nbd(blk)->lost_writes, false, __ATOMIC_RELAXED);
 }
 

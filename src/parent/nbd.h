@@ -72,6 +72,7 @@ struct vd_nbd {
 	uint32_t losses;           /* connections that were lost */
 	uint64_t flushes, flushed; /* flushes begun; the last that succeeded, of them */
 	bool lost_writes;          /* what was answered may be lost: flushes fail */
+	bool used;                 /* there were requests since the last reset */
 };
 
 static inline struct vd_nbd *vd_nbd(struct vd_blk *blk)
