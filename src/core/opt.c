@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/opt.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,37 +44,6 @@ static int parse_bool(const char *s, bool *ret)
 	return -EINVAL;
 }
 
-/* Digits, with a suffix for bytes if @size. No sign, no blanks, no octal. */
-static int parse_number(const char *s, bool size, uint64_t *ret)
-{
-	static const char suffixes[] = "KMGT";
-	const char *p;
-	char *end;
-	int base = s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10;
-	unsigned long long n;
-	unsigned int shift = 0;
-
-	if (base == 16 ? !isxdigit((unsigned char)s[2]) : !isdigit((unsigned char)s[0]))
-		return -EINVAL;
-	errno = 0;
-	n = strtoull(s, &end, base);
-	if (errno == ERANGE)
-		return -ERANGE;
-	if (size && *end) {
-		p = strchr(suffixes, toupper((unsigned char)*end));
-		if (!p)
-			return -EINVAL;
-		shift = 10 * (unsigned int)(p - suffixes + 1);
-		end++;
-	}
-	if (*end)
-		return -EINVAL;
-	if (n > UINT64_MAX >> shift)
-		return -ERANGE;
-	*ret = (uint64_t)n << shift;
-	return 0;
-}
-
 static int beyond(const char *who, const struct uvdpa_opt *o, const char *value, uint64_t max)
 {
 	char first[VD_SIZE_TEXT], last[VD_SIZE_TEXT];
@@ -113,7 +81,7 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 		return 0;
 	case UVDPA_OPT_UINT:
 	case UVDPA_OPT_SIZE:
-		r = parse_number(value, o->type == UVDPA_OPT_SIZE, &n);
+		r = vd_number_parse(value, o->type == UVDPA_OPT_SIZE, &n);
 		if (r == -EINVAL)
 			return vd_err(r, "%s: %s is \"%s\", not a number%s", who, o->key, value,
 				      o->type == UVDPA_OPT_SIZE ? " of bytes" : "");
