@@ -110,11 +110,15 @@ static void unmap_all(struct adapter *a)
 {
 	const struct vd_virtio_dev *v = &a->vdev;
 	uint64_t len = v->iova_last - v->iova_first;
+	int r;
 
 	/* One less than all of 2^64 bytes; no mapping reaches there. */
 	if (len < UINT64_MAX)
 		len++;
-	if (uvdpa_dev_unmap(a->b.dev, 0, v->iova_first, len) || commit(a))
+	r = uvdpa_dev_unmap(a->b.dev, 0, v->iova_first, len);
+	if (r == -ENODEV)	/* it is being taken away, and the memory with it */
+		return;
+	if (r || commit(a))
 		vd_log_warn(v->log, v->name, "unmap: %s", vd_err_text());
 }
 
