@@ -13,14 +13,12 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
 slow=
 at=0	# in blocks: each time where nothing was cached
-unmount() {
+take_back() {
 	[ -z "$slow" ] || kill -KILL "$slow" 2>/dev/null || true
 	for f in "$tmp"/*.img; do
 		fusermount3 -uz "$f" 2>/dev/null || true
 	done
-	test_end
 }
-trap unmount EXIT
 
 "$UVDPA" run mgmtdev sim-blk capacity 16M driver virtio file "$tmp/slow.img" >"$tmp/run.out" &
 slow=$!

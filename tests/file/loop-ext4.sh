@@ -9,11 +9,10 @@ need losetup mkfs.ext4 e2fsck mount
 losetup -f >/dev/null 2>&1 || skip "no loop devices"
 
 loop=''
-cleanup() {
+take_back() {
 	mountpoint -q "$tmp/mnt" && umount -l "$tmp/mnt"
 	[ -z "$loop" ] || losetup -d "$loop" 2>/dev/null || true
 }
-trap 'rc=$?; cleanup; (exit $rc); test_end' EXIT
 
 mkdir "$tmp/mnt"
 truncate -s 64M "$tmp/img"

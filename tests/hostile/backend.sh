@@ -8,11 +8,9 @@ need python3 dd fusermount3
 "${UVDPA:?}" driver help virtio | grep -q '^  file ' || skip "built without FUSE"
 python3 -c 'import os; os.eventfd' 2>/dev/null || skip "python3 before 3.10"
 
-end() {
+take_back() {
 	fusermount3 -uz "$tmp/d.img" 2>/dev/null || true
-	test_end
 }
-trap end EXIT
 
 daemon_start
 fds() {

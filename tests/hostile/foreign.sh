@@ -9,12 +9,10 @@ python3 -c 'import os; os.eventfd' 2>/dev/null || skip "python3 before 3.10"
 "${UVDPA:?}" driver help virtio | grep -q '^  file ' || skip "built without FUSE"
 
 server=
-end() {
+take_back() {
 	[ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
 	fusermount3 -uz "$tmp/served.img" 2>/dev/null || true
-	test_end
 }
-trap end EXIT
 
 "$UVDPA" run mgmtdev sim-blk capacity 16M driver virtio file "$tmp/served.img" >"$tmp/run.out" &
 server=$!
