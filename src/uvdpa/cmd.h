@@ -4,7 +4,8 @@
  *
  * Words become the parameters of a method (words.c), a method is called in the daemon
  * (client.c) or in this process (run.c), its result is printed (print.c). A function that returns
- * an int returns 0, or a negative number after it has printed why.
+ * an int returns 0, or a negative number after it has printed why; that of a verb may also return the
+ * exit status.
  */
 #ifndef VD_UVDPA_CMD_H
 #define VD_UVDPA_CMD_H
@@ -58,6 +59,10 @@ int words_attrs(int argc, char **argv, struct json_object **ret_attrs);
  */
 int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs);
 
+/* The options of a parent of this library; NULL: there is none of that name. */
+struct uvdpa;
+const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name);
+
 /* An object of one string, or an empty one if @value is NULL. */
 struct json_object *words_param(const char *key, const char *value);
 
@@ -94,12 +99,25 @@ void print_result(const struct cmd *cmd, struct json_object *result, enum print_
 /* Print the options of what mgmtdev.show or driver.show told. Takes @result. */
 void print_options(const struct cmd *cmd, struct json_object *result);
 
+/* ---- signals.c -------------------------------------------------------------------------- */
+
+/**
+ * signals_catch() - Have SIGINT and SIGTERM as a descriptor, and ignore what else ends a program
+ *
+ * Before any thread is started. Return: the descriptor, which does not block.
+ */
+int signals_catch(void);
+
+/* What came, or 0. From then on signals take their usual course: a second one ends the program. */
+int signals_take(int fd);
+
 /* ---- one for each first word ------------------------------------------------------------- */
 
 cmd_fn cmd_mgmtdev;
 cmd_fn cmd_driver;
 cmd_fn cmd_dev;
 cmd_fn cmd_run;
+cmd_fn cmd_blk;
 
 /* Call a method in this process, without a daemon, and print options. Takes @params. */
 int local_options(const struct cmd *cmd, const char *method, struct json_object *params);

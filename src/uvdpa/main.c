@@ -10,7 +10,7 @@
 
 static void usage(FILE *f)
 {
-	fputs("Usage: uvdpa [ OPTIONS ] { mgmtdev | dev | driver | run } { COMMAND | help }\n"
+	fputs("Usage: uvdpa [ OPTIONS ] { mgmtdev | dev | driver | run | blk } { COMMAND | help }\n"
 	      "       -V  --version\n"
 	      "       -j  --json\n"
 	      "       -p  --pretty          with -j: for people\n"
@@ -23,7 +23,8 @@ static int help(const struct cmd *cmd, int argc, char **argv);
 
 static const struct cmd_verb verbs[] = {
 	{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
-	{ "driver", cmd_driver }, { "run", cmd_run },         { 0 },
+	{ "driver", cmd_driver }, { "run", cmd_run },         { "blk", cmd_blk },
+	{ 0 },
 };
 
 /* "help dev" is "dev help". */
@@ -76,5 +77,5 @@ int main(int argc, char **argv)
 	r = word_run(verbs, "uvdpa", &cmd, argc - optind, argv + optind);
 	if ((fflush(stdout) || ferror(stdout)) && !r)
 		r = print_error("standard output: %m");
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? EXIT_FAILURE : r;
 }

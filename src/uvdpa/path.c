@@ -8,7 +8,7 @@
 
 #include "uvdpa/cmd.h"
 
-static const struct uvdpa_opt *parent_opts(const struct uvdpa *u, const char *name)
+const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name)
 {
 	const struct uvdpa_parent *p = NULL;
 
@@ -72,7 +72,7 @@ int words_paths(struct json_object *params, const char *attrs, const char *drive
 		return print_error("%s", uvdpa_error());
 	if (attrs && json_object_object_get_ex(params, "mgmtdev", &name) &&
 	    json_object_object_get_ex(params, attrs, &o))
-		r = of_table(parent_opts(u, json_object_get_string(name)), o);
+		r = of_table(words_parent_opts(u, json_object_get_string(name)), o);
 	if (!r && json_object_object_get_ex(params, "driver", &name) &&
 	    json_object_object_get_ex(params, driver_attrs, &o))
 		r = of_table(driver_opts(u, json_object_get_string(name)), o);

@@ -99,7 +99,8 @@ void print_result(const struct cmd *cmd, struct json_object *result, enum print_
 		{
 			struct json_object *queues;
 
-			if (!json_object_object_get_ex(o, "queues", &queues)) {
+			if (!json_object_object_get_ex(o, "queues", &queues) ||
+			    !json_object_is_type(queues, json_type_array)) {
 				print_one(name, o, layout);
 				continue;
 			}

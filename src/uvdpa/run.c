@@ -4,13 +4,8 @@
  *
  * The same methods that the daemon offers are called in a context of our own.
  */
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 #include <uvdpa/uvdpa.h>
 
 #include "base/fd.h"
@@ -89,35 +84,6 @@ static void event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *
 		run->gone = true;
 }
 
-/* Blocked before the context starts any thread. A second one takes its usual course. */
-static int catch_signals(struct run *run)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* EFBIG of one write instead */
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signals < 0 ? print_error("signalfd: %s", strerror(errno)) : 0;
-}
-
-static void signal_came(struct run *run)
-{
-	struct signalfd_siginfo si;
-	sigset_t set;
-
-	if (read(run->signals, &si, sizeof(si)) != sizeof(si))
-		return;
-	run->stop = true;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
 static void turn(struct run *run)
 {
 	struct pollfd fds[] = {
@@ -129,8 +95,8 @@ static void turn(struct run *run)
 		return;
 	if (fds[0].revents)
 		uvdpa_dispatch(run->u, 0);
-	if (fds[1].revents)
-		signal_came(run);
+	if (fds[1].revents && signals_take(run->signals))
+		run->stop = true;
 }
 
 /* Make the device, tell how to attach to it, and serve until something ends it. */
@@ -182,10 +148,9 @@ static int run_params(struct json_object *params)
 
 static int run_device(const struct cmd *cmd, struct json_object *params)
 {
-	struct run run = { .signals = -1 };
-	int r;
+	struct run run = { .signals = signals_catch() };
+	int r = run.signals < 0 ? -1 : 0;
 
-	r = catch_signals(&run);
 	if (!r && (uvdpa_sigbus_guard() || uvdpa_create(&run.u)))
 		r = print_error("%s", uvdpa_error());
 	if (!r)

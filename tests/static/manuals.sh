@@ -59,4 +59,9 @@ words=$("$command" dev help | grep -oE 'uvdpa dev [a-z]+( show)?' | sort -u | cu
 while read -r word; do
 	grep -qE "^\*dev $word( name)?\*" "$source/doc/uvdpa.1.scd" || lacks uvdpa.1.scd "no dev $word"
 done <<<"$words"
+words=$("$command" blk help | sed -nE 's/.*uvdpa blk ([a-z]+) .*/\1/p')
+[ "$(wc -w <<<"$words")" -gt 5 ] || lacks "$command" "no blk help"
+for word in $words; do
+	grep -qE "^\*$word\* _DISK_|^\*$word\* _FROM_" "$source/doc/uvdpa-blk.1.scd" || lacks uvdpa-blk.1.scd "no $word"
+done
 exit $bad
