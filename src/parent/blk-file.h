@@ -42,6 +42,8 @@ struct vd_file {
 	bool in_memory;		/* tmpfs, and the like */
 	bool punch, zero_range; /* atomic: what fallocate() can do, as far as is known */
 	unsigned int block_size; /* of a block device: what its ioctls want multiples of */
+	uint64_t size; /* bytes that the image had when it was last looked at; control's */
+	struct vd_notice notice; /* others may change the size of a file */
 	void *zeroes;            /* as many as are written at once; they take no memory */
 	bool sync_failed;	/* atomic: a flush has failed; what it should have kept may be lost */
 };
@@ -132,6 +134,14 @@ int vd_file_direct_probe(struct vd_file *f, const char *name);
  */
 int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc);
 void vd_file_close(struct vd_file *f);
+
+/* Bytes that the image has now. Return: 0; -errno with a sentence. Control thread. */
+int vd_file_size(const struct vd_file *f, const char *name, uint64_t *ret_size);
+
+/* As vd_blk_ops.resize; blk-size.c. */
+int vd_file_resize(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes);
+/* Notice when somebody else changes the size of the image; the device is there. Control thread. */
+void vd_file_watch(struct vd_file *f);
 
 /* ---- DISCARD, WRITE_ZEROES, SECURE_ERASE; blk-range.c ---------------------------------------- */
 

@@ -120,12 +120,14 @@ static int lock_image(const char *name, const char *path, int fd, bool readonly)
 	return r ? vd_err(r, "%s: lock image %s: %s", name, path, strerror(-r)) : 0;
 }
 
-static int size_of(const char *name, const struct vd_file *f, const struct stat *st,
-		   uint64_t *ret_size)
+int vd_file_size(const struct vd_file *f, const char *name, uint64_t *ret_size)
 {
-	*ret_size = (uint64_t)st->st_size;
-	if (f->is_block && ioctl(f->fd, BLKGETSIZE64, ret_size))
+	struct stat st;
+
+	if (f->is_block ? ioctl(f->fd, BLKGETSIZE64, ret_size) : fstat(f->fd, &st))
 		return vd_err(-errno, "%s: size of %s: %m", name, f->path);
+	if (!f->is_block)
+		*ret_size = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -184,7 +186,7 @@ static int measure(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
 	if (fstat(f->fd, &st))
 		return vd_err(-errno, "%s: image %s: %m", name, f->path);
 	f->is_block = S_ISBLK(st.st_mode);
-	r = size_of(name, f, &st, &size);
+	r = vd_file_size(f, name, &size);
 	if (r)
 		return r;
 	if (!size)

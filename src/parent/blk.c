@@ -210,6 +210,7 @@ static void file_reset(struct vd_blk *blk)
 
 static void file_free(struct vd_file *f)
 {
+	vd_notice_del(&f->notice);
 	vd_file_close(f);
 	free(f->path);
 	free(f);
@@ -244,7 +245,7 @@ static void file_show(struct vd_blk *blk, struct uvdpa_emit *e)
 static const struct vd_blk_ops file_ops = {
 	.submit = file_submit,
 	.worker_start = file_worker_start,
-	.resize = vd_blk_no_resize,
+	.resize = vd_file_resize,
 	.show = file_show,
 	.reset = file_reset,
 	.destroy = file_destroy,
@@ -280,6 +281,7 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	r = vd_blk_init(&f->blk, u, &file_ops, &bc);
 	if (r)
 		goto err_free;
+	vd_file_watch(f);
 	*ret_dev = &f->blk.sd.dev;
 	return 0;
 
