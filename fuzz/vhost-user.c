@@ -100,6 +100,9 @@ static uint32_t size_of(uint32_t request)
 	case VD_VU_GET_CONFIG:
 	case VD_VU_SET_CONFIG:
 		return 12 + 32;
+	case VD_VU_GET_INFLIGHT_FD:
+	case VD_VU_SET_INFLIGHT_FD:
+		return 24;
 	case VD_VU_GET_FEATURES:
 	case VD_VU_SET_OWNER:
 	case VD_VU_RESET_OWNER:

@@ -57,6 +57,11 @@ struct uvdpa_vq_state {
  * @call: eventfd the device writes; -1 for none. The gate keeps the number the same while the
  *        driver changes the eventfd behind it, so a software device just writes to it.
  * @poll: the driver gives no notifications at all: look by yourself (vhost-user: no kick fd)
+ * @inflight: where to note which requests the device has, so that another process can go on after
+ *            a crash of this one: the queue's region as vhost-user's specification lays it out,
+ *            writable by a peer; NULL: nowhere. If the region is in use, it and not @state says
+ *            where to begin. The gate fills both in, for a device with the capability.
+ * @inflight_num: for so many descriptors
  *
  * The descriptors belong to the gate and stay open until the queue is quiesced and set anew.
  */
@@ -66,6 +71,8 @@ struct uvdpa_vq {
 	struct uvdpa_vq_state state;
 	int kick, call;
 	bool poll;
+	void *inflight;
+	uint16_t inflight_num;
 };
 
 #define UVDPA_MAP_RO 1u	/* the device may read */
@@ -184,6 +191,7 @@ struct uvdpa_show_ops {
  * @stats: capability: it counts; NULL if not
  * @set: capability: it can be changed; NULL if not
  * @show: capability: it has something to tell; NULL if not
+ * @inflight: capability: it heeds uvdpa_vq.inflight
  * @vq_groups: the group of each queue; NULL: all are in group 0
  * @core: the bus's part; set between add's return and destroy, not the parent's business
  */
@@ -194,6 +202,7 @@ struct uvdpa_dev {
 	const struct uvdpa_stats_ops *stats;
 	const struct uvdpa_set_ops *set;
 	const struct uvdpa_show_ops *show;
+	bool inflight;
 	const uint32_t *vq_groups;
 	struct vd_dev *core;
 };

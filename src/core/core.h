@@ -54,6 +54,24 @@ struct vd_job {
 /* @name: of the thread. Return: 0; -EAGAIN, ... with a sentence. Context: control thread. */
 int vd_job_start(struct vd_job *j, struct uvdpa *u, const char *name);
 
+/**
+ * vd_dev_set_inflight() - Where the device notes which requests it has (uvdpa_vq.inflight)
+ * @map: a file's part: fd, offset, len, prot UVDPA_MAP_RW; mapped by the gate, which duplicates the
+ *       descriptor and keeps it until told otherwise, or its driver is gone. NULL: nowhere
+ * @nvqs: queues for which it has room, one after the other
+ * @num: descriptors of each
+ *
+ * As mappings, it stays when the device is reset. Control thread.
+ *
+ * Return: 0; -EOPNOTSUPP the device does not note anything; -EBUSY queues run; -EINVAL numbers
+ * that the device has not, too short for them, or what mapping a file says.
+ */
+int vd_dev_set_inflight(struct uvdpa_dev *dev, const struct uvdpa_map *map, unsigned int nvqs,
+			unsigned int num);
+
+/* The driver has been told where the queue stands: it begins there, whatever was noted. */
+void vd_dev_inflight_forget(struct uvdpa_dev *dev, unsigned int idx);
+
 /* Tables that the build makes from src/parent/meson.build and src/driver/meson.build; NULL-ended. */
 extern const struct uvdpa_parent *const vd_parents[];
 extern const struct uvdpa_driver *const vd_drivers[];

@@ -54,6 +54,8 @@ struct vd_gate {
 	struct vd_gate_vq *vqs;
 	struct vd_as *as;
 	uint32_t *group_asid;
+	struct vd_mem *inflight;	/* one mapping, from 0; NULL: none */
+	unsigned int inflight_vqs, inflight_num;
 	struct vd_op reset, suspend, commit;
 	uint64_t quiescing_since_ns;	/* 0: no queue is */
 	bool unblocked;
@@ -156,7 +158,7 @@ void vd_gate_break(struct vd_dev *d, unsigned int idx, const char *why);
 /* The timer of d->gate: limits, and eventfds that block. */
 void vd_gate_timer(struct vd_timer *t);
 
-/* ---- gate-vq.c, gate-mem.c */
+/* ---- gate-vq.c, gate-mem.c, gate-inflight.c */
 
 void vd_gate_vq_init(struct vd_gate_vq *q, const struct uvdpa_dev_info *info);
 void vd_gate_vq_fini(struct vd_gate_vq *q);
@@ -168,6 +170,10 @@ int vd_gate_vq_start(struct vd_dev *d, unsigned int idx);
 void vd_gate_vq_stopped(struct vd_dev *d, unsigned int idx);
 /* A worker may sit in a write to an eventfd that a peer filled; let it go on. */
 void vd_gate_vq_unblock(struct vd_dev *d);
+
+/* Fill in a queue's part of the region for requests in flight. Return: 0; -EINVAL it ends before. */
+int vd_gate_inflight(const struct vd_dev *d, unsigned int idx, struct uvdpa_vq *vq);
+void vd_gate_inflight_forget(struct vd_dev *d);
 
 /* All queues are quiet. Return: 0, or -errno and nothing has changed. */
 int vd_gate_mem_commit(struct vd_dev *d);

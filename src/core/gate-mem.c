@@ -173,6 +173,7 @@ void vd_gate_mem_forget(struct vd_dev *d)
 	}
 	for (unsigned int i = 0; i < d->dev->info.ngroups; i++)
 		d->gate.group_asid[i] = 0;
+	vd_gate_inflight_forget(d);
 }
 
 /* ---- what a driver calls ------------------------------------------------------------------- */

@@ -91,7 +91,9 @@ int vd_gate_vq_start(struct vd_dev *d, unsigned int idx)
 		 "set_vq %u: num %u desc 0x%llx driver 0x%llx device 0x%llx state %u,%u", idx,
 		 q->vq.num, (unsigned long long)q->vq.desc, (unsigned long long)q->vq.driver,
 		 (unsigned long long)q->vq.device, q->vq.state.avail, q->vq.state.used);
-	r = ops->set_vq(d->dev, idx, &q->vq);
+	r = vd_gate_inflight(d, idx, &q->vq);
+	if (!r)
+		r = ops->set_vq(d->dev, idx, &q->vq);
 	if (r)
 		return r;
 	/* Before the call: the parent may find the ring broken from within. */

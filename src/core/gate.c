@@ -101,6 +101,7 @@ void vd_gate_fini(struct vd_dev *d)
 		vd_mem_destroy(g->as[i].live);
 		vd_mem_destroy(g->as[i].staged);
 	}
+	vd_gate_inflight_forget(d);
 	free(g->vqs);
 	free(g->as);
 	free(g->group_asid);

@@ -282,6 +282,8 @@ static int base_asked(struct vd_vus_session *s, int err)
 		err = vd_vus_ring_stopped(s, idx);
 	if (!err)
 		err = base_known(s, idx);
+	if (!err)	/* the front-end has it, and may begin elsewhere as well */
+		vd_dev_inflight_forget(s->dev, idx);
 	s->reply.state = (struct vd_vu_vring_state){ .index = idx, .num = s->rings[idx].base };
 	return err;
 }

@@ -28,11 +28,12 @@
 #define F_ACCESS_PLATFORM (1ull << VIRTIO_F_ACCESS_PLATFORM)
 #define F_NOTIFICATION_DATA (1ull << 38)
 
-/* In-flight tracking (INFLIGHT_SHMFD) and the dirty log (LOG_SHMFD) would be offered here. */
+/* The dirty log (LOG_SHMFD) would be offered here. */
 static uint64_t offered_protocol(const struct vd_vus_session *s)
 {
 	return PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(RESET_DEVICE) |
 	       PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) |
+	       (s->dev->inflight ? PF(INFLIGHT_SHMFD) : 0) |
 	       (s->owner->inband ? PF(INBAND_NOTIFICATIONS) : 0);
 }
 
@@ -214,13 +215,17 @@ static int was_reset(struct vd_vus_session *s, int err)
 	return err;
 }
 
-/* Every ring has stopped. QEMU asks for their bases after the reset, so they are kept. */
+/*
+ * Every ring has stopped. QEMU asks for their bases after the reset, so they are kept. What comes
+ * then are new rings, of which an in-flight region knows nothing.
+ */
 static int rings_stopped(struct vd_vus_session *s, int err)
 {
 	if (err == -ETIMEDOUT)
 		return err;
 	for (unsigned int i = 0; i < s->nrings; i++) {
 		vd_vus_ring_stopped(s, i);
+		vd_dev_inflight_forget(s->dev, i);
 		s->rings[i].started = false;
 		s->rings[i].enabled = -1;
 	}
@@ -281,6 +286,8 @@ static const struct {
 	[VD_VU_SET_BACKEND_REQ_FD] = { vd_vus_set_backend_req_fd, 0, PF(BACKEND_REQ) },
 	[VD_VU_GET_CONFIG] = { get_config, 8, 0 },
 	[VD_VU_SET_CONFIG] = { set_config, 0, PF(CONFIG) },
+	[VD_VU_GET_INFLIGHT_FD] = { vd_vus_get_inflight_fd, 8, PF(INFLIGHT_SHMFD) },
+	[VD_VU_SET_INFLIGHT_FD] = { vd_vus_set_inflight_fd, 0, PF(INFLIGHT_SHMFD) },
 	[VD_VU_RESET_DEVICE] = { reset_device, 0, PF(RESET_DEVICE) },
 	[VD_VU_VRING_KICK] = { vd_vus_vring_kick, 0, PF(INBAND_NOTIFICATIONS) },
 	[VD_VU_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, 8, 0 },
@@ -311,14 +318,17 @@ static int handle(struct vd_vus_session *s)
 static int conclude(struct vd_vus_session *s, int err)
 {
 	const struct vd_vu_msg *m = &s->msg;
+	int r;
 	bool own = handlers[m->request].reply;
 	bool ack = m->flags & VD_VU_NEED_REPLY && vd_vus_has(s, VD_VU_PF_REPLY_ACK);
 
 	vd_vu_msg_fini(&s->msg);
 	if (err)
 		vd_err_prefix(err, "%s: ", vd_vu_name(m->request));
-	if (err && (own || !ack || err == -ETIMEDOUT || err == -EPROTO))
+	if (err && (own || !ack || err == -ETIMEDOUT || err == -EPROTO)) {
+		vd_vu_msg_fini(&s->reply);
 		return err;
+	}
 	if (err)
 		vd_vus_complain(s, "refused");
 	if (!own && !ack)
@@ -326,7 +336,9 @@ static int conclude(struct vd_vus_session *s, int err)
 	if (!own)
 		s->reply.u64 = err != 0;
 	s->reply.flags |= VD_VU_REPLY;
-	return vd_vu_send(&s->conn, &s->reply);
+	r = vd_vu_send(&s->conn, &s->reply);
+	vd_vu_msg_fini(&s->reply);
+	return r;
 }
 
 /* Up to BURST messages. Return: 0; -EINPROGRESS: a step is pending; another -errno: the end. */
@@ -377,6 +389,7 @@ static int closing_reset(struct vd_vus_session *s, int err)
 		vd_timer_set(s->loop, &s->retry, RETRY_MS);
 	} else {
 		uvdpa_dev_rollback(s->dev);
+		vd_dev_set_inflight(s->dev, NULL, 0, 0);
 		err = uvdpa_dev_unmap(s->dev, 0, 0, UINT64_MAX);
 		if (!err)
 			err = uvdpa_dev_commit(s->dev, &s->wait);

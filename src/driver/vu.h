@@ -165,6 +165,11 @@ int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx);
 int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits);
 bool vd_vus_rings_running(const struct vd_vus_session *s);
 
+/* ---- vu-inflight.c --------------------------------------------------------------------------------- */
+
+int vd_vus_get_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+
 /* ---- vu-mem.c ------------------------------------------------------------------------------------ */
 
 int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);

@@ -112,6 +112,8 @@ static int softdev_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 		.driver = q->conf.driver,
 		.device = q->conf.device,
 		.state = q->conf.state,
+		.inflight = vd_guest_wrap(void, q->conf.inflight),
+		.inflight_num = q->conf.inflight_num,
 		.chain_size = sd->ops->chain_size,
 		.iov_max = sd->ops->iov_max,
 	};
@@ -340,6 +342,7 @@ int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_soft
 	sd->nworkers = vd_min(vd_max(conf->workers, 1u), nqueues);
 	snprintf(sd->name, sizeof(sd->name), "%s", conf->name);
 	sd->dev.stats = &softdev_stats_ops;
+	sd->dev.inflight = true;
 
 	sd->queues = alloc_lines(nqueues * sizeof(*sd->queues));
 	sd->workers = alloc_lines(sd->nworkers * sizeof(*sd->workers));

@@ -173,7 +173,7 @@ static bool queue_pop(struct vd_softq *q)
 	uint64_t now;
 	int n;
 
-	if (q->stopping || q->broken)
+	if (q->broken || (q->stopping && !vd_virtq_again(q->vq)))
 		return false;
 	if (vd_unlikely(limited))
 		max = limit_room(q);

@@ -42,7 +42,8 @@ struct vd_softq {
 
 	/* The worker's. */
 	bool running __attribute__((aligned(VD_CACHE_LINE)));	/* in worker->run */
-	bool stopping;		/* takes no new work, goes when the last request is home */
+	bool stopping;		/* takes no new work (what a crash has left is none), goes when
+				 * the last request is home */
 	bool broken;		/* takes no new work */
 	bool flush;		/* something was pushed in this round */
 	unsigned int ndone;

@@ -168,6 +168,7 @@ static void surplus_descriptors_are_closed(void **state)
 		[VD_VU_SET_LOG_BASE] = 1, [VD_VU_SET_LOG_FD] = 1, [VD_VU_SET_VRING_KICK] = 1,
 		[VD_VU_SET_VRING_CALL] = 1, [VD_VU_SET_VRING_ERR] = 1, [VD_VU_ADD_MEM_REG] = 1,
 		[VD_VU_REM_MEM_REG] = 1, [VD_VU_SET_BACKEND_REQ_FD] = 1,
+		[VD_VU_SET_INFLIGHT_FD] = 1,
 	};
 	unsigned int before = open_fds();
 	struct vd_vu_msg m;

@@ -21,6 +21,8 @@ struct vu_row {
 
 #define MEM(n) (8 + (n) * sizeof(struct vd_vu_region))
 #define SLOT (8 + sizeof(struct vd_vu_region))
+#define INFLIGHT_MIN offsetof(struct vd_vu_inflight, padding)
+#define INFLIGHT_MAX sizeof(struct vd_vu_inflight)
 #define CONFIG_HDR offsetof(struct vd_vu_config, data)
 
 static const struct vu_row requests[VD_VU_REQUEST_MAX] = {
@@ -48,6 +50,9 @@ static const struct vu_row requests[VD_VU_REQUEST_MAX] = {
 	[VD_VU_GET_CONFIG] = { "GET_CONFIG", CONFIG_HDR, sizeof(struct vd_vu_config), 0, 0, 0,
 			       sizeof(struct vd_vu_config) },
 	[VD_VU_SET_CONFIG] = { "SET_CONFIG", CONFIG_HDR, sizeof(struct vd_vu_config), 0, 0, 0, 0 },
+	[VD_VU_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", INFLIGHT_MIN, INFLIGHT_MAX, 0, 0,
+				    INFLIGHT_MIN, INFLIGHT_MAX },
+	[VD_VU_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", INFLIGHT_MIN, INFLIGHT_MAX, 1, 1, 0, 0 },
 	[VD_VU_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0, 0, 0, 0 },
 	[VD_VU_VRING_KICK] = { "VRING_KICK", 8, 8, 0, 0, 0, 0 },
 	[VD_VU_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0, 0, 8, 8 },
@@ -226,7 +231,8 @@ static int check_header(const struct vd_vu_conn *c)
 		return vd_err(-EPROTO, "vhost-user: %s: %u bytes of payload, not %u to %u",
 			      row->name, m->size, min, max);
 	min = m->flags & VD_VU_REPLY ? 0 : row->fds_min;
-	max = m->flags & VD_VU_REPLY ? 0 : row->fds_max;
+	/* The one reply that brings a descriptor. */
+	max = m->flags & VD_VU_REPLY ? m->request == VD_VU_GET_INFLIGHT_FD : row->fds_max;
 	if (m->nfds < min || m->nfds > max)
 		return vd_err(-EPROTO, "vhost-user: %s: %u descriptors, not %u to %u", row->name,
 			      m->nfds, min, max);

@@ -58,6 +58,8 @@ enum vd_vu_request {
 	VD_VU_SET_VRING_ENDIAN = 23,
 	VD_VU_GET_CONFIG = 24,
 	VD_VU_SET_CONFIG = 25,
+	VD_VU_GET_INFLIGHT_FD = 31,
+	VD_VU_SET_INFLIGHT_FD = 32,
 	VD_VU_RESET_DEVICE = 34,
 	VD_VU_VRING_KICK = 35,
 	VD_VU_GET_MAX_MEM_SLOTS = 36,
@@ -81,6 +83,7 @@ enum vd_vu_protocol_feature {
 	VD_VU_PF_BACKEND_REQ = 5,
 	VD_VU_PF_CONFIG = 9,
 	VD_VU_PF_BACKEND_SEND_FD = 10,
+	VD_VU_PF_INFLIGHT_SHMFD = 12,
 	VD_VU_PF_RESET_DEVICE = 13,
 	VD_VU_PF_INBAND_NOTIFICATIONS = 14,
 	VD_VU_PF_CONFIGURE_MEM_SLOTS = 15,
@@ -105,6 +108,12 @@ struct vd_vu_config {
 	uint8_t data[VD_VU_CONFIG_MAX];
 };
 
+struct vd_vu_inflight {
+	uint64_t size, offset;		/* in the file; size 0 in a reply: there is none */
+	uint16_t queues, queue_size;
+	uint32_t padding;		/* some send it, some do not */
+};
+
 #define VD_VU_VRING_IDX_MASK 0xffu
 #define VD_VU_VRING_NOFD (1u << 8)
 
@@ -125,6 +134,7 @@ struct vd_vu_msg {
 			uint64_t padding;
 			struct vd_vu_region region;
 		} slot;
+		struct vd_vu_inflight inflight;
 		struct vd_vu_config config;
 		uint8_t bytes[sizeof(struct vd_vu_config)];
 	};
@@ -136,6 +146,7 @@ struct vd_vu_msg {
 static_assert(offsetof(struct vd_vu_msg, u64) == 16, "payload is aligned for its u64s");
 static_assert(sizeof(struct vd_vu_vring_addr) == 40, "vhost-user: vring address description");
 static_assert(sizeof(struct vd_vu_region) == 32, "vhost-user: memory region description");
+static_assert(sizeof(struct vd_vu_inflight) == 24, "vhost-user: inflight description");
 
 /* All zero but the header. */
 void vd_vu_msg_init(struct vd_vu_msg *m, uint32_t request, uint32_t size);
