@@ -122,6 +122,10 @@ static int softdev_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	r = vd_virtq_create(&conf, &q->vq);
 	if (r)
 		return r;
+	if (vd_virtq_again(q->vq))
+		vd_log_info(vd_ctx_log(sd->u), sd->name,
+			    "queue %u: %u requests that a crash has left are done again", idx,
+			    vd_virtq_again(q->vq));
 	__atomic_store_n(&q->call, q->conf.call, __ATOMIC_RELAXED);
 	q->attached = true;
 	order(q, VD_SOFTQ_RUN);
