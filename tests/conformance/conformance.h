@@ -4,6 +4,7 @@
  *
  *	main.c		runs every case on every row of the parents' table
  *	fixture.c	how a device of each parent is made; a parent that is not there fails
+ *	rbd.c		the same, for what needs a cluster of Ceph
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one
@@ -56,13 +57,22 @@ struct cf_variant {
 	const char *name;		/* what is special; "" for nothing */
 	bool readonly;
 	bool foreign;			/* not ours: what it makes of nonsense is its own business */
+	bool keeps_heap;		/* a library is in it that keeps memory for later */
 	void (*open)(struct cf_fixture *f);
 	void (*close)(struct cf_fixture *f);	/* or NULL */
+	const char *(*lacks)(void);	/* why it cannot be tried here, NULL if it can; or NULL */
 	void (*restart)(struct cf_fixture *f);	/* its server dies and comes back; or NULL */
 };
 
 extern const struct cf_variant cf_variants[];
 extern const unsigned int cf_nvariants;
+
+void cf_attr(struct cf_fixture *f, const char *key, const char *value);
+
+/* rbd.c: an image of 4 MiB, and its end. */
+const char *cf_rbd_lacks(void);
+void cf_rbd_open(struct cf_fixture *f);
+void cf_rbd_close(struct cf_fixture *f);
 
 /* Is the program there that serves foreign devices? */
 bool cf_foreign_installed(void);

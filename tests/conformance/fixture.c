@@ -16,9 +16,10 @@
 
 #include "base/fd.h"
 #include "base/unix.h"
+#include "config.h"
 #include "conformance.h"
 
-static void attr(struct cf_fixture *f, const char *key, const char *value)
+void cf_attr(struct cf_fixture *f, const char *key, const char *value)
 {
 	cf_check(f->nattrs < CF_ATTRS);
 	f->attrs[f->nattrs++] = (struct uvdpa_attr){ key, value };
@@ -28,27 +29,27 @@ static void attr(struct cf_fixture *f, const char *key, const char *value)
 
 static void block(struct cf_fixture *f)
 {
-	attr(f, "num_queues", "4");
-	attr(f, "queue_size", "512");
-	attr(f, "workers", "2");
+	cf_attr(f, "num_queues", "4");
+	cf_attr(f, "queue_size", "512");
+	cf_attr(f, "workers", "2");
 }
 
 static void sim_blk(struct cf_fixture *f)
 {
 	block(f);
-	attr(f, "capacity", "4M");
+	cf_attr(f, "capacity", "4M");
 }
 
 static void sim_blk_polling(struct cf_fixture *f)
 {
 	sim_blk(f);
-	attr(f, "poll_us", "50");
+	cf_attr(f, "poll_us", "50");
 }
 
 static void sim_blk_readonly(struct cf_fixture *f)
 {
 	sim_blk(f);
-	attr(f, "readonly", "on");
+	cf_attr(f, "readonly", "on");
 }
 
 static void make_image(struct cf_fixture *f)
@@ -64,20 +65,36 @@ static void image(struct cf_fixture *f)
 {
 	make_image(f);
 	block(f);
-	attr(f, "image", f->path);
+	cf_attr(f, "image", f->path);
 }
 
 static void image_uring(struct cf_fixture *f)
 {
 	image(f);
-	attr(f, "engine", "io_uring");
+	cf_attr(f, "engine", "io_uring");
 }
 
 static void image_threads(struct cf_fixture *f)
 {
 	image(f);
-	attr(f, "engine", "threads");
+	cf_attr(f, "engine", "threads");
 }
+
+#if HAVE_LIBRBD
+static void rbd_uncached(struct cf_fixture *f)
+{
+	cf_rbd_open(f);
+	block(f);
+	cf_attr(f, "cache", "none");
+}
+
+static void rbd_writeback(struct cf_fixture *f)
+{
+	cf_rbd_open(f);
+	block(f);
+	cf_attr(f, "cache", "writeback");
+}
+#endif
 
 /* ---- somebody else's: a second context, in a thread of its own, serves a device -------------------- */
 
@@ -136,8 +153,8 @@ static void served_start(struct cf_fixture *f)
 static void served(struct cf_fixture *f)
 {
 	served_start(f);
-	attr(f, "socket", f->path);
-	attr(f, "queue_size", "512");
+	cf_attr(f, "socket", f->path);
+	cf_attr(f, "queue_size", "512");
 }
 
 static void served_close(struct cf_fixture *f)
@@ -200,9 +217,9 @@ static void storage_daemon(struct cf_fixture *f)
 {
 	make_image(f);
 	daemon_start(f);
-	attr(f, "socket", f->socket);
-	attr(f, "fresh", "on");
-	attr(f, "queue_size", "512");
+	cf_attr(f, "socket", f->socket);
+	cf_attr(f, "fresh", "on");
+	cf_attr(f, "queue_size", "512");
 }
 
 static void daemon_kill(struct cf_fixture *f)
@@ -241,7 +258,7 @@ static void nbdkit(struct cf_fixture *f, const char *option)
 		usleep(2000);
 	}
 	block(f);
-	attr(f, "socket", f->socket);
+	cf_attr(f, "socket", f->socket);
 }
 
 static void nbd(struct cf_fixture *f)
@@ -264,6 +281,12 @@ const struct cf_variant cf_variants[] = {
 	{ "blk", "threads", .open = image_threads },
 	{ "nbd", "", .open = nbd, .close = daemon_kill },
 	{ "nbd", "readonly", .open = nbd_readonly, .close = daemon_kill, .readonly = true },
+#if HAVE_LIBRBD
+	{ "rbd", "uncached", .open = rbd_uncached, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
+	  .keeps_heap = true },
+	{ "rbd", "writeback", .open = rbd_writeback, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
+	  .keeps_heap = true },
+#endif
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
 	  .restart = daemon_restart, .foreign = true },

@@ -176,6 +176,10 @@ static bool run_parent(const char *parent)
 		if (strcmp(v->parent, parent) || v->foreign != foreign)
 			continue;
 		any = true;
+		if (v->lacks && v->lacks()) {
+			tell(true, v->parent, v->lacks());
+			continue;
+		}
 		type = type_of(v);
 		if (!type) {
 			tell(false, parent, NULL);
