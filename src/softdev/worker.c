@@ -175,7 +175,7 @@ static bool queue_pop(struct vd_softq *q)
 
 	if (q->broken || (q->stopping && !vd_virtq_again(q->vq)))
 		return false;
-	if (vd_unlikely(limited))
+	if (vd_unlikely(limited) && !q->stopping)	/* what was begun before has no limit */
 		max = limit_room(q);
 	n = max ? vd_virtq_pop(q->vq, chains, max) : 0;
 	if (vd_likely(n == 0))
