@@ -331,20 +331,19 @@ static bool may_write(const struct make *m)
 static int fill_in(struct disk *d, const struct disk_want *want, struct make *m)
 {
 	const struct uvdpa_opt *table = words_parent_opts(d->s->u, m->mgmtdev);
-	const char *const queues = takes(table, "num_queues") ? "num_queues" : "queues";
+	bool back_end = !strcmp(m->mgmtdev, "vhost-user");
 	int r = 0;
 
 	if (!want->write && takes(table, "readonly") && !get_attr(m, "readonly") &&
 	    !(want->as_is && may_write(m)))
 		r = add_attr(m, d->word, "readonly", "on");
-	/* A back-end that went may come back, but what it had of our requests it does not know. */
-	if (!r && takes(table, "reconnect") && !get_attr(m, "reconnect") &&
-	    !strcmp(m->mgmtdev, "vhost-user"))
+	/* To fail is better than to wait for a back-end that may never come back. */
+	if (!r && back_end && !get_attr(m, "reconnect"))
 		r = add_attr(m, d->word, "reconnect", "off");
-	if (!r && want->queues > 1 && strcmp(m->mgmtdev, "vhost-user") != 0 &&
-	    takes(table, queues) && !get_attr(m, queues)) {
+	if (!r && !back_end && want->queues > 1 && takes(table, "num_queues") &&
+	    !get_attr(m, "num_queues")) {
 		snprintf(m->queues, sizeof(m->queues), "%u", want->queues);
-		r = add_attr(m, d->word, queues, m->queues);
+		r = add_attr(m, d->word, "num_queues", m->queues);
 	}
 	return r;
 }

@@ -93,6 +93,10 @@ enum print_layout {
 /* "Error: uvdpa: SENTENCE." Return: -1, so that "return print_error(...)" reads well. */
 int print_error(const char *fmt, ...) vd_printf(1, 2);
 
+#ifdef __clang_analyzer__	/* does not see from here that it is -1 */
+#define print_error(...) (print_error(__VA_ARGS__), -1)
+#endif
+
 /* Print {"WHAT": {"NAME": {...}, ...}}. Takes @result. */
 void print_result(const struct cmd *cmd, struct json_object *result, enum print_layout layout);
 
