@@ -35,7 +35,6 @@ struct vd_nbd_cmds {
 
 	struct vd_nbd_cmd *free, *answered, **answered_end;
 	unsigned int nfree;
-	struct vd_nbd_cmd *issuing;
 	uint8_t *bounce;
 	struct vd_nbd_cmd cmd[VD_NBD_CMDS];
 };

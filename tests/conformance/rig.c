@@ -184,8 +184,7 @@ static uint64_t choose(const struct cf *c, const struct cf_mode *m)
 {
 	uint64_t device = (1ull << 24) - 1;
 
-	return c->info->features & (device | CF_F(VIRTIO_F_VERSION_1) | m->ring) &
-	       ~c->features_off;
+	return c->info->features & (device | CF_F(VIRTIO_F_VERSION_1) | m->ring);
 }
 
 void cf_negotiate(struct cf *c, const struct cf_mode *m)
@@ -203,14 +202,13 @@ void cf_queue_init(struct cf *c, unsigned int idx)
 {
 	struct cf_queue *q = &c->q[idx];
 	bool packed = c->features & CF_F(VIRTIO_F_RING_PACKED);
-	unsigned int indirect_max = c->indirect_max ? c->indirect_max : INDIRECT_MAX;
 	struct vd_virtq_drv_conf conf;
 
 	queue_fini(q);
 	q->c = c;
 	q->idx = idx;
 	q->num = (uint16_t)(c->mode.num ? c->mode.num : vd_min(c->info->vq_num_max, 512u));
-	q->layout = vd_vring_layout(q->num, packed, indirect_max);
+	q->layout = vd_vring_layout(q->num, packed, INDIRECT_MAX);
 	cf_check(q->layout.size <= RING_SHARE);
 	q->ring_iova = CF_RINGS_IOVA + idx * RING_SHARE;
 	q->ring = cf_at(c, q->ring_iova);
@@ -221,7 +219,7 @@ void cf_queue_init(struct cf *c, unsigned int idx)
 	cf_check(q->kick >= 0 && q->call >= 0);
 	conf = (struct vd_virtq_drv_conf){ .features = c->features, .num = q->num,
 					   .ring = q->ring, .ring_iova = q->ring_iova,
-					   .indirect_max = indirect_max };
+					   .indirect_max = INDIRECT_MAX };
 	cf_is(vd_virtq_drv_create(&conf, &q->drv), 0);
 }
 
