@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -324,6 +325,139 @@ static void test_no_direct(void **state)
 	assert_non_null(strstr(uvdpa_error(), "direct I/O"));
 }
 
+/* ---- memory that the ring knows ------------------------------------------------------------- */
+
+#if HAVE_LIBURING
+
+struct find {
+	struct uvdpa_emit e;
+	uint64_t pinned;
+};
+
+static void find_num(struct uvdpa_emit *e, const char *key, uint64_t value)
+{
+	if (strcmp(key, "pinned") == 0)
+		container_of(e, struct find, e)->pinned = value;
+}
+
+static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
+{
+	(void)e, (void)key, (void)value;
+}
+
+static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	(void)e, (void)key, (void)value;
+}
+
+static uint64_t pinned(struct bed *b)
+{
+	struct find f = { .e = { .str = find_str, .num = find_num, .flag = find_flag } };
+
+	uvdpa_dev_show(b->dev, &f.e);
+	return f.pinned;
+}
+
+/* The worker lets go when it has nothing to do, which is soon. */
+static void wait_unpinned(struct bed *b)
+{
+	for (unsigned int i = 0; pinned(b) && i < 200; i++)
+		usleep(10000);
+	assert_int_equal(pinned(b), 0);
+}
+
+static uint8_t read_to(struct bed *b, uint64_t iova, uint32_t len)
+{
+	const uint64_t at = BED_RINGS;
+	struct virtio_blk_outhdr hdr = { .type = htole32(VIRTIO_BLK_T_IN) };
+	struct vd_buf bufs[3] = { { bed_iova(at), 16 }, { iova, len }, { bed_iova(at + 16), 1 } };
+	struct vd_done done;
+
+	memcpy(b->mem + at, &hdr, sizeof(hdr));
+	b->mem[at + 16] = 0xff;
+	bed_add_req(b, 0, bufs, 1, 2);
+	assert_int_equal(bed_get(b, 0, &done, 1, 5000), 1);
+	return b->mem[at + 16];
+}
+
+static void commit(struct bed *b)
+{
+	struct uvdpa_wait w = { 0 };
+
+	assert_int_equal(uvdpa_await(b->u, &w, uvdpa_dev_commit(b->dev, &w)), 0);
+}
+
+/* Memory that takes the place of other memory, at the same addresses of the guest and of ours. */
+static void test_other_memory(void **state)
+{
+	enum { LEN = 65536 };
+	const uint64_t iova = 0x20000000;
+	void *at = mmap(NULL, LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static uint8_t want[LEN], got[LEN];
+	struct bed b;
+
+	begin(&b, *state, NULL, &(struct bed_conf){ 0 });
+	assert_int_equal(pinned(&b), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		int fd = memfd_create("more", MFD_CLOEXEC);
+		struct uvdpa_map map = {
+			.iova = iova, .len = LEN, .fd = fd, .addr = at, .prot = UVDPA_MAP_RW
+		};
+		struct bed_io wr = { VIRTIO_BLK_T_OUT, 0, want, LEN, 0 };
+
+		assert_int_equal(ftruncate(fd, LEN), 0);
+		assert_ptr_equal(
+			mmap(at, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), at);
+		assert_int_equal(uvdpa_dev_map(b.dev, 0, &map), 0);
+		commit(&b);
+		fx_pattern(want, LEN, 90 + i);
+		assert_int_equal(bed_io(&b, 0, &wr), OK);
+		assert_int_equal(read_to(&b, iova, LEN), OK);
+		assert_int_equal(pinned(&b), BED_SIZE + LEN);
+		assert_int_equal(pread(fd, got, LEN, 0), LEN);
+		assert_memory_equal(got, want, LEN);
+		assert_int_equal(uvdpa_dev_unmap(b.dev, 0, iova, LEN), 0);
+		commit(&b);
+		close(fd);
+	}
+	munmap(at, LEN);
+	bed_reset(&b);
+	wait_unpinned(&b);
+	bed_start(&b, NULL);
+	assert_int_equal(read_to(&b, bed_iova(BED_RINGS + 4096), LEN), OK);
+	assert_int_equal(pinned(&b), BED_SIZE);
+	bed_end(&b);
+}
+
+/* Where it is not allowed, or too much, it goes without. */
+static void test_not_allowed(void **state)
+{
+	struct bed b;
+
+	begin(&b, *state, NULL, &(struct bed_conf){ 0 });
+	FAKE_SET(pin_err, -ENOMEM);
+	assert_int_equal(read_to(&b, bed_iova(BED_RINGS + 4096), 4096), OK);
+	assert_int_equal(pinned(&b), 0);
+	FAKE_SET(pin_err, 0);
+	bed_end(&b);
+}
+
+#endif
+
+/* It makes sense for direct I/O alone. */
+static void test_pin_errors(void **state)
+{
+	const char *cached[] = { "image", fx_image, "pin_memory", "on", NULL };
+	const char *threads[] = { "image", fx_image, "pin_memory", "on", "cache",
+				  "none",  "engine", "threads",    NULL };
+	struct bed b;
+
+	(void)state;
+	assert_int_equal(bed_add(&b, "blk", cached), -EINVAL);
+	assert_int_equal(bed_add(&b, "blk", threads), -EINVAL);
+	assert_non_null(strstr(uvdpa_error(), "pin_memory"));
+}
+
 #define EACH(k)                                                          \
 	cmocka_unit_test_prestate(test_durable, (void *)(k)),            \
 		cmocka_unit_test_prestate(test_turned_off, (void *)(k)), \
@@ -347,6 +481,12 @@ int main(void)
 		{ .mgmtdev = "blk", .engine = "io_uring", .cache = "none", .packed = true },
 		{ .mgmtdev = "blk", .engine = "io_uring", .cache = "none", .loop = true },
 		{ .mgmtdev = "blk", .engine = "io_uring", .cache = "none", .memory = true },
+		{ .mgmtdev = "blk", .engine = "io_uring", .cache = "none", .pin = true },
+		{ .mgmtdev = "blk",
+		  .engine = "io_uring",
+		  .cache = "none",
+		  .pin = true,
+		  .loop = true },
 	};
 	const struct CMUnitTest tests[] = {
 		EACH(&kinds[0]),
@@ -361,9 +501,14 @@ int main(void)
 		EACH(&kinds[8]),
 		EACH(&kinds[9]),
 		EACH(&kinds[10]),
+		EACH(&kinds[11]),
+		EACH(&kinds[12]),
+		cmocka_unit_test_prestate(test_other_memory, &kinds[11]),
+		cmocka_unit_test_prestate(test_not_allowed, &kinds[11]),
 #endif
 		cmocka_unit_test(test_big_blocks),
 		cmocka_unit_test(test_no_direct),
+		cmocka_unit_test(test_pin_errors),
 	};
 
 	return cmocka_run_group_tests(tests, fx_image_make, fx_image_remove);

@@ -36,6 +36,8 @@ struct vd_file {
 	enum vd_file_engine_kind kind;
 	unsigned int threads; /* of that engine, for each worker */
 	enum vd_file_cache cache;
+	bool pin;                      /* keep the guest's memory known to the kernel */
+	uint64_t pinned;               /* atomic: bytes that are */
 	unsigned int align_mem, align; /* of direct I/O: of addresses, of offsets and lengths */
 	enum vd_file_now read_now, write_now;	/* atomic */
 	bool is_block;

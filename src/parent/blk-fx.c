@@ -136,6 +136,12 @@ static void take_off(const struct io_uring_sqe *sqe)
 	flying[i] = (struct flying){ sqe->user_data, sqe->opcode, sqe->rw_flags, FAKE(unsynced) };
 }
 
+static bool is_write(int opcode)
+{
+	return opcode == IORING_OP_WRITE || opcode == IORING_OP_WRITEV ||
+	       opcode == IORING_OP_WRITE_FIXED || opcode == 61; /* WRITEV_FIXED */
+}
+
 static void land(const struct io_uring_cqe *cqe)
 {
 	struct flying *f = flying;
@@ -145,7 +151,7 @@ static void land(const struct io_uring_cqe *cqe)
 	f->user_data = 0;
 	if (cqe->res < 0)
 		return;
-	if (f->opcode == IORING_OP_WRITE || f->opcode == IORING_OP_WRITEV) {
+	if (is_write(f->opcode)) {
 		count_write(f->flags);
 	} else if (f->opcode == IORING_OP_FALLOCATE) {
 		count_write(0);
@@ -164,6 +170,15 @@ int io_uring_submit(struct io_uring *ring)
 	for (unsigned int i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++)
 		take_off(&ring->sq.sqes[i & *ring->sq.kring_mask]);
 	return real(ring);
+}
+
+int io_uring_register_buffers(struct io_uring *ring, const struct iovec *iov, unsigned int n)
+{
+	static int (*real)(struct io_uring *, const struct iovec *, unsigned int);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_register_buffers");
+	return FAKE(pin_err) ? FAKE(pin_err) : real(ring, iov, n);
 }
 
 unsigned int io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_cqe **cqes,
@@ -258,6 +273,10 @@ int fx_add(struct bed *b, const struct fx_kind *k, const char *const *more)
 		attrs[n++] = image_of(k);
 		attrs[n++] = "engine";
 		attrs[n++] = k->engine;
+		if (k->pin) {
+			attrs[n++] = "pin_memory";
+			attrs[n++] = "on";
+		}
 		if (k->cache) {
 			attrs[n++] = "cache";
 			attrs[n++] = k->cache;

@@ -15,6 +15,7 @@ struct fx_kind {
 	const char *engine;	/* NULL: sim-blk has none */
 	const char *cache;      /* NULL: as it is if none is said */
 	bool packed;
+	bool pin;
 	bool engine_only;	/* the worker does nothing at once */
 	bool loop;              /* the image is a loop device over fx_image */
 	bool memory;            /* the image is in memory, where fallocate() can less */
@@ -26,6 +27,7 @@ struct fx_fake {
 	bool bits;		/* I/O ends after 1000 bytes, or is interrupted */
 	int sync_err;		/* errno of fdatasync() */
 	int write_err;          /* errno of pwritev2() */
+	int pin_err;            /* -errno of registering memory */
 	int uring_err;		/* -errno of making an io_uring */
 	unsigned int calls, syncs, dsyncs;
 	unsigned int unsynced; /* writes and zeroing that no sync has followed */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "parent/blk-pin.h"
 
 #define SQ_ENTRIES 256u		/* what does not fit waits in @pending */
 #define REAP 64
@@ -27,6 +28,8 @@ struct uring {
 	bool ioctls_watched;
 	struct vd_file_bounce bounce;
 	struct vd_file_fifo starved; /* wait for one of these */
+	struct vd_worker *w;
+	struct vd_file_pins pins;
 };
 
 static struct uring *to_uring(struct vd_engine *e)
@@ -38,6 +41,8 @@ static void uring_queue(struct vd_file_engine *fe, struct vd_blk_req *req)
 {
 	struct uring *u = container_of(fe, struct uring, fe);
 
+	if (vd_unlikely(fe->f->pin && u->pins.epoch != vd_worker_epoch(u->w)))
+		vd_file_pins_renew(&u->pins, &u->ring, fe->f, req->q);
 	if (u->ioctls && vd_file_is_range(req))
 		u->ioctls->queue(u->ioctls, req);
 	else
@@ -64,39 +69,46 @@ static void prepare_range(const struct vd_file *f, struct io_uring_sqe *sqe, str
 	}
 }
 
-static void prepare(const struct vd_file *f, struct io_uring_sqe *sqe, struct vd_blk_req *req)
+/* A single piece spares the kernel a copy of the array; one that the ring knows, more than that. */
+static void prepare_rw(const struct uring *u, struct io_uring_sqe *sqe,
+		       const struct vd_blk_req *req)
 {
+	static const uint8_t ops[2][2][2] = {
+		/* [fixed][write][vector] */
+		{ { IORING_OP_READ, IORING_OP_READV }, { IORING_OP_WRITE, IORING_OP_WRITEV } },
+		{ { IORING_OP_READ_FIXED, VD_FILE_READV_FIXED },
+		  { IORING_OP_WRITE_FIXED, VD_FILE_WRITEV_FIXED } },
+	};
 	const struct iovec *iov = vd_iov_kernel(req->iov);
-	uint64_t off = req->off + req->done;
 	unsigned int niov = req->niov;
 	struct iovec piece;
+	bool vector, wr = req->op == VD_BLK_WRITE;
+	int buf = -1;
 
 	if (req->bounce) {
 		piece = vd_file_bounce_next(req);
 		iov = &piece;
 		niov = 1;
+	} else if (u->pins.n) {
+		buf = vd_file_pins_find(&u->pins, iov, niov);
 	}
-	switch (req->op) {
-	case VD_BLK_READ:
-		if (niov == 1) /* spares the kernel a copy of the array */
-			io_uring_prep_read(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
-		else
-			io_uring_prep_readv(sqe, 0, iov, niov, off);
-		break;
-	case VD_BLK_WRITE:
-		if (niov == 1)
-			io_uring_prep_write(sqe, 0, iov->iov_base, (unsigned int)iov->iov_len, off);
-		else
-			io_uring_prep_writev(sqe, 0, iov, niov, off);
+	vector = niov > 1;
+	io_uring_prep_rw(ops[buf >= 0][wr][vector], sqe, 0, vector ? iov : iov->iov_base,
+			 vector ? niov : (unsigned int)iov->iov_len, req->off + req->done);
+	if (buf >= 0)
+		sqe->buf_index = (uint16_t)buf;
+	if (wr)
 		sqe->rw_flags = vd_file_write_flags(req);
-		break;
-	case VD_BLK_FLUSH:
+}
+
+static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct vd_blk_req *req)
+{
+	if (req->op == VD_BLK_FLUSH)
 		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
-		break;
-	default:
-		prepare_range(f, sqe, req);
-		break;
-	}
+	else if (vd_file_is_range(req))
+		prepare_range(u->fe.f, sqe, req);
+	else
+		prepare_rw(u, sqe, req);
 	sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, req);
 }
@@ -148,7 +160,7 @@ static void uring_submit(struct vd_engine *e)
 
 		while (u->pending.first && io_uring_sq_space_left(&u->ring)) {
 			if (find_bounce(u))
-				prepare(u->fe.f, io_uring_get_sqe(&u->ring),
+				prepare(u, io_uring_get_sqe(&u->ring),
 					vd_file_fifo_take(&u->pending));
 		}
 		n = io_uring_submit(&u->ring);
@@ -191,6 +203,8 @@ static bool uring_arm(struct vd_engine *e)
 {
 	struct uring *u = to_uring(e);
 
+	if (vd_unlikely(u->pins.n && vd_worker_idle(u->w)))
+		vd_file_pins_drop(&u->pins, &u->ring, u->fe.f);
 	return u->pending.first || io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring) ||
 	       (u->ioctls && (!u->ioctls_watched || u->ioctls->e.ops->arm(&u->ioctls->e)));
 }
@@ -199,6 +213,7 @@ static void uring_destroy(struct vd_engine *e)
 {
 	struct uring *u = to_uring(e);
 
+	vd_file_pins_drop(&u->pins, &u->ring, u->fe.f);
 	/* The ring ends some time later in the kernel; the image shall not be in use till then. */
 	io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
@@ -246,6 +261,7 @@ int vd_file_uring_create(struct vd_file *f, struct vd_worker *w, struct vd_file_
 	r = vd_file_bounce_init(f, &u->bounce, BOUNCES);
 	if (r)
 		goto err_ioctls;
+	u->w = w;
 	u->fe = (struct vd_file_engine){
 		.e = { .ops = &uring_ops, .fd = u->ring.ring_fd },
 		.f = f,

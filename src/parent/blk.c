@@ -32,6 +32,7 @@ struct file_conf {
 	char *image;
 	uint64_t threads;
 	unsigned int engine, cache;
+	bool pin_memory;
 };
 
 static struct vd_file *to_file(struct vd_blk *blk)
@@ -233,6 +234,7 @@ static const char *const caches[] = { [VD_FILE_WRITEBACK] = "writeback",
 static void file_show(struct vd_blk *blk, struct uvdpa_emit *e)
 {
 	struct vd_file *f = to_file(blk);
+	uint64_t pinned = __atomic_load_n(&f->pinned, __ATOMIC_RELAXED);
 
 	e->str(e, "image", f->path);
 	e->str(e, "cache", caches[f->cache]);
@@ -240,6 +242,8 @@ static void file_show(struct vd_blk *blk, struct uvdpa_emit *e)
 	       engines[f->kind == VD_FILE_THREADS ? VD_FILE_THREADS : VD_FILE_IO_URING]);
 	if (f->kind == VD_FILE_THREADS)
 		e->num(e, "threads", (uint64_t)f->threads * blk->sd.nworkers);
+	if (pinned)
+		e->num(e, "pinned", pinned);
 }
 
 static const struct vd_blk_ops file_ops = {
@@ -261,6 +265,9 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	r = vd_blk_args(&c->blk, name, &bc);
 	if (r)
 		return r;
+	if (c->pin_memory && (c->cache != VD_FILE_NONE || c->engine == VD_FILE_THREADS))
+		return vd_err(-EINVAL, "%s: pin_memory goes with cache none and io_uring only",
+			      name);
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return vd_err(-ENOMEM, "%s: no memory", name);
@@ -268,6 +275,7 @@ static int file_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	f->kind = (enum vd_file_engine_kind)c->engine;
 	f->threads = (unsigned int)c->threads;
 	f->cache = (enum vd_file_cache)c->cache;
+	f->pin = c->pin_memory;
 	if (f->cache == VD_FILE_NONE) /* it would wait for the disk */
 		f->read_now = f->write_now = VD_FILE_NOW_NEVER;
 	f->path = strdup(c->image);
@@ -305,6 +313,11 @@ static const struct uvdpa_opt file_opts[] = {
 	  .help = "writeback: the system's, until a flush; writethrough: the same, but a write is "
 		  "on "
 		  "the disk when it is answered; none: direct I/O" },
+	{ .key = "pin_memory",
+	  .type = UVDPA_OPT_BOOL,
+	  .offset = offsetof(struct file_conf, pin_memory),
+	  .help = "with cache none, by io_uring: the guest's memory stays where it is and is not "
+		  "looked up again for each request" },
 	{ .key = "engine",
 	  .type = UVDPA_OPT_ENUM,
 	  .offset = offsetof(struct file_conf, engine),

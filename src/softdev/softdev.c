@@ -36,6 +36,21 @@ struct vd_engine *vd_worker_engine(struct vd_worker *w)
 	return w->engine;
 }
 
+const struct vd_mem *vd_softq_mem(const struct vd_softq *q)
+{
+	return q->mem;
+}
+
+unsigned int vd_worker_epoch(const struct vd_worker *w)
+{
+	return w->epoch;
+}
+
+bool vd_worker_idle(const struct vd_worker *w)
+{
+	return !w->nrun;
+}
+
 unsigned int vd_worker_index(const struct vd_worker *w)
 {
 	return w->idx;
@@ -122,6 +137,7 @@ static int softdev_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	r = vd_virtq_create(&conf, &q->vq);
 	if (r)
 		return r;
+	q->mem = conf.mem;
 	if (vd_virtq_again(q->vq))
 		vd_log_info(vd_ctx_log(sd->u), sd->name,
 			    "queue %u: %u requests that a crash has left are done again", idx,

@@ -169,6 +169,18 @@ struct vd_worker *vd_softq_worker(struct vd_softq *q);
 struct vd_engine *vd_worker_engine(struct vd_worker *w);
 unsigned int vd_worker_index(const struct vd_worker *w);
 
+/* The guest's memory as the queue uses it; the same for all queues that a worker serves. */
+const struct vd_mem *vd_softq_mem(const struct vd_softq *q);
+
+/**
+ * vd_worker_epoch() - For engines that keep something of the guest's memory
+ *
+ * The memory changes only while no queue runs; another epoch begins with the first that runs then.
+ * Who is idle had best let go. Context: the worker.
+ */
+unsigned int vd_worker_epoch(const struct vd_worker *w);
+bool vd_worker_idle(const struct vd_worker *w);
+
 /**
  * vd_softq_stopping() - Is the queue to become quiet?
  *

@@ -73,6 +73,8 @@ static void queue_begin(struct vd_softq *q)
 {
 	q->stopping = q->broken = q->flush = false;
 	q->running = true;
+	if (!q->worker->nrun)
+		q->worker->epoch++;
 	q->worker->run[q->worker->nrun++] = q;
 	watch_kick(q);
 }

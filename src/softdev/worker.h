@@ -30,6 +30,7 @@ struct vd_softq {
 	struct vd_worker *worker;
 	unsigned int idx;
 	struct uvdpa_vq conf;
+	const struct vd_mem *mem; /* in force while it runs */
 	bool attached;		/* handed to the worker; control's alone */
 	bool answer;		/* uvdpa_dev_quiesced() is owed for this queue; control's alone */
 	struct vd_post post;	/* runs vd_softq_event() */
@@ -65,6 +66,7 @@ struct vd_worker {
 	/* The worker's. */
 	struct vd_softq **run __attribute__((aligned(VD_CACHE_LINE)));
 	unsigned int nrun;
+	unsigned int epoch; /* see vd_worker_epoch() */
 	unsigned int ntimed;
 	uint64_t hold_until_ns;	/* no queue is popped; 0: they are */
 	uint64_t poll_max_ns;
