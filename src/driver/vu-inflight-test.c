@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "driver/vu-fx.h"
+#include "driver/vu.h"
 #include "virtq/virtq.h"
 
 #define TRACKED (ALL_PF | PF(INFLIGHT_SHMFD))
 #define TRACKED_NO_STATUS (NO_STATUS | PF(INFLIGHT_SHMFD))
-#define SIZE (2 * vd_virtq_inflight_size(true, 128))	/* what is handed out for two rings of 128 */
+/* What is handed out for two rings of 128. */
+#define SIZE (vd_vus_config_kept_at(2, 128) + sizeof(struct vd_vus_kept))
 
 static int setup(void **state)
 {
@@ -141,7 +143,7 @@ static void nothing_leaks(void **state)
 		assert_int_equal(set(b, two_of_128(), fd), 0);
 		assert_int_equal(set(b, (struct vd_vu_inflight){ 1, 0, 2, 128, 0 }, fd), 1);
 		close(fd);
-		assert_int_equal(open_fds(), before + 1);	/* the gate's */
+		assert_int_equal(open_fds(), before + 2);	/* the gate's, the session's */
 	}
 	fe_close(b);
 	assert_int_equal(open_fds(), b->fds);
@@ -263,6 +265,97 @@ static void too_short_for_packed(void **state)
 	assert_false(b->f->vqs[0].running);
 }
 
+static int write_config(struct bed *b, uint32_t off, uint8_t byte)
+{
+	struct vd_vu_msg m;
+
+	vd_vu_msg_init(&m, VD_VU_SET_CONFIG, 13);
+	m.config.offset = off;
+	m.config.size = 1;
+	m.config.data[0] = byte;
+	return fe_ack(b, &m);
+}
+
+/* The device has forgotten it, as after a reset or a crash, and the front-end brings @fd. */
+static uint8_t byte_after(struct bed *b, int fd)
+{
+	b->f->config[3] = 0;
+	assert_int_equal(set(b, two_of_128(), fd), 0);
+	return b->f->config[3];
+}
+
+/* A driver that knows of no reset finds the configuration as it wrote it. */
+static void what_was_written_is_kept(void **state)
+{
+	struct bed *b = *state;
+	struct vd_vu_msg m;
+	uint64_t size;
+	int fd, other;
+
+	fe_hello(b, TRACKED);
+	fd = get(b, 2, 128, 24, &size);
+	assert_int_equal(byte_after(b, fd), 0);
+	assert_int_equal(write_config(b, 3, 77), 0);
+	vd_vu_msg_init(&m, VD_VU_RESET_DEVICE, 0);
+	assert_int_equal(fe_ack(b, &m), 0);
+	assert_int_equal(byte_after(b, fd), 77);
+	/* Features come after the region, from some. */
+	b->f->config[3] = 0;
+	assert_int_equal(fe_set(b, VD_VU_SET_FEATURES, V1 | F_PF, -1), 0);
+	assert_int_equal(b->f->config[3], 77);
+	/* QEMU does not forget when its guest is another. */
+	other = get(b, 2, 128, 24, &size);
+	assert_int_equal(byte_after(b, other), 77);
+	close(other);
+	fe_close(b);
+
+	fe_hello(b, TRACKED);
+	other = get(b, 2, 128, 24, &size);
+	assert_int_equal(byte_after(b, other), 0);	/* the next front-end's own */
+	assert_int_equal(byte_after(b, fd), 77);
+	assert_int_equal(write_config(b, 3, 78), 0);
+	close(other);
+	fe_close(b);
+
+	fe_hello(b, TRACKED);
+	assert_int_equal(byte_after(b, fd), 78);
+	for (unsigned int i = 0; i < FAKE_CONFIG; i++)
+		assert_int_equal(b->f->config[i], i == 3 ? 78 : 0);
+	/* A driver that could not have written it is not in the way. */
+	b->f->fail_always = "set_config";
+	b->f->fail_err = -EOPNOTSUPP;
+	assert_int_equal(set(b, two_of_128(), fd), 0);
+	close(fd);
+}
+
+/* It may say what it likes: no more is written than there is. And no file is, that is not ours. */
+static void what_is_kept_is_hostile(void **state)
+{
+	struct vd_vus_kept all, k;
+	struct bed *b = *state;
+	uint64_t size;
+	int fd;
+
+	fe_hello(b, TRACKED);
+	fd = get(b, 2, 128, 24, &size);
+	assert_int_equal(set(b, two_of_128(), fd), 0);
+	assert_int_equal(write_config(b, 0, 1), 0);
+	assert_int_equal(pread(fd, &all, sizeof(all), (off_t)(SIZE - sizeof(all))), sizeof(all));
+	memset(all.written, 0xff, sizeof(all.written));
+	memset(all.data, 0xee, sizeof(all.data));
+	assert_int_equal(pwrite(fd, &all, sizeof(all), (off_t)(SIZE - sizeof(all))), sizeof(all));
+	fake_log(b->f);
+	assert_int_equal(set(b, two_of_128(), fd), 0);
+	assert_string_equal(fake_log(b->f), "set_config=0+16");
+	close(fd);
+
+	assert_int_equal(set(b, two_of_128(), b->mem), 0);
+	assert_int_equal(write_config(b, 0, 2), 0);
+	assert_int_equal(pread(b->mem, &k, sizeof(k), (off_t)(SIZE - sizeof(k))), sizeof(k));
+	for (size_t i = 0; i < sizeof(k); i++)
+		assert_int_equal(((uint8_t *)&k)[i], 0);
+}
+
 /* The driver is taken away while requests are not home: where they will be noted stays. */
 static void it_outlives_the_session(void **state)
 {
@@ -298,6 +391,8 @@ int main(void)
 		TEST(rings_get_it),
 		TEST(a_reset_makes_it_new),
 		TEST(too_short_for_packed),
+		TEST(what_was_written_is_kept),
+		TEST(what_is_kept_is_hostile),
 		TEST(it_outlives_the_session),
 	};
 

@@ -33,7 +33,7 @@ static int region_create(uint64_t size)
 	return r;
 }
 
-/* Some ask before they have chosen features, so it has room for either layout. */
+/* Some ask before they have chosen features, so it has room for either layout; see vu-config.c. */
 static int get_region(struct vd_vus_session *s, const struct vd_vu_inflight *want,
 		      uint64_t *ret_size)
 {
@@ -41,7 +41,7 @@ static int get_region(struct vd_vus_session *s, const struct vd_vu_inflight *wan
 	    want->queue_size > VD_VIRTQ_NUM_MAX)
 		return vd_err(-EINVAL, "%u queues of %u, at most %u of %u", want->queues,
 			      want->queue_size, s->nrings, VD_VIRTQ_NUM_MAX);
-	*ret_size = want->queues * vd_virtq_inflight_size(true, want->queue_size);
+	*ret_size = vd_vus_config_kept_at(want->queues, want->queue_size) + sizeof(s->kept);
 	return region_create(*ret_size);
 }
 
@@ -69,6 +69,10 @@ int vd_vus_set_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct
 	struct uvdpa_map map = { .len = in->size, .fd = m->fds[0], .offset = in->offset,
 				 .prot = UVDPA_MAP_RW };
 
+	int e = vd_dev_set_inflight(s->dev, &map, in->queues, in->queue_size);
+
 	(void)reply;
-	return vd_dev_set_inflight(s->dev, &map, in->queues, in->queue_size);
+	if (!e)
+		vd_vus_config_region(s, vd_vu_msg_take_fd(m, 0), in);
+	return e;
 }

@@ -85,8 +85,10 @@ static int apply_features(struct vd_vus_session *s, int err)
 		err = vd_vus_add_status(s, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	if (!err)
 		err = uvdpa_dev_set_features(s->dev, device_features(s, s->msg.u64));
-	if (!err)
+	if (!err) {
 		s->features = s->msg.u64;
+		vd_vus_config_again(s);
+	}
 	return err;
 }
 
@@ -157,49 +159,6 @@ static int get_max_mem_slots(struct vd_vus_session *s, struct vd_vu_msg *m,
 	(void)m;
 	reply->u64 = VD_VU_SLOTS_MAX;
 	return 0;
-}
-
-/* Bytes behind the end are zero: front-ends ask for more than there is. */
-static int get_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
-{
-	uint32_t size = uvdpa_dev_info(s->dev)->config_size, len = 0;
-	int e = 0;
-
-	reply->config.offset = m->config.offset;
-	reply->config.size = m->config.size;
-	reply->config.flags = m->config.flags;
-	if (m->config.offset < size)
-		len = vd_min(m->config.size, size - m->config.offset);
-	if (len)
-		e = uvdpa_dev_get_config(s->dev, m->config.offset, reply->config.data, len);
-	reply->size = e ? 0 : (uint32_t)offsetof(struct vd_vu_config, data) + m->config.size;
-	return 0;
-}
-
-/*
- * QEMU's generic device writes all of it when its guest writes a byte, and most of it is not
- * writable. So what has the value that it is given already is not written.
- */
-static int set_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
-{
-	const struct vd_vu_config *c = &m->config;
-	uint8_t now[VD_VU_CONFIG_MAX];
-	uint32_t from = 0, to = c->size;
-	int e;
-
-	(void)reply;
-	if (c->flags > 1)	/* 1: after a migration */
-		return vd_err(-EINVAL, "flags 0x%x", c->flags);
-	e = uvdpa_dev_get_config(s->dev, c->offset, now, c->size);
-	if (e)
-		return e;
-	while (from < to && now[from] == c->data[from])
-		from++;
-	while (from < to && now[to - 1] == c->data[to - 1])
-		to--;
-	if (from == to)
-		return 0;
-	return uvdpa_dev_set_config(s->dev, c->offset + from, c->data + from, to - from);
 }
 
 static int get_status(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
@@ -284,8 +243,8 @@ static const struct {
 	[VD_VU_GET_QUEUE_NUM] = { get_queue_num, 8, 0 },
 	[VD_VU_SET_VRING_ENABLE] = { vd_vus_set_vring_enable, 0, 0 },
 	[VD_VU_SET_BACKEND_REQ_FD] = { vd_vus_set_backend_req_fd, 0, PF(BACKEND_REQ) },
-	[VD_VU_GET_CONFIG] = { get_config, 8, 0 },
-	[VD_VU_SET_CONFIG] = { set_config, 0, PF(CONFIG) },
+	[VD_VU_GET_CONFIG] = { vd_vus_get_config, 8, 0 },
+	[VD_VU_SET_CONFIG] = { vd_vus_set_config, 0, PF(CONFIG) },
 	[VD_VU_GET_INFLIGHT_FD] = { vd_vus_get_inflight_fd, 8, PF(INFLIGHT_SHMFD) },
 	[VD_VU_SET_INFLIGHT_FD] = { vd_vus_set_inflight_fd, 0, PF(INFLIGHT_SHMFD) },
 	[VD_VU_RESET_DEVICE] = { reset_device, 0, PF(RESET_DEVICE) },
@@ -410,6 +369,7 @@ static void hang_up(struct vd_vus_session *s)
 	vd_vu_conn_fini(&s->conn);
 	vd_vu_msg_fini(&s->msg);
 	vd_vus_back_close(s);
+	vd_vus_config_fini(s);
 	for (unsigned int i = 0; i < s->nrings; i++)
 		vd_vus_ring_fini(&s->rings[i]);
 }
@@ -518,6 +478,7 @@ int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *own
 	for (unsigned int i = 0; i < n; i++)
 		vd_vus_ring_init(s, i);
 	vd_vus_back_init(s);
+	vd_vus_config_init(s);
 	e = vd_fd_add(s->loop, &s->watch, fd, EPOLLIN);
 	if (e) {
 		free(s);

@@ -71,6 +71,13 @@ struct vd_vus_owner {
 	bool inband;
 };
 
+/* What was written into the configuration space, as it lies in an in-flight region. */
+struct vd_vus_kept {
+	uint64_t magic;			/* 0: nothing was */
+	uint8_t written[VD_VU_CONFIG_MAX / 8];	/* which bytes */
+	uint8_t data[VD_VU_CONFIG_MAX];
+};
+
 struct vd_vus_session {
 	struct uvdpa_dev *dev;
 	struct vd_loop *loop;
@@ -92,6 +99,9 @@ struct vd_vus_session {
 
 	uint64_t features;		/* with VD_VU_F_PROTOCOL_FEATURES */
 	uint64_t protocol_features;
+	struct vd_vus_kept kept;
+	int kept_fd;			/* the in-flight region that it is written to; -1: none */
+	off_t kept_at;
 	struct vd_vus_mem mem, next;	/* in force; being brought into force */
 	unsigned int nrings;
 	struct vd_vus_ring rings[];
@@ -169,6 +179,19 @@ bool vd_vus_rings_running(const struct vd_vus_session *s);
 
 int vd_vus_get_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_set_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+
+/* ---- vu-config.c ----------------------------------------------------------------------------------- */
+
+int vd_vus_get_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_set_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+void vd_vus_config_init(struct vd_vus_session *s);
+void vd_vus_config_fini(struct vd_vus_session *s);
+/* The front-end has brought its in-flight region, which the gate has taken. Takes @fd. */
+void vd_vus_config_region(struct vd_vus_session *s, int fd, const struct vd_vu_inflight *in);
+/* Write what was written before, after the device was reset or its features were set. */
+void vd_vus_config_again(struct vd_vus_session *s);
+/* Where it lies in a region for so many queues, in bytes: behind what they need in any layout. */
+uint64_t vd_vus_config_kept_at(unsigned int queues, unsigned int queue_size);
 
 /* ---- vu-mem.c ------------------------------------------------------------------------------------ */
 
