@@ -27,6 +27,7 @@ static bool offered(struct bed *b, unsigned int feature)
 static void test_requests(void **state)
 {
 	static const uint32_t lens[] = { 512, 4096, 16384, 65536, 1u << 19 };
+	static const struct uvdpa_attr size = { "size", "0" };
 	struct bed b;
 
 	(void)state;
@@ -44,6 +45,7 @@ static void test_requests(void **state)
 	assert_int_equal(fx_write(&b, FX_SECTORS - 1, 1024, 1), IOERR);
 	assert_int_equal(fx_write(&b, 0, 0, 0), OK);
 	assert_int_equal(fx_flush(&b), OK);
+	assert_int_equal(uvdpa_dev_set(b.dev, &size, 1), -EOPNOTSUPP);
 	bed_end(&b);
 }
 

@@ -66,11 +66,16 @@ static int describe(const struct vd_nbd *nbd, struct vd_blk_conf *bc)
 	return 0;
 }
 
+/* One for a queue at most. */
+static unsigned int workers_wanted(const struct vd_nbd *nbd)
+{
+	return (unsigned int)vd_min(nbd->conf->blk.workers, nbd->conf->blk.num_queues);
+}
+
 /* Another connection for each worker is for a server whose flush covers all of them. */
 static void choose_workers(struct vd_nbd *nbd)
 {
-	const struct vd_nbd_conf *c = nbd->conf;
-	unsigned int wanted = (unsigned int)vd_min(c->blk.workers, c->blk.num_queues);
+	unsigned int wanted = workers_wanted(nbd);
 
 	nbd->nslots = nbd->export.multi_conn ? wanted : 1;
 	if (nbd->nslots < wanted)
@@ -121,6 +126,16 @@ int vd_nbd_same(struct vd_nbd *nbd, const struct vd_nbd_export *x)
 
 /* ---- the device ------------------------------------------------------------------------------ */
 
+/* The protocol has no way to change it, and tells it only to who connects. */
+static int nbd_resize(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes)
+{
+	(void)bytes, (void)ret_bytes;
+	return vd_err(-EOPNOTSUPP,
+		      "%s: an NBD server tells the size when it is connected to, and "
+		      "that is all",
+		      blk->sd.name);
+}
+
 static void nbd_show(struct vd_blk *blk, struct uvdpa_emit *e)
 {
 	const struct vd_nbd *nbd = vd_nbd(blk);
@@ -145,10 +160,10 @@ static void nbd_reset(struct vd_blk *blk)
 
 static void nbd_free(struct vd_nbd *nbd)
 {
-	uint64_t n = nbd->slots ? nbd->conf->blk.workers : 0;
+	unsigned int n = nbd->slots ? workers_wanted(nbd) : 0;
 
 	vd_nbd_link_close(nbd->link);
-	for (uint64_t i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		nbd_close(nbd->slots[i].h); /* that nobody has taken */
 		vd_close(&nbd->slots[i].fd);
 	}
@@ -165,7 +180,7 @@ static void nbd_destroy(struct vd_blk *blk)
 static const struct vd_blk_ops nbd_ops = {
 	.submit = vd_nbd_submit,
 	.worker_start = vd_nbd_worker_start,
-	.resize = vd_blk_no_resize, /* a server tells its size to who connects */
+	.resize = nbd_resize,
 	.show = nbd_show,
 	.reset = nbd_reset,
 	.destroy = nbd_destroy,
@@ -208,16 +223,16 @@ static int check_conf(const char *name, const struct vd_nbd_conf *c)
 
 static int make_slots(struct vd_nbd *nbd)
 {
-	uint64_t n = nbd->conf->blk.workers;
+	unsigned int n = workers_wanted(nbd);
 	int r;
 
 	nbd->slots = aligned_alloc(_Alignof(struct vd_nbd_slot), n * sizeof(*nbd->slots));
 	if (!nbd->slots)
 		return vd_err(-ENOMEM, "%s: no memory", nbd->name);
 	memset(nbd->slots, 0, n * sizeof(*nbd->slots));
-	for (uint64_t i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++)
 		nbd->slots[i].fd = -1;
-	for (uint64_t i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		r = nbd->slots[i].fd = vd_eventfd();
 		if (r < 0)
 			return r;
