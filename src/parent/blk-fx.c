@@ -142,13 +142,17 @@ static bool is_write(int opcode)
 	       opcode == IORING_OP_WRITE_FIXED || opcode == 61; /* WRITEV_FIXED */
 }
 
-static void land(const struct io_uring_cqe *cqe)
+static void land(struct io_uring_cqe *cqe)
 {
 	struct flying *f = flying;
 
 	while (f->user_data != cqe->user_data)
 		assert_true(++f < flying + VD_ARRAY_SIZE(flying));
 	f->user_data = 0;
+	if (FAKE(sync_err) && f->opcode == IORING_OP_FSYNC)
+		cqe->res = -FAKE(sync_err);
+	if (FAKE(write_err) && is_write(f->opcode))
+		cqe->res = -FAKE(write_err);
 	if (cqe->res < 0)
 		return;
 	if (is_write(f->opcode)) {

@@ -80,6 +80,24 @@ static void image_threads(struct cf_fixture *f)
 	cf_attr(f, "engine", "threads");
 }
 
+static void image_through(struct cf_fixture *f)
+{
+	image(f);
+	cf_attr(f, "cache", "writethrough");
+}
+
+/* On a file system that has no direct I/O it is once more the one above. */
+static void image_direct(struct cf_fixture *f)
+{
+	int fd;
+
+	image(f);
+	fd = open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	cf_attr(f, "cache", fd < 0 ? "writethrough" : "none");
+	if (fd >= 0)
+		close(fd);
+}
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -279,6 +297,8 @@ const struct cf_variant cf_variants[] = {
 	{ "sim-blk", "readonly", .open = sim_blk_readonly, .readonly = true },
 	{ "blk", "io_uring", .open = image_uring },
 	{ "blk", "threads", .open = image_threads },
+	{ "blk", "writethrough", .open = image_through },
+	{ "blk", "direct", .open = image_direct },
 	{ "nbd", "", .open = nbd, .close = daemon_kill },
 	{ "nbd", "readonly", .open = nbd_readonly, .close = daemon_kill, .readonly = true },
 #if HAVE_LIBRBD
