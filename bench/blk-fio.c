@@ -11,33 +11,44 @@
 
 #define IMAGE_SIZE (1ull << 30)
 
-const char *image(void)
-{
-	static char path[PATH_ROOM];
-	char *chunk;
-	int fd;
+static char image_path[] = "/var/tmp/uvdpa-bench.XXXXXX";
+static bool image_made;
 
-	if (*path)
-		return path;
-	at(path, "image");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	chunk = calloc(1, 1 << 20);
-	for (uint64_t n = 0; chunk && fd >= 0 && n < IMAGE_SIZE; n += 1 << 20) {
+static int fill(int fd)
+{
+	char *chunk = malloc(1 << 20);
+	int r = chunk ? 0 : -1;
+
+	for (uint64_t n = 0; !r && n < IMAGE_SIZE; n += 1 << 20) {
 		memset(chunk, (int)(n >> 20), 1 << 20);
-		if (write(fd, chunk, 1 << 20) != 1 << 20) {
-			fprintf(stderr, "%s: %m\n", path);
-			close(fd);
-			fd = -1;
-		}
+		r = write(fd, chunk, 1 << 20) == 1 << 20 ? 0 : -1;
 	}
 	free(chunk);
-	if (fd < 0) {
-		*path = 0;
-		return NULL;
+	return r ? r : fdatasync(fd); /* not while something is measured */
+}
+
+const char *image(void)
+{
+	int fd;
+
+	if (image_made)
+		return image_path;
+	fd = mkstemp(image_path);
+	image_made = fd >= 0;
+	if (fd >= 0 && !fill(fd)) {
+		close(fd);
+		return image_path;
 	}
-	fdatasync(fd); /* not written back while something is measured */
-	close(fd);
-	return path;
+	fprintf(stderr, "%s: %m\n", image_path);
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+void image_remove(void)
+{
+	if (image_made)
+		unlink(image_path);
 }
 
 /* The @n-th field of fio's terse output, version 3. */

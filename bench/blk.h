@@ -52,7 +52,8 @@ struct fio {
 };
 uint64_t fio_here(void *arg, uint64_t until_ns);
 
-/* An image of 1 GiB in the page cache, made once. NULL with a message. */
+/* An image of 1 GiB on a disk, in the page cache, made once. NULL with a message. */
 const char *image(void);
+void image_remove(void);
 
 #endif

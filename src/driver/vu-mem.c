@@ -7,6 +7,7 @@
  * has their memory: QEMU takes a region away and brings it back larger.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -45,7 +46,32 @@ static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a - b < b_len || b - a < a_len;
 }
 
-/* Stage one more region. Overlaps of guest addresses and the file's length are the gate's to see. */
+/* Room in the table to come for @n regions, as far as there may be so many. */
+static int reserve(struct vd_vus_session *s, unsigned int n)
+{
+	size_t size = vd_min(n, (unsigned int)VD_VU_SLOTS_MAX) * sizeof(struct vd_vu_region);
+	struct vd_vu_region *regions = realloc(s->next.regions, vd_max(size, (size_t)1));
+
+	if (!regions)
+		return vd_err(-ENOMEM, "no memory for a table of %u regions", n);
+	s->next.regions = regions;
+	return 0;
+}
+
+/* The table to come begins as the one that is, with room for one more. */
+static int begin_with_mine(struct vd_vus_session *s)
+{
+	int err = reserve(s, s->mem.n + 1);
+
+	if (err)
+		return err;
+	s->next.n = s->mem.n;
+	for (unsigned int i = 0; i < s->mem.n; i++)
+		s->next.regions[i] = s->mem.regions[i];
+	return 0;
+}
+
+/* Stage one more region, for which there is room. Overlaps of guest addresses and the file's length are the gate's to see. */
 static int stage_region(struct vd_vus_session *s, const struct vd_vu_region *r, int fd)
 {
 	struct uvdpa_map map = { .iova = r->gpa, .len = r->size, .fd = fd,
@@ -82,10 +108,14 @@ static void run_rings(struct vd_vus_session *s)
 
 static int committed(struct vd_vus_session *s, int err)
 {
-	if (err)
+	struct vd_vus_mem was = s->mem;
+
+	if (err) {
 		uvdpa_dev_rollback(s->dev);
-	else
+	} else {
 		s->mem = s->next;
+		s->next = was;
+	}
 	if (err != -ETIMEDOUT)
 		run_rings(s);
 	return err;
@@ -134,6 +164,8 @@ int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct v
 	int err = uvdpa_dev_unmap(s->dev, 0, 0, UINT64_MAX);
 
 	(void)reply;
+	if (!err)
+		err = reserve(s, m->mem.n);
 	s->next.n = 0;
 	for (unsigned int i = 0; i < m->mem.n && !err; i++)
 		err = stage_region(s, &m->mem.regions[i], m->fds[i]);
@@ -142,18 +174,21 @@ int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct v
 
 int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
+	int err = begin_with_mine(s);
+
 	(void)reply;
-	s->next = s->mem;
-	return change(s, stage_region(s, &m->slot.region, m->fds[0]));
+	return change(s, err ? err : stage_region(s, &m->slot.region, m->fds[0]));
 }
 
 int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
 	const struct vd_vu_region *r = &m->slot.region;
 	struct vd_vus_mem *t = &s->next;
+	int err = begin_with_mine(s);
 
 	(void)reply;
-	*t = s->mem;
+	if (err)
+		return err;
 	for (unsigned int i = 0; i < t->n; i++)
 		if (t->regions[i].gpa == r->gpa && t->regions[i].uva == r->uva &&
 		    t->regions[i].size == r->size) {

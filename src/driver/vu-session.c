@@ -442,10 +442,17 @@ int vd_vus_session_freeze(struct vd_vus_session *s)
 	return s->wait.pending ? -EINPROGRESS : 0;
 }
 
+static void session_free(struct vd_vus_session *s)
+{
+	free(s->mem.regions);
+	free(s->next.regions);
+	free(s);
+}
+
 static void orphan_event(struct uvdpa_wait *w, int err)
 {
 	(void)err;
-	free(container_of(w, struct vd_vus_session, wait));
+	session_free(container_of(w, struct vd_vus_session, wait));
 }
 
 void vd_vus_session_destroy(struct vd_vus_session *s)
@@ -454,7 +461,7 @@ void vd_vus_session_destroy(struct vd_vus_session *s)
 	vd_timer_del(s->loop, &s->retry);
 	s->wait.done = orphan_event;
 	if (!s->wait.pending)
-		free(s);
+		session_free(s);
 }
 
 int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *owner,

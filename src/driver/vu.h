@@ -23,10 +23,10 @@
 
 struct vd_vus_session;
 
-/* What the front-end calls the device's memory. */
+/* What the front-end calls the device's memory: VD_VU_SLOTS_MAX regions at most. */
 struct vd_vus_mem {
 	unsigned int n;
-	struct vd_vu_region regions[VD_VU_SLOTS_MAX];
+	struct vd_vu_region *regions;
 };
 
 /*

@@ -44,7 +44,10 @@ void vd_nbd_cmds_fini(struct vd_nbd_cmds *s)
 	munmap(s->bounce, (size_t)VD_NBD_CMDS * BOUNCE);
 }
 
-/* libnbd's callback; from within any of its functions, so nothing happens here. */
+/*
+ * libnbd's callback; from within any of its functions, so nothing happens here. In the function
+ * that issues the command libnbd looks at it once more afterwards, so it is not freed yet.
+ */
 static int answered(void *user_data, int *error)
 {
 	struct vd_nbd_cmd *cmd = user_data;
@@ -54,7 +57,7 @@ static int answered(void *user_data, int *error)
 	cmd->next = NULL;
 	*s->answered_end = cmd;
 	s->answered_end = &cmd->next;
-	return 1; /* libnbd need not keep it */
+	return cmd != s->issuing; /* need libnbd not keep it? */
 }
 
 struct vd_nbd_cmd *vd_nbd_cmd_take(struct vd_nbd_cmds *s)
@@ -152,6 +155,7 @@ static int64_t issue(struct vd_nbd_cmds *s, struct vd_nbd_cmd *cmd)
 int vd_nbd_cmd_issue(struct vd_nbd_cmds *s, struct vd_blk_req *req)
 {
 	struct vd_nbd_cmd *cmd = s->free;
+	int64_t cookie;
 	int err;
 
 	s->free = cmd->next;
@@ -161,8 +165,14 @@ int vd_nbd_cmd_issue(struct vd_nbd_cmds *s, struct vd_blk_req *req)
 	cmd->flush = 0;
 	cmd->bounced = false;
 	req->parts++;
-	if (issue(s, cmd) >= 0)
+	s->issuing = cmd;
+	cookie = issue(s, cmd);
+	s->issuing = NULL;
+	if (cookie >= 0) {
+		if (s->answered_end == &cmd->next && !nbd_aio_is_dead(s->h))
+			nbd_aio_command_completed(s->h, (uint64_t)cookie);
 		return 0;
+	}
 	err = nbd_get_errno();
 	req->parts--;
 	set_free(cmd);

@@ -35,6 +35,7 @@ struct vd_nbd_cmds {
 
 	struct vd_nbd_cmd *free, *answered, **answered_end;
 	unsigned int nfree;
+	struct vd_nbd_cmd *issuing;
 	uint8_t *bounce;
 	struct vd_nbd_cmd cmd[VD_NBD_CMDS];
 };

@@ -85,7 +85,7 @@ static void end(struct conn *c, struct vd_blk_req *req, int err)
 					    "discard", "write zeroes", "erase" };
 	unsigned int missed;
 
-	if (vd_unlikely(err) && vd_ratelimit_ok(&c->log, &missed))
+	if (vd_unlikely(err) && !vd_blk_waits(req, err) && vd_ratelimit_ok(&c->log, &missed))
 		vd_log_warn(vd_ctx_log(c->nbd->u), c->nbd->name,
 			    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", c->nbd->where,
 			    what[req->op], (unsigned long long)req->len,

@@ -258,6 +258,67 @@ static void test_errors(void **state)
 	bed_end(&b);
 }
 
+/* What has no space waits for some, and the driver sees that it takes long. */
+static void test_no_space(void **state)
+{
+	static const char *const pause[] = { "on_enospc", "pause", NULL };
+	char words[300], when[80];
+	struct bed b;
+	struct vd_done d;
+	FILE *f;
+
+	(void)state;
+	snprintf(when, sizeof(when), "%s/now", fx_dir);
+	snprintf(words, sizeof(words),
+		 "--filter=error memory 4M error-pwrite=ENOSPC error-rate=100%% error-file=%s",
+		 when);
+	fx_serve(words);
+	fx_start(&b, pause, NULL);
+	f = fopen(when, "we");
+	assert_non_null(f);
+	fclose(f);
+	for (unsigned int i = 0; i < 4; i++)
+		fx_put(&b, i, VIRTIO_BLK_T_OUT, i * 64, 32768, i + 1);
+	assert_int_equal(bed_get(&b, 0, &d, 1, 600), 0);
+	assert_int_equal(unlink(when), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(bed_get(&b, 0, &d, 1, 5000), 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(fx_status(&b, i), OK);
+		assert_int_equal(fx_read(&b, i * 64, 32768, i + 1), OK);
+	}
+	bed_end(&b);
+}
+
+/*
+ * Memory that the driver's end took away: no connection could send it, so the request fails and is
+ * not tried again and again.
+ */
+static void test_memory_gone(void **state)
+{
+	uint64_t hdr = BED_RINGS, data = BED_RINGS + (4u << 20);
+	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_OUT) };
+	struct vd_buf bufs[] = { { bed_iova(hdr), 16 },
+				 { bed_iova(data), 65536 },
+				 { bed_iova(hdr + 16), 1 } };
+	struct vd_done d;
+	struct bed b;
+
+	(void)state;
+	fx_serve("memory 4M");
+	fx_start(&b, NULL, NULL);
+	assert_int_equal(ftruncate(b.fd, (off_t)data), 0);
+	memcpy(b.mem + hdr, &h, sizeof(h));
+	b.mem[hdr + 16] = 0xff;
+	bed_add_req(&b, 0, bufs, 2, 1);
+	assert_int_equal(bed_get(&b, 0, &d, 1, 5000), 1);
+	assert_int_equal(b.mem[hdr + 16], IOERR);
+	assert_int_equal(ftruncate(b.fd, BED_SIZE), 0);
+	assert_int_equal(fx_write(&b, 0, 4096, 1), OK);
+	assert_int_equal(fx_read(&b, 0, 4096, 1), OK);
+	bed_end(&b);
+}
+
 /* A connection for each worker, if the server's flush is for all of them. */
 static void test_connections(void **state)
 {
@@ -336,9 +397,10 @@ static void test_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_requests),    TEST(test_ranges),      TEST(test_pieces),
-		TEST(test_block_sizes), TEST(test_abilities),   TEST(test_durability),
-		TEST(test_errors),      TEST(test_connections), TEST(test_not_there),
+		TEST(test_requests),    TEST(test_ranges),    TEST(test_pieces),
+		TEST(test_block_sizes), TEST(test_abilities), TEST(test_durability),
+		TEST(test_errors),      TEST(test_no_space),  TEST(test_memory_gone),
+		TEST(test_connections), TEST(test_not_there),
 	};
 
 	return fx_check() ? 77 : cmocka_run_group_tests(tests, fx_begin, fx_end);

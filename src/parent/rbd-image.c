@@ -310,6 +310,8 @@ static int read_config(struct vd_rbd_image *img)
 		free(o);
 		return vd_err(e, "%s: configuration: %s", img->name, strerror(-e));
 	}
+	if (!o)
+		n = 0;
 	img->cache = cache_of(o, n);
 	img->discard_align = strtoull(find(o, n, "rbd_discard_granularity_bytes"), NULL, 10);
 	rbd_config_image_list_cleanup(o, n);

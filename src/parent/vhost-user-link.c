@@ -94,7 +94,7 @@ static void config_ask(struct vd_vulink *l)
 		       (uint32_t)offsetof(struct vd_vu_config, data) + l->config_size);
 	m.config = (struct vd_vu_config){ .size = l->config_size };
 	l->config_due = true;
-	l->config_again = false;
+	l->config_again = l->config_old = false;
 	vd_vulink_send(l, &m, 0);
 }
 
@@ -105,6 +105,13 @@ static void config_refresh(struct vd_vulink *l)
 		l->config_again = true;
 	else if (l->phase == VD_VULINK_UP && l->config_size)
 		config_ask(l);
+}
+
+/* What is in the cache is newer than any answer that is under way. */
+static void config_was_written(struct vd_vulink *l)
+{
+	l->config_old = l->config_due;
+	config_refresh(l);
 }
 
 static int config_answer(struct vd_vulink *l, const struct vd_vu_msg *m)
@@ -128,6 +135,11 @@ static int config_reread(struct vd_vulink *l, const struct vd_vu_msg *m)
 	r = config_answer(l, m);
 	if (r)
 		return r;
+	if (l->config_old) {
+		memcpy(l->config, old, sizeof(old));
+		config_ask(l);
+		return 0;
+	}
 	tell = l->config_told || memcmp(old, l->config, sizeof(old));
 	l->config_told = false;
 	if (l->config_again)
@@ -146,7 +158,7 @@ static void config_write(struct vd_vulink *l, uint32_t off, uint32_t len)
 	m.config = (struct vd_vu_config){ .offset = off, .size = len };
 	memcpy(m.config.data, l->config + off, len);
 	vd_vulink_send(l, &m, 0);
-	config_refresh(l);
+	config_was_written(l);
 }
 
 void vd_vulink_set_config(struct vd_vulink *l, uint32_t off, const void *buf, uint32_t len)
@@ -171,7 +183,7 @@ void vd_vulink_config_reset(struct vd_vulink *l)
 		return;
 	/* The next driver reads it at once, and would believe in a cache that is off. */
 	memcpy(l->config + from, l->config_unwritten + from, len);
-	config_refresh(l);
+	config_was_written(l);
 }
 
 void vd_vulink_config_again(struct vd_vulink *l)
@@ -511,7 +523,8 @@ static int connect_now(struct vd_vulink *l)
 	l->step = 0;
 	l->features = l->protocol = l->queue_num = l->mem_slots = 0;
 	l->due_first = l->due_n = 0;
-	l->config_due = l->config_again = l->config_told = l->config_new = false;
+	l->config_due = l->config_again = l->config_old = false;
+	l->config_told = l->config_new = false;
 	vd_timer_set(vd_ctx_loop(l->u), &l->timer, VD_VULINK_DEADLINE_MS);
 	handshake_go_on(l);
 	return 0;

@@ -88,6 +88,7 @@ struct vd_vulink {
 	char end_text[256];
 	bool config_due;		/* a GET_CONFIG is under way */
 	bool config_again;		/* and its answer may be old */
+	bool config_old;		/* its answer will be, as something was written since */
 	bool config_told;		/* the back-end said that it has changed */
 	bool config_new;		/* it came back with another */
 	uint32_t written_from, written_to;	/* by the driver since the last reset; or equal */

@@ -459,6 +459,19 @@ static void test_config_written(void **state)
 	assert_int_equal(uvdpa_dev_set_config(t->dev, 1, (uint8_t[]){ 9 }, 1), 0);
 	wait_until(t, t->be.n[VD_VU_SET_CONFIG] == 1);
 
+	/* The answer to a question that is older than what was written says nothing. */
+	for (unsigned int i = 0; i < 50; i++)
+		turn(t);
+	be_forget(&t->be);
+	for (uint8_t v = 5; v <= 9; v += 4)
+		assert_int_equal(uvdpa_dev_set_config(t->dev, 1, &v, 1), 0);
+	for (unsigned int i = 0; i < 50; i++) {
+		turn(t);
+		assert_int_equal(uvdpa_dev_get_config(t->dev, 1, c, 1), 0);
+		assert_int_equal(c[0], 9);
+	}
+	assert_int_equal(t->be.n[VD_VU_SET_CONFIG], 2);
+
 	/* Another back-end, of another size, which was not told yet. */
 	lose(t);
 	be_forget(&t->be);

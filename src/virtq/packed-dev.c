@@ -82,19 +82,22 @@ static int packed_take(struct vd_virtq *vq, uint16_t id, unsigned int n,
 		       struct vd_chain **ret_chain)
 {
 	struct vd_chain *spare = chain_of(vq, vq->num), *c;
+	unsigned int pieces = (unsigned int)spare->nout + spare->nin;
 
 	if (vd_unlikely(id >= vq->num))
 		return vd_err(-EBADMSG, "buffer id %u of %u", id, vq->num);
 	c = chain_of(vq, id);
 	if (vd_unlikely(chain_held(vq, c)))
 		return vd_err(-EBADMSG, "buffer id %u is in flight already", id);
+	c->id = id;
 	c->ndesc = (uint16_t)n;
 	c->nout = spare->nout;
 	c->nin = spare->nin;
 	c->out_len = spare->out_len;
 	c->in_len = spare->in_len;
 	c->held = CHAIN_IN_FLIGHT;
-	memcpy(c->iov, spare->iov, ((size_t)c->nout + c->nin) * sizeof(*c->iov));
+	c->iov = pieces <= vq->few ? chain_few(vq, c) : chain_many(vq, id);
+	memcpy(c->iov, spare->iov, pieces * sizeof(*c->iov));
 	*ret_chain = c;
 	return 0;
 }
@@ -106,7 +109,7 @@ static int packed_take(struct vd_virtq *vq, uint16_t id, unsigned int n,
 static vd_noinline int packed_walk(struct packed_dev *p, struct vd_chain **ret_chain)
 {
 	struct vd_virtq *vq = &p->vq;
-	struct vd_chain *spare = chain_of(vq, vq->num);
+	struct vd_chain *spare;
 	struct packed_pos pos = p->next;
 	struct desc d = packed_read(p, pos.idx);
 	unsigned int n = 1;
@@ -114,7 +117,7 @@ static vd_noinline int packed_walk(struct packed_dev *p, struct vd_chain **ret_c
 
 	if (!packed_is_avail(d.flags, pos.wrap) || packed_is_full(p))
 		return 0;
-	chain_begin(spare);
+	spare = chain_begin(vq, vq->num);
 	r = chain_add(vq, spare, &d);
 	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
 		pos = packed_next(pos, 1, vq->num);
@@ -139,10 +142,9 @@ static int packed_again(struct vd_virtq *vq, struct vd_chain **ret_chain)
 {
 	const struct desc *d;
 	unsigned int n = vd_inflight_again(vq, &d);
-	struct vd_chain *spare = chain_of(vq, vq->num);
+	struct vd_chain *spare = chain_begin(vq, vq->num);
 	int r = 0;
 
-	chain_begin(spare);
 	for (unsigned int i = 0; !r && i < n; i++)
 		r = chain_add(vq, spare, &d[i]);
 	return r ? r : packed_take(vq, d[n - 1].next, n, ret_chain);
@@ -178,7 +180,7 @@ static unsigned int packed_pop_ones(struct packed_dev *p, struct vd_chain **chai
 		addr = vd_read64(d);
 		if (vd_unlikely(chain_held(vq, c) || !near_has(near, addr, (uint32_t)rest)))
 			break;
-		chain_one(c, near_iov(near, addr, (uint32_t)rest),
+		chain_one(vq, id, near_iov(near, addr, (uint32_t)rest),
 			  rest >> 48 & VRING_DESC_F_WRITE);
 		c->ndesc = 1;
 		chains[i] = c;

@@ -6,11 +6,12 @@
  * is not one of guest.h's does not compile. The offsets are those of <linux/virtio_ring.h>.
  *
  * How the device's end keeps its requests: each of num slots holds a struct vd_chain with the
- * device's part behind it, and its pieces. The slot is that of the id, so nothing is searched or
- * listed: one word says whether the id is with us. It is from pop until the flush after its used
- * entry was written. Push writes that entry. Only if the order is given (IN_ORDER) must it wait:
- * "order" has the ids as popped, and flush writes the entries of those at its front that were
- * pushed.
+ * device's part behind it, and a few pieces. One with more has them in a place of its own, which
+ * has room for all that may be, and takes no memory before. The slot is that of the id, so
+ * nothing is searched or listed: one word says whether the id is with us. It is from pop until
+ * the flush after its used entry was written. Push writes that entry. Only if the order is given
+ * (IN_ORDER) must it wait: "order" has the ids as popped, and flush writes the entries of those
+ * at its front that were pushed.
  *
  * Requests of one piece have loops of their own, which know nothing else: what is not as it should
  * be ends them, and is read again and judged by the function for any request. Where they change
@@ -163,8 +164,11 @@ struct vd_virtq {
 	struct vd_inflight *inflight;               /* NULL: nothing is noted */
 	unsigned int nagain;                        /* to be popped before anything else */
 
-	uint8_t *slots; /* by id; one more, spare */
-	size_t slot_size;
+	void *slots_mem;
+	uint8_t *slots; /* in it, by id; one more, spare */
+	size_t slot_size, chain_size;
+	uint16_t few;          /* pieces in a slot */
+	struct vd_iov *pieces; /* iov_max for each slot, of those with more */
 
 	uint16_t *order; /* IN_ORDER: ring of order_mask + 1 ids; see above */
 	unsigned int order_mask, order_head, order_tail;
@@ -209,6 +213,18 @@ static inline struct desc desc_from(uint64_t addr, uint64_t rest)
 static inline struct vd_chain *chain_of(const struct vd_virtq *vq, uint16_t id)
 {
 	return (void *)(vq->slots + id * vq->slot_size);
+}
+
+/* Its pieces, as long as they are few. */
+static inline struct vd_iov *chain_few(const struct vd_virtq *vq, struct vd_chain *c)
+{
+	return (void *)((uint8_t *)c + vq->chain_size);
+}
+
+/* Its pieces, if they are not. */
+static inline struct vd_iov *chain_many(const struct vd_virtq *vq, uint16_t id)
+{
+	return vq->pieces + (size_t)id * vq->iov_max;
 }
 
 /* Is the id with us, or its used entry not published yet? */
@@ -274,7 +290,7 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 	unsigned int n = (unsigned int)c->nout + c->nin;
 
 	if (vd_unlikely(d->flags & VRING_DESC_F_INDIRECT || !near_has(&vq->near, d->addr, d->len) ||
-			n >= vq->iov_max || (c->nin && !write) ||
+			n >= c->room || (c->nin && !write) ||
 			d->len > UINT32_MAX - c->out_len - c->in_len))
 		return vd_chain_add_slow(vq, c, d);
 	c->iov[n] = near_iov(&vq->near, d->addr, d->len);
@@ -288,9 +304,21 @@ static inline int chain_add(struct vd_virtq *vq, struct vd_chain *c, const struc
 	return 0;
 }
 
-/* A request of one piece, and near. */
-static inline void chain_one(struct vd_chain *c, struct vd_iov iov, bool write)
+/* A slot that was never used is zero. */
+static inline void chain_touch(const struct vd_virtq *vq, struct vd_chain *c, uint16_t id)
 {
+	if (vd_likely(c->iov))
+		return;
+	c->id = id;
+	c->iov = chain_few(vq, c);
+}
+
+/* A request of one piece, and near. */
+static inline void chain_one(const struct vd_virtq *vq, uint16_t id, struct vd_iov iov, bool write)
+{
+	struct vd_chain *c = chain_of(vq, id);
+
+	chain_touch(vq, c, id);
 	c->iov[0] = iov;
 	if (write) {
 		c->nout = 0;
@@ -312,10 +340,16 @@ static inline bool chain_is_one(const struct vd_chain *c)
 }
 
 /* Start a request of any kind. Its pieces come with chain_add(). */
-static inline void chain_begin(struct vd_chain *c)
+static inline struct vd_chain *chain_begin(const struct vd_virtq *vq, uint16_t id)
 {
+	struct vd_chain *c = chain_of(vq, id);
+
+	c->id = id;
+	c->iov = chain_few(vq, c);
+	c->room = vq->few;
 	c->nout = c->nin = 0;
 	c->out_len = c->in_len = 0;
+	return c;
 }
 
 /* ---- driver's end ---------------------------------------------------------------------------- */

@@ -91,7 +91,7 @@ static int split_chain(struct split_dev *s, uint16_t head, struct vd_chain **ret
 	if (vd_unlikely(chain_held(vq, c)))
 		return vd_err(-EBADMSG, "head %u is in flight already", head);
 	d = split_read(s, head);
-	chain_begin(c);
+	chain_begin(vq, head);
 	r = chain_add(vq, c, &d);
 	for (; !r && d.flags & VRING_DESC_F_NEXT; n++) {
 		if (vd_unlikely(d.next >= vq->num))
@@ -149,7 +149,8 @@ static unsigned int split_pop_ones(struct split_dev *s, struct vd_chain **chains
 				flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT) ||
 				!near_has(near, addr, (uint32_t)rest)))
 			break;
-		chain_one(c, near_iov(near, addr, (uint32_t)rest), flags & VRING_DESC_F_WRITE);
+		chain_one(vq, (uint16_t)head, near_iov(near, addr, (uint32_t)rest),
+			  flags & VRING_DESC_F_WRITE);
 		chains[i] = c;
 	}
 	s->next = (uint16_t)(next + i);

@@ -12,7 +12,7 @@
 #include "virtq/pair.h"
 #include "virtq/ring.h"
 
-#define PIECES 5  /* of a request at most */
+#define PIECES 9  /* of a request at most */
 #define PIECE  24 /* bytes of one at most */
 
 static uint32_t seed;

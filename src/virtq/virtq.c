@@ -14,6 +14,7 @@
 #include "virtq/ring.h"
 
 #define LINE 64u
+#define FEW  4u /* pieces: header, data and status of a disk, and one more */
 
 /* A power of two that is at least @n, for indices that run on for ever. */
 static unsigned int ring_size(unsigned int n)
@@ -63,22 +64,19 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 	vq->order_mask = size - 1;
 	vq->table_max = vq->indirect ? vd_max(conf->num, conf->iov_max) : 0;
 
-	vq->slot_size = vd_align_up(chain_size + conf->iov_max * sizeof(struct vd_iov), LINE);
-	vq->slot_size |= LINE; /* an odd number of lines, so that slots spread over the sets */
+	vq->chain_size = chain_size;
+	vq->few = (uint16_t)vd_min(conf->iov_max, FEW);
+	vq->slot_size = vd_align_up(chain_size + vq->few * sizeof(struct vd_iov), LINE);
 
-	vq->slots = aligned_alloc(LINE, (conf->num + 1u) * vq->slot_size);
+	/* What is not used takes no memory: a queue has room for much more than most ever need. */
+	vq->slots_mem = calloc(1, (conf->num + 1u) * vq->slot_size + LINE);
+	vq->slots = (void *)vd_align_up((uintptr_t)vq->slots_mem, LINE);
+	vq->pieces = malloc((conf->num + 1u) * (size_t)conf->iov_max * sizeof(*vq->pieces));
 	vq->order = calloc(size, sizeof(*vq->order));
 	vq->table = calloc(vq->table_max + 1, sizeof(struct vring_desc));
-	if (!vq->slots || !vq->order || !vq->table) {
+	if (!vq->slots_mem || !vq->pieces || !vq->order || !vq->table) {
 		vd_virtq_fini(vq);
 		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
-	}
-	memset(vq->slots, 0, (conf->num + 1u) * vq->slot_size);
-	for (unsigned int id = 0; id <= conf->num; id++) {
-		struct vd_chain *c = chain_of(vq, (uint16_t)id);
-
-		c->id = (uint16_t)id;
-		c->iov = (void *)((uint8_t *)c + chain_size);
 	}
 	return 0;
 }
@@ -86,7 +84,8 @@ int vd_virtq_init(struct vd_virtq *vq, const struct vd_virtq_conf *conf)
 void vd_virtq_fini(struct vd_virtq *vq)
 {
 	vd_inflight_destroy(vq->inflight);
-	free(vq->slots);
+	free(vq->slots_mem);
+	free(vq->pieces);
 	free(vq->order);
 	free(vq->table);
 }
@@ -220,10 +219,33 @@ const char *vd_virtq_error(const struct vd_virtq *vq)
 
 /* ---- chains ---------------------------------------------------------------------------------- */
 
+/* From now on there is room for all that may come. */
+static void make_room(struct vd_virtq *vq, struct vd_chain *c)
+{
+	struct vd_iov *many = chain_many(vq, c->id);
+
+	memcpy(many, c->iov, ((size_t)c->nout + c->nin) * sizeof(*many));
+	c->iov = many;
+	c->room = (uint16_t)vq->iov_max;
+}
+
+/* What a descriptor points to, behind the pieces that are there. As vd_mem_iov(). */
+static int translate(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d,
+		     unsigned int prot)
+{
+	unsigned int n = (unsigned int)c->nout + c->nin;
+	int r = vd_mem_iov(vq->mem, d->addr, d->len, prot, c->iov + n, c->room - n);
+
+	if (r == -E2BIG && c->room < vq->iov_max) {
+		make_room(vq, c);
+		r = vd_mem_iov(vq->mem, d->addr, d->len, prot, c->iov + n, c->room - n);
+	}
+	return r;
+}
+
 static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc *d)
 {
 	bool write = d->flags & VRING_DESC_F_WRITE;
-	unsigned int n = c->nout + c->nin;
 	const struct vd_region *r;
 	int got;
 
@@ -233,8 +255,7 @@ static int add_buffer(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 		return vd_err(-EBADMSG, "a part to read of %u bytes follows one to write", d->len);
 	if (d->len > UINT32_MAX - c->out_len - c->in_len)
 		return vd_err(-EBADMSG, "a chain of more than %u bytes", UINT32_MAX);
-	got = vd_mem_iov(vq->mem, d->addr, d->len, write ? UVDPA_MAP_WO : UVDPA_MAP_RO, c->iov + n,
-			 vq->iov_max - n);
+	got = translate(vq, c, d, write ? UVDPA_MAP_WO : UVDPA_MAP_RO);
 	if (got == -E2BIG)
 		return vd_err(-EBADMSG, "a chain of more than %u pieces", vq->iov_max);
 	if (got < 0)
@@ -271,7 +292,7 @@ static int table_read(struct vd_virtq *vq, struct vd_chain *c, const struct desc
 		return vd_err(-EBADMSG, "an indirect table of %u bytes, not 1 to %u descriptors",
 			      d->len, vq->table_max);
 	/* The pieces of the table go where those of the chain will overwrite them. */
-	n = vd_mem_iov(vq->mem, d->addr, d->len, UVDPA_MAP_RO, c->iov + used, vq->iov_max - used);
+	n = translate(vq, c, d, UVDPA_MAP_RO);
 	if (n < 0)
 		return vd_err(-EBADMSG,
 			      "an indirect table of %u bytes at %#" PRIx64 " is not mapped", d->len,

@@ -59,6 +59,7 @@ struct vd_chain {
 	struct vd_iov *iov;
 	uint64_t held;		/* virtq's: until which flush the id is not the driver's */
 	uint32_t written;
+	uint16_t room;		/* virtq's: pieces that @iov has room for while they are added */
 };
 
 struct vd_virtq_conf {

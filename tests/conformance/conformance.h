@@ -7,10 +7,10 @@
  *	rbd.c		the same, for what needs a cluster of Ceph
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
- *	block.c		cases for block devices, and what generic.c needs to try one
+ *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
  *
- * A device type that is not known here yet needs one more file as block.c. A case that fails
- * leaves by longjmp; its context is destroyed and the next case has a new one. So each case is a
+ * A device type that is not known here yet needs one more file as block.c. A case that fails, or
+ * for which the device lacks something, leaves by longjmp; its context is destroyed and the next case has a new one. So each case is a
  * leak check as well: no descriptor may be left.
  */
 #ifndef CONFORMANCE_H
@@ -62,6 +62,8 @@ struct cf_variant {
 	void (*close)(struct cf_fixture *f);	/* or NULL */
 	const char *(*lacks)(void);	/* why it cannot be tried here, NULL if it can; or NULL */
 	void (*restart)(struct cf_fixture *f);	/* its server dies and comes back; or NULL */
+	/* Its server gives it another size, which may be less; NULL: it is ours to set. */
+	void (*resize)(struct cf_fixture *f, const char *bytes);
 };
 
 extern const struct cf_variant cf_variants[];
@@ -107,7 +109,9 @@ struct cf {
 	struct uvdpa_dev *dev;
 	const struct uvdpa_dev_info *info;
 	struct cf_mode mode;
+	uint64_t features_off;		/* not to be negotiated */
 	uint64_t features;		/* negotiated */
+	unsigned int indirect_max;	/* buffers of a request in a table; 0: 8 */
 	int memfd;
 	uint8_t *mem;
 	unsigned int nq;		/* used */
@@ -121,6 +125,8 @@ void cf_open(struct cf *c, const struct cf_variant *v);
 void cf_close(struct cf *c);
 
 _Noreturn void cf_fail(const char *file, int line, const char *fmt, ...) vd_printf(3, 4);
+/* The device lacks what the case is about. */
+_Noreturn void cf_skip(const char *lacks);
 #define cf_check(cond) ((cond) ? (void)0 : cf_fail(__FILE__, __LINE__, "%s", #cond))
 #define cf_is(a, b)                                                                             \
 	do {                                                                                    \

@@ -38,6 +38,13 @@ static void sim_blk(struct cf_fixture *f)
 {
 	block(f);
 	cf_attr(f, "capacity", "4M");
+	cf_attr(f, "capacity_max", "8M");
+}
+
+static void sim_blk_4k(struct cf_fixture *f)
+{
+	sim_blk(f);
+	cf_attr(f, "logical_block_size", "4096");
 }
 
 static void sim_blk_polling(struct cf_fixture *f)
@@ -98,6 +105,12 @@ static void image_direct(struct cf_fixture *f)
 		close(fd);
 }
 
+static void image_4k(struct cf_fixture *f)
+{
+	image(f);
+	cf_attr(f, "logical_block_size", "4096");
+}
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -120,7 +133,7 @@ struct cf_server {
 	pthread_t thread;
 	pthread_barrier_t up;
 	const char *path;
-	int stop[2];			/* a pipe: the thread ends when it is closed */
+	int pipe[2];			/* sizes to give to the disk; the thread ends when it is closed */
 	int err;
 	char error[256];
 };
@@ -128,17 +141,20 @@ struct cf_server {
 static void *serve(void *arg)
 {
 	struct uvdpa_attr attrs[] = { { "capacity", "4M" },
+				      { "capacity_max", "8M" },
 				      { "num_queues", "4" },
 				      { "queue_size", "512" } };
 	struct uvdpa_attr socket = { "socket", NULL };
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "served", .mgmtdev = "sim-blk",
-				    .attrs = attrs, .nattrs = 3, .driver = "vhost-user",
+				    .attrs = attrs, .nattrs = 4, .driver = "vhost-user",
 				    .driver_attrs = &socket, .ndriver_attrs = 1 };
 	struct cf_server *s = arg;
 	struct uvdpa_wait w = { 0 };
 	struct uvdpa_dev *dev;
 	struct uvdpa *u = NULL;
-	char byte;
+	char size[32];
+	struct uvdpa_attr set[] = { { "size", size }, { "shrink", "on" } };
+	ssize_t n;
 
 	socket.value = s->path;
 	s->err = uvdpa_create(&u);
@@ -147,8 +163,9 @@ static void *serve(void *arg)
 	if (s->err)
 		snprintf(s->error, sizeof(s->error), "%s", uvdpa_error());
 	pthread_barrier_wait(&s->up);
-	while (!s->err && read(s->stop[0], &byte, 1) < 0)
-		uvdpa_dispatch(u, 20);
+	while (!s->err && (n = read(s->pipe[0], size, sizeof(size))) != 0)
+		if (n < 0 || uvdpa_dev_set(dev, set, 2))
+			uvdpa_dispatch(u, 20);
 	uvdpa_destroy(u);
 	return NULL;
 }
@@ -159,7 +176,7 @@ static void served_start(struct cf_fixture *f)
 
 	cf_check(s);
 	s->path = f->path;
-	cf_is(pipe2(s->stop, O_CLOEXEC | O_NONBLOCK), 0);
+	cf_is(pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK), 0);
 	pthread_barrier_init(&s->up, NULL, 2);
 	cf_is(pthread_create(&s->thread, NULL, serve, s), 0);
 	f->server = s;
@@ -181,12 +198,21 @@ static void served_close(struct cf_fixture *f)
 
 	if (!s)
 		return;
-	close(s->stop[1]);
+	close(s->pipe[1]);
 	pthread_join(s->thread, NULL);
-	close(s->stop[0]);
+	close(s->pipe[0]);
 	pthread_barrier_destroy(&s->up);
 	free(s);
 	f->server = NULL;
+}
+
+/* Whole: less than PIPE_BUF. */
+static void served_resize(struct cf_fixture *f, const char *bytes)
+{
+	char size[32] = "";
+
+	strncpy(size, bytes, sizeof(size) - 1);
+	cf_is(write(f->server->pipe[1], size, sizeof(size)), sizeof(size));
 }
 
 static void served_restart(struct cf_fixture *f)
@@ -214,10 +240,11 @@ static bool listens(const char *path)
 
 static void daemon_start(struct cf_fixture *f)
 {
-	char drive[160], export[200];
+	char drive[192], export[200];
 
 	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
-	snprintf(drive, sizeof(drive), "driver=file,node-name=f,filename=%s", f->path);
+	snprintf(drive, sizeof(drive), "driver=file,node-name=f,discard=unmap,filename=%s",
+		 f->path);
 	snprintf(export, sizeof(export), "type=vhost-user-blk,id=e,node-name=f,addr.type=unix,"
 		 "addr.path=%s,writable=on,num-queues=4", f->socket);
 	f->pid = fork();
@@ -294,11 +321,13 @@ static void nbd_readonly(struct cf_fixture *f)
 const struct cf_variant cf_variants[] = {
 	{ "sim-blk", "", .open = sim_blk },
 	{ "sim-blk", "polling", .open = sim_blk_polling },
+	{ "sim-blk", "4 KiB blocks", .open = sim_blk_4k },
 	{ "sim-blk", "readonly", .open = sim_blk_readonly, .readonly = true },
 	{ "blk", "io_uring", .open = image_uring },
 	{ "blk", "threads", .open = image_threads },
 	{ "blk", "writethrough", .open = image_through },
 	{ "blk", "direct", .open = image_direct },
+	{ "blk", "4 KiB blocks", .open = image_4k },
 	{ "nbd", "", .open = nbd, .close = daemon_kill },
 	{ "nbd", "readonly", .open = nbd_readonly, .close = daemon_kill, .readonly = true },
 #if HAVE_LIBRBD
@@ -307,7 +336,8 @@ const struct cf_variant cf_variants[] = {
 	{ "rbd", "writeback", .open = rbd_writeback, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
 	  .keeps_heap = true },
 #endif
-	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart },
+	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
+	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
 	  .restart = daemon_restart, .foreign = true },
 };

@@ -34,6 +34,7 @@ static const struct cf_mode modes[] = {
 
 static jmp_buf failed;
 static char why[512];
+static const char *skipped;	/* why the case was left, if that is no failure */
 static unsigned int count, failures;
 static const char *only;
 static bool foreign;
@@ -48,6 +49,12 @@ void cf_fail(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why + n, sizeof(why) - (size_t)n, fmt, ap);
 	va_end(ap);
+	longjmp(failed, 1);
+}
+
+void cf_skip(const char *lacks)
+{
+	skipped = lacks;
 	longjmp(failed, 1);
 }
 
@@ -89,9 +96,11 @@ struct run {
 /* Return: false if it failed; why[] says it. */
 static bool succeeds(struct run *r)
 {
+	skipped = NULL;
 	if (setjmp(failed)) {
 		cf_close(&world);
-		return false;
+		r->skip = skipped;
+		return skipped;
 	}
 	r->fn(r);
 	return true;

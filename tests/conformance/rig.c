@@ -184,7 +184,8 @@ static uint64_t choose(const struct cf *c, const struct cf_mode *m)
 {
 	uint64_t device = (1ull << 24) - 1;
 
-	return c->info->features & (device | CF_F(VIRTIO_F_VERSION_1) | m->ring);
+	return c->info->features & (device | CF_F(VIRTIO_F_VERSION_1) | m->ring) &
+	       ~c->features_off;
 }
 
 void cf_negotiate(struct cf *c, const struct cf_mode *m)
@@ -202,13 +203,14 @@ void cf_queue_init(struct cf *c, unsigned int idx)
 {
 	struct cf_queue *q = &c->q[idx];
 	bool packed = c->features & CF_F(VIRTIO_F_RING_PACKED);
+	unsigned int indirect_max = c->indirect_max ? c->indirect_max : INDIRECT_MAX;
 	struct vd_virtq_drv_conf conf;
 
 	queue_fini(q);
 	q->c = c;
 	q->idx = idx;
 	q->num = (uint16_t)(c->mode.num ? c->mode.num : vd_min(c->info->vq_num_max, 512u));
-	q->layout = vd_vring_layout(q->num, packed, INDIRECT_MAX);
+	q->layout = vd_vring_layout(q->num, packed, indirect_max);
 	cf_check(q->layout.size <= RING_SHARE);
 	q->ring_iova = CF_RINGS_IOVA + idx * RING_SHARE;
 	q->ring = cf_at(c, q->ring_iova);
@@ -219,7 +221,7 @@ void cf_queue_init(struct cf *c, unsigned int idx)
 	cf_check(q->kick >= 0 && q->call >= 0);
 	conf = (struct vd_virtq_drv_conf){ .features = c->features, .num = q->num,
 					   .ring = q->ring, .ring_iova = q->ring_iova,
-					   .indirect_max = INDIRECT_MAX };
+					   .indirect_max = indirect_max };
 	cf_is(vd_virtq_drv_create(&conf, &q->drv), 0);
 }
 

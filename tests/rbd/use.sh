@@ -44,8 +44,11 @@ same "$(md5 "$tmp/root/from-host")" "$(sed -n '1s/ .*//p' "$tmp/out")" "from-hos
 same "size 196608" "$(tail -n 1 "$tmp/out")"
 uvdpa dev set d0 size 0
 
-# While it is in use: another device has what was before.
+# While it is in use: another device has what was before, by the same client, which has a dozen threads.
+threads() { find "/proc/$daemon_pid/task" -mindepth 1 -maxdepth 1 | wc -l; }
+before=$(threads)
 vm_add d1 used snapshot before
+[ "$(threads)" -lt $((before + 8)) ] || fail "$before threads, and $(threads) with a second disk"
 script guest <<'E2'
 set -e
 [ "$(cat /sys/block/vda/ro)" = 1 ]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The daemon runs in a guest, on a device-mapper device part of which is bad: who reads or writes
-# there is told so, by way of a file on this host and by way of a vhost-user socket, and nobody else.
-# When the part is well again, so is the disk.
+# there is told so, by way of a file, of a vhost-user socket and of <uvdpa/blk.h>; nobody else is. When
+# the part is well again, so is the disk.
 #
 # usage: qemu-bad-sectors.sh [OPTION VALUE...]	of the device
 # shellcheck source=../lib.sh
@@ -28,6 +28,11 @@ table() {
 }
 bad() { table error; }
 well() { table 'linear /dev/loop0 12800'; }
+worse() {
+	bad | dmsetup reload disk
+	dmsetup resume --noudevsync disk
+	echo 3 >/proc/sys/vm/drop_caches
+}
 bad | dmsetup create --noudevsync --noudevrules disk
 uvdpad -s /tmp/ctl 2>/tmp/log &
 daemon=$!
@@ -76,10 +81,8 @@ uvdpa dev bind d0 virtio file /tmp/file
 put 100 ,fsync </dev/urandom || fail "well, but not to be written: $(cat /tmp/err)"
 same 100 || fail "well, but other contents"
 uvdpa dev unbind d0
-bad | dmsetup reload disk
-dmsetup resume --noudevsync disk
-echo 3 >/proc/sys/vm/drop_caches
 
+worse
 uvdpa dev bind d0 vhost-user socket /tmp/d0.sock
 uvdpa dev add name d1 mgmtdev vhost-user socket /tmp/d0.sock driver virtio file /tmp/file1
 file=/tmp/file1
@@ -90,6 +93,18 @@ until [ -s $file ]; do
 	sleep 0.1
 done
 check vhost-user
+uvdpa dev del d1
+uvdpa dev unbind d0
+
+worse
+uvdpa blk fill d0 random 1 length 6400K || fail "filling what is before"
+uvdpa blk fill d0 random 2 offset 6464K || fail "filling what is behind"
+for what in verify fill; do
+	! uvdpa blk $what d0 random 1 offset 6400K length 64K 2>/tmp/err || fail "$what of the bad piece"
+	tells "uvdpa blk $what"
+done
+uvdpa blk verify d0 random 1 length 6400K || fail "verifying what is before"
+uvdpa blk verify d0 random 2 offset 6464K || fail "verifying what is behind"
 
 kill $daemon
 wait $daemon || fail "the daemon ended with $?"
