@@ -39,7 +39,8 @@ bool vd_rbd_client_fits(const struct vd_rbd_client *cl, const struct vd_rbd_conf
 {
 	const struct vd_rbd_who *who = &cl->who;
 
-	return same(who->conf, c->conf) && same(who->user, c->user) &&
+	return cl->share && c->share && !__atomic_load_n(&cl->shut_out, __ATOMIC_RELAXED) &&
+	       same(who->conf, c->conf) && same(who->user, c->user) &&
 	       same(who->mon_host, c->mon_host) && same(who->keyring, c->keyring) &&
 	       who->cache == c->cache;
 }
@@ -60,6 +61,11 @@ static void client_free(struct vd_rbd_client *cl)
 	free(cl);
 }
 
+void vd_rbd_client_shut_out(struct vd_rbd_client *cl)
+{
+	__atomic_store_n(&cl->shut_out, true, __ATOMIC_RELAXED);
+}
+
 /* A copy of what may not be there. Return: false if there is no memory. */
 static bool copy(char **to, const char *from)
 {
@@ -74,6 +80,7 @@ struct vd_rbd_client *vd_rbd_client_create(const struct vd_rbd_conf *c)
 	if (!cl)
 		return NULL;
 	cl->refs = 1;
+	cl->share = c->share;
 	pthread_mutex_init(&cl->lock, NULL);
 	cl->who.cache = c->cache;
 	cl->who.timeout_ms = (unsigned int)c->timeout_ms;
@@ -389,6 +396,8 @@ static int open_run(struct vd_job *j)
 		enter(img, steps[i].step);
 		e = steps[i].fn(img);
 	}
+	if (e == -ESHUTDOWN)
+		vd_rbd_client_shut_out(img->client);
 	return e;
 }
 

@@ -108,6 +108,8 @@ static void end(struct rbd_engine *en, struct vd_blk_req *req, int err)
 	unsigned int missed;
 
 	if (vd_unlikely(err)) {
+		if (err == -ESHUTDOWN)
+			vd_rbd_client_shut_out(d->img->client);
 		if (req->op == VD_BLK_FLUSH || req->step)
 			__atomic_store_n(&d->sync_failed, true, __ATOMIC_RELAXED);
 		if (vd_ratelimit_ok(&en->log, &missed))

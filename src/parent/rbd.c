@@ -180,6 +180,7 @@ static const struct uvdpa_opt rbd_opts[] = {
 	OPT("cache", ENUM, cache, .choices = vd_rbd_caches, .def = "auto",
 	    .help = "of librbd; auto: as configured in Ceph"),
 	OPT("lock", BOOL, lock, .def = "on", .help = "be the only one who writes, by the exclusive lock"),
+	OPT("share", BOOL, share, .def = "on", .help = "have one client with other disks"),
 	OPT("timeout_ms", UINT, timeout_ms, .def = "30000", .min = 1, .max = 3600000,
 	    .help = "how long opening the image may take"),
 	VD_BLK_OPTS(struct vd_rbd_conf, blk, NULL),

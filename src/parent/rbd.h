@@ -9,7 +9,8 @@
  *	device --> image --> client <-- image <-- device
  *
  * A client is a session with a cluster, as one user; it has a dozen threads and as many
- * descriptors, so the devices of a context that would have equal ones have one together.
+ * descriptors, so the devices of a context that would have equal ones have one together, unless
+ * they say that they do not want to share its fate: Ceph shuts out clients, not images.
  */
 #ifndef VD_PARENT_RBD_H
 #define VD_PARENT_RBD_H
@@ -33,7 +34,7 @@ struct vd_rbd_conf {
 	char *pool, *namespace, *image, *snapshot;
 	char *conf, *user, *mon_host, *keyring;
 	unsigned int cache;		/* enum vd_rbd_cache */
-	bool lock;
+	bool lock, share;
 	uint64_t timeout_ms;
 };
 
@@ -46,6 +47,8 @@ struct vd_rbd_who {
 
 struct vd_rbd_client {
 	unsigned int refs;		/* atomic; a device that can be found holds one */
+	bool share;			/* others may have it */
+	bool shut_out;			/* atomic: it is in Ceph's blocklist, so nobody new wants it */
 	struct vd_rbd_who who;
 	pthread_mutex_t lock;		/* held while one connects: others want the same */
 	bool connected;			/* protected by lock */
@@ -106,6 +109,8 @@ struct vd_rbd_client *vd_rbd_client_get(struct vd_rbd_client *cl);
 /* Not connected yet; the first image does it. NULL: no memory. */
 struct vd_rbd_client *vd_rbd_client_create(const struct vd_rbd_conf *c);
 void vd_rbd_client_put(struct vd_rbd_client *cl);
+/* Something has failed with -ESHUTDOWN. Any thread. */
+void vd_rbd_client_shut_out(struct vd_rbd_client *cl);
 
 /**
  * vd_rbd_image_open() - Begin to open an image

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 conformance=$1
 shift
 parts=("$@")
-[ $# -gt 0 ] || parts=(conformance refused durable use away)
+[ $# -gt 0 ] || parts=(conformance refused shut-out durable use away)
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-ceph.XXXXXX")
 end() {

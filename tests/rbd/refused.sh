@@ -25,6 +25,12 @@ same '{"dev":{}}' "$(uvdpa -j dev show)"
 rbd_add d plain lock off
 uvdpa dev del d
 
+rbd namespace create rbd/inner
+image rbd/inner/one 16M
+rbd_add d one namespace inner
+same rbd:rbd/inner/one "$(json .dev.d.image dev show d)"
+uvdpa dev del d
+
 # A cache that is not what was asked for would make promises that are not kept.
 rbd config image set one rbd_cache true
 refused 'cache=none, but the configuration of the image or its pool makes it writearound' \
