@@ -74,6 +74,7 @@ void cf_attr(struct cf_fixture *f, const char *key, const char *value);
 /* rbd.c: an image of 4 MiB, and its end. */
 const char *cf_rbd_lacks(void);
 void cf_rbd_open(struct cf_fixture *f);
+void cf_rbd_resize(struct cf_fixture *f, const char *bytes);
 void cf_rbd_close(struct cf_fixture *f);
 
 /* Is the program there that serves foreign devices? */

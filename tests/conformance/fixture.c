@@ -150,7 +150,7 @@ static void *serve(void *arg)
 				    .driver_attrs = &socket, .ndriver_attrs = 1 };
 	struct cf_server *s = arg;
 	struct uvdpa_wait w = { 0 };
-	struct uvdpa_dev *dev;
+	struct uvdpa_dev *dev = NULL;
 	struct uvdpa *u = NULL;
 	char size[32];
 	struct uvdpa_attr set[] = { { "size", size }, { "shrink", "on" } };
@@ -332,9 +332,9 @@ const struct cf_variant cf_variants[] = {
 	{ "nbd", "readonly", .open = nbd_readonly, .close = daemon_kill, .readonly = true },
 #if HAVE_LIBRBD
 	{ "rbd", "uncached", .open = rbd_uncached, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
-	  .keeps_heap = true },
+	  .resize = cf_rbd_resize, .keeps_heap = true },
 	{ "rbd", "writeback", .open = rbd_writeback, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
-	  .keeps_heap = true },
+	  .resize = cf_rbd_resize, .keeps_heap = true },
 #endif
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },

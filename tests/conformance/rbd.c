@@ -50,6 +50,16 @@ void cf_rbd_open(struct cf_fixture *f)
 	cf_attr(f, "conf", getenv("UVDPA_TEST_CEPH"));
 }
 
+/* As another client of Ceph does it, which asks the one that has the lock. */
+void cf_rbd_resize(struct cf_fixture *f, const char *bytes)
+{
+	rbd_image_t image;
+
+	cf_is(rbd_open(pool, name_of(f), &image, NULL), 0);
+	cf_is(rbd_resize(image, strtoull(bytes, NULL, 10)), 0);
+	cf_is(rbd_close(image), 0);
+}
+
 void cf_rbd_close(struct cf_fixture *f)
 {
 	rbd_remove(pool, name_of(f));
