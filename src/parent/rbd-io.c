@@ -36,15 +36,19 @@ static struct rbd_engine *to_engine(struct vd_engine *e)
 static void ended(rbd_completion_t c, void *arg)
 {
 	struct vd_blk_req *req = arg;
+	/* Acquire: all of @req. Pairs with begin(). */
+	int err = __atomic_load_n(&req->err, __ATOMIC_ACQUIRE);
 	struct rbd_engine *en = to_engine(vd_worker_engine(vd_softq_worker(req->q)));
 	ssize_t r = rbd_aio_get_return_value(c);
 	bool first;
 
 	rbd_aio_release(c);
-	req->err = r < 0 ? (int)r : 0;
+	if (r < 0)
+		err = (int)r;
 	/* The image is shorter than it was when the request was looked at. */
-	if (r >= 0 && req->op == VD_BLK_READ && (uint64_t)r != req->len)
-		req->err = -EIO;
+	else if (req->op == VD_BLK_READ && (uint64_t)r != req->len)
+		err = -EIO;
+	req->err = err;
 	req->next = NULL;
 	/* The engine is there until the lock is free: see engine_destroy(). */
 	pthread_mutex_lock(&en->lock);
@@ -71,6 +75,8 @@ static int begin(const struct vd_rbd *d, struct vd_blk_req *req, enum vd_blk_op 
 
 	if (r)
 		return r;
+	/* Release: all of @req. librbd orders it as well, out of the sight of who checks. */
+	__atomic_store_n(&req->err, 0, __ATOMIC_RELEASE);
 	switch (op) {
 	case VD_BLK_READ:
 		r = rbd_aio_readv(image, iov, (int)req->niov, req->off, c);
