@@ -125,22 +125,28 @@ static void test_idle(void **state)
 	}
 }
 
-/* While the worker looks by itself, it wants no kicks. */
+/*
+ * While the worker looks by itself, it wants no kicks. It does not while others want its CPU, so
+ * on a busy machine this is seen only now and then.
+ */
 static void test_polling(void **state)
 {
 	static const char *const attrs[] = { "poll_us", "200000", NULL };
-	uint64_t kicks;
+	unsigned int reads = 0;
+	uint64_t kicks, more;
 	struct bed b;
 
 	(void)state;
 	begin(&b, attrs, NULL);
-	for (unsigned int i = 0; i < 50; i++)	/* the window grows */
-		read_ok(&b, 0);
-	kicks = bed_stat(&b, 0, "kicks");
-	for (unsigned int i = 0; i < 100; i++)
-		read_ok(&b, 0);
-	assert_true(bed_stat(&b, 0, "kicks") - kicks <= 20);	/* some, on a busy machine */
-	assert_int_equal(bed_stat(&b, 0, "requests"), 150);
+	more = bed_stat(&b, 0, "kicks");
+	do {
+		kicks = more;
+		for (unsigned int i = 0; i < 20; i++, reads++)
+			read_ok(&b, 0);
+		more = bed_stat(&b, 0, "kicks");
+		assert_true(reads < 100000);
+	} while (more != kicks);
+	assert_int_equal(bed_stat(&b, 0, "requests"), reads);
 	bed_end(&b);
 }
 

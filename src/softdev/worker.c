@@ -11,10 +11,12 @@
 #include "softdev/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -24,6 +26,8 @@
 #define EVENTS 16
 #define TIMED_MS 1		/* how often a queue is looked at whose driver never kicks */
 #define POLL_MIN_NS 1000	/* a shorter window is none */
+#define AWAY_NS	    3000	/* a few looks take less, unless somebody else had the CPU */
+#define SHY_NS	    1000000	/* no polling for so long then */
 
 /* Counters have one writer and are read by control: a store that does not tear is enough. */
 static void count(uint64_t *c, uint64_t n)
@@ -255,30 +259,58 @@ static bool has_mail(const struct vd_worker *w)
 	       __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
 }
 
-/* Look on for as long as the window says. Return: true if something came. */
+/* Has another thread had this CPU, in the middle of our work? */
+static bool was_preempted(struct vd_worker *w)
+{
+	struct rusage u;
+	bool preempted;
+
+	getrusage(RUSAGE_THREAD, &u);
+	preempted = u.ru_nivcsw != w->preemptions;
+	w->preemptions = u.ru_nivcsw;
+	return preempted;
+}
+
+/*
+ * Look on for as long as the window says, unless others want this CPU: one of them may be who we
+ * wait for. Return: true if something came.
+ */
 static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
 {
+	uint64_t now = since_ns, last;
+	bool found = false;
+
 	for (unsigned int i = 0; i < w->nrun; i++)
 		if (!w->run[i]->broken)
 			vd_virtq_kicks_off(w->run[i]->vq);
 	do {
-		for (unsigned int i = 0; i < 16; i++) {
-			if (worker_round(w) || has_mail(w))
-				return true;
+		for (unsigned int i = 0; i < 16 && !found; i++) {
+			found = worker_round(w) || has_mail(w);
 			cpu_relax();
 		}
-	} while (vd_now_ns() - since_ns < w->poll_ns);
-	return false;
+		if (!found)
+			sched_yield();
+		last = now;
+		now = vd_now_ns();
+		if (vd_unlikely(now - last > AWAY_NS) && was_preempted(w)) {
+			w->poll_ns = 0;
+			w->shy_until_ns = now + SHY_NS;
+			return found;
+		}
+	} while (!found && now - since_ns < w->poll_ns);
+	return found;
 }
 
 /* Doubles when polling a little longer would have spared the sleep, halves when it was in vain. */
-static void adapt_window(struct vd_worker *w, uint64_t idle_ns)
+static void adapt_window(struct vd_worker *w, uint64_t idle_since_ns)
 {
-	if (idle_ns > w->poll_max_ns) {
+	uint64_t now = vd_now_ns();
+
+	if (now - idle_since_ns > w->poll_max_ns) {
 		w->poll_ns /= 2;
 		if (w->poll_ns < POLL_MIN_NS)
 			w->poll_ns = 0;
-	} else {
+	} else if (now >= w->shy_until_ns) {
 		w->poll_ns = vd_min(vd_max(w->poll_ns * 2, POLL_MIN_NS), w->poll_max_ns);
 	}
 }
@@ -355,7 +387,7 @@ static void *worker_main(void *arg)
 		if (w->poll_ns && worker_poll(w, idle_since))
 			continue;
 		worker_sleep(w);
-		adapt_window(w, vd_now_ns() - idle_since);
+		adapt_window(w, idle_since);
 	}
 	return NULL;
 }

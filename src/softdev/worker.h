@@ -71,6 +71,8 @@ struct vd_worker {
 	uint64_t hold_until_ns;	/* no queue is popped; 0: they are */
 	uint64_t poll_max_ns;
 	uint64_t poll_ns;	/* the window now: 0 to poll_max_ns */
+	uint64_t shy_until_ns;	/* it does not grow before */
+	long preemptions;	/* so far */
 } __attribute__((aligned(VD_CACHE_LINE)));
 
 /* Start worker @idx of @sd; sd->queues are there. Control thread. Return: 0 or -errno. */
