@@ -3,9 +3,9 @@
  * vhost-user.c - a front-end that sends what the input says, to the server with a RAM disk
  *
  * The input is records: one byte says how many bytes of the stream follow (its low 6 bits are the
- * length; 0: a whole message is made of the next bytes, right in size and version) and which
- * descriptor goes with them: none, an eventfd, the guest's memory, a socket. After each record the
- * server runs. At the end the front-end goes, and the device must be as it was: reset, without
+ * length; 0: a whole message is made of the next bytes, right in size and version, or the guest
+ * writes them into its memory, or waits) and which descriptor goes with them: none, an eventfd, the
+ * guest's memory, a socket. After each record the server runs. At the end the front-end goes, and the device must be as it was: reset, without
  * mappings, and no descriptor more open than before.
  */
 #include <stdbool.h>
@@ -24,6 +24,10 @@
 #include "wire/vhost-user.h"
 
 #define MEM_SIZE (1u << 16)
+/* In place of a request: */
+#define GUEST_WRITES 0xff	/* where, 2 bytes; how many, 1; and they */
+#define GUEST_WAITS 0xfe	/* for the disk's thread, as far as that can be known */
+#define WAITS_MAX 4		/* of one input */
 
 #define must(cond) ((cond) ? (void)0 : abort())
 
@@ -31,6 +35,8 @@ static struct uvdpa *u;		/* made once: a process is for one input after another 
 static struct uvdpa_dev *dev;
 static struct sockaddr_un sa = { .sun_family = AF_UNIX };
 static int fds[4];		/* 0: none */
+static uint8_t *memory;		/* the guest's */
+static unsigned int waits;
 
 static void quiet(enum uvdpa_log_level level, const char *line)
 {
@@ -54,6 +60,8 @@ static void begin(void)
 	fds[1] = vd_eventfd();
 	fds[2] = memfd_create("guest", MFD_CLOEXEC);
 	must(!ftruncate(fds[2], MEM_SIZE));
+	memory = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
+	must(memory != MAP_FAILED);
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
 	fds[3] = sv[0];	/* the other end stays open: it never reads */
 }
@@ -61,6 +69,7 @@ static void begin(void)
 static void end(void)
 {
 	uvdpa_destroy(u);	/* the socket's file with it */
+	munmap(memory, MEM_SIZE);
 }
 
 static void put(int s, const void *p, size_t len, unsigned int with, unsigned int nfds)
@@ -118,6 +127,19 @@ static uint32_t size_of(uint32_t request)
 	}
 }
 
+/* Return: bytes of the input that it took. */
+static size_t guest_writes(const uint8_t *data, size_t size)
+{
+	size_t at, len;
+
+	if (size < 3)
+		return size;
+	at = data[0] | data[1] << 8;
+	len = vd_min((size_t)data[2], size - 3);
+	memcpy(memory + at, data + 3, vd_min(len, MEM_SIZE - at));
+	return 3 + len;
+}
+
 static void run(void)
 {
 	for (int idle = 0; idle < 2;)
@@ -140,6 +162,13 @@ static size_t record(int s, const uint8_t *data, size_t size)
 	}
 	if (size < 2)
 		return size;
+	if (data[1] == GUEST_WRITES)
+		return 2 + guest_writes(data + 2, size - 2);
+	if (data[1] == GUEST_WAITS) {
+		if (waits++ < WAITS_MAX)
+			usleep(300);
+		return 2;
+	}
 	m.hdr[0] = data[1] % VD_VU_REQUEST_MAX;
 	m.hdr[1] = VD_VU_VERSION | (data[1] & 0x80 ? VD_VU_NEED_REPLY : 0);
 	m.hdr[2] = size_of(m.hdr[0]);
@@ -168,6 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		atexit(end);
 	}
 	run();
+	memset(memory, 0, MEM_SIZE);
+	waits = 0;
 	before = open_fds();
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must(!connect(s, (struct sockaddr *)&sa, sizeof(sa)));
