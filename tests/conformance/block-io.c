@@ -18,7 +18,7 @@ struct io {
 struct model {
 	uint32_t block;			/* bytes */
 	uint32_t ranges_max[3];		/* of a request; see range_types */
-	uint32_t last[BLOCK_SECTORS];
+	uint32_t last[2 * BLOCK_SECTORS];	/* what is there when it grows, nobody knows */
 };
 
 static const struct {
@@ -58,6 +58,8 @@ static struct model *model(struct cf *c)
 	c->model = m;
 	m->block = field(c, VIRTIO_BLK_F_BLK_SIZE, offsetof(struct virtio_blk_config, blk_size),
 			 SECTOR);
+	for (uint32_t i = BLOCK_SECTORS; i < 2 * BLOCK_SECTORS; i++)
+		m->last[i] = ANYTHING;
 	for (unsigned int i = 0; i < 3; i++)
 		m->ranges_max[i] = vd_min(field(c, range_types[i].feature,
 						range_types[i].max_seg, 0),
