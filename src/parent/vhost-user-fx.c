@@ -23,6 +23,7 @@ void be_hangup(struct be *b)
 		vd_close(&b->err[i]);
 	}
 	vd_close(&b->back);
+	vd_close(&b->inflight);
 }
 
 void be_forget(struct be *b)
@@ -37,10 +38,12 @@ static void be_keep_fd(struct be *b, struct vd_vu_msg *m)
 	unsigned int idx = m->u64 & VD_VU_VRING_IDX_MASK;
 	int *to = NULL;
 
-	if (m->request != VD_VU_SET_BACKEND_REQ_FD && idx >= NQ)
-		return;
 	if (m->request == VD_VU_SET_BACKEND_REQ_FD)
 		to = &b->back;
+	else if (m->request == VD_VU_SET_INFLIGHT_FD)
+		to = &b->inflight;
+	else if (idx >= NQ)
+		return;
 	else if (m->request == VD_VU_SET_VRING_KICK)
 		to = &b->kick[idx];
 	else if (m->request == VD_VU_SET_VRING_CALL)
@@ -74,6 +77,13 @@ static bool be_answer_of(struct be *b, const struct vd_vu_msg *m, struct vd_vu_m
 	case VD_VU_GET_VRING_BASE:
 		a->state.index = m->state.index;
 		a->state.num = m->state.index < NQ ? b->base[m->state.index] : 0;
+		return true;
+	case VD_VU_GET_INFLIGHT_FD:
+		a->size = m->size;
+		a->inflight = m->inflight;
+		a->inflight.size = b->region_size;
+		if (b->region >= 0)
+			a->fds[a->nfds++] = b->region;
 		return true;
 	case VD_VU_GET_CONFIG:
 		a->size = m->size;
@@ -225,7 +235,8 @@ int setup(void **state)
 	strcpy(t->dir, "/tmp/vuf-XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	t->be = (struct be){ .features = F_V1 | F_PROTOCOL, .protocol = PROTOCOL_ALL,
-			     .queue_num = NQ, .slots = 32, .config_size = 60, .back = -1 };
+			     .queue_num = NQ, .slots = 32, .config_size = 60, .back = -1, .region = -1,
+			     .inflight = -1 };
 	for (unsigned int i = 0; i < NQ; i++)
 		t->be.kick[i] = t->be.call[i] = t->be.err[i] = -1;
 	snprintf(t->be.path, sizeof(t->be.path), "%s/s", t->dir);

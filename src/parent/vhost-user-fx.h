@@ -48,6 +48,8 @@ struct be {
 	uint32_t config_size;		/* it answers only up to this */
 	uint8_t config[VD_VU_CONFIG_MAX];
 	uint32_t base[NQ];
+	int region;			/* what it hands out as an in-flight region; -1: none */
+	uint64_t region_size;		/* what it says of that */
 	uint32_t at;			/* the request that is treated so: */
 	enum how how;
 	/* what it was told */
@@ -57,6 +59,7 @@ struct be {
 	unsigned int norder;
 	int kick[NQ], call[NQ], err[NQ];
 	int back;
+	int inflight;			/* what SET_INFLIGHT_FD brought; -1: nothing */
 };
 
 struct fx {

@@ -13,7 +13,7 @@
 #define PF(bit) (1ull << VD_VU_PF_##bit)
 #define PROTOCOL_WANTED                                                                \
 	(PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(RESET_DEVICE) |    \
-	 PF(CONFIGURE_MEM_SLOTS) | PF(STATUS))
+	 PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) | PF(INFLIGHT_SHMFD))
 #define MSGS_PER_TURN 32	/* then the loop's others have theirs */
 
 /* Requests with an answer of their own; the others may be acknowledged. */
@@ -26,6 +26,7 @@ static bool has_answer(uint32_t request)
 	case VD_VU_GET_CONFIG:
 	case VD_VU_GET_MAX_MEM_SLOTS:
 	case VD_VU_GET_VRING_BASE:
+	case VD_VU_GET_INFLIGHT_FD:
 		return true;
 	default:
 		return false;
@@ -396,7 +397,7 @@ static int handshake_answer(struct vd_vulink *l, const struct vd_vu_msg *m)
 	return 0;
 }
 
-static int answer(struct vd_vulink *l, const struct vd_vu_msg *m)
+static int answer(struct vd_vulink *l, struct vd_vu_msg *m)
 {
 	struct vd_vulink_due due = l->due[l->due_first];
 	int r;
@@ -422,6 +423,8 @@ static int answer(struct vd_vulink *l, const struct vd_vu_msg *m)
 		l->ops->base(l, due.idx, m->state.num);
 		return 0;
 	}
+	if (m->request == VD_VU_GET_INFLIGHT_FD)
+		return l->ops->inflight(l, m);
 	r = ack_failed(m);
 	if (r > 0)
 		l->ops->refused(l, due.request, due.idx);

@@ -41,6 +41,9 @@ struct vd_vulink_ops {
 	/* GET_VRING_BASE was answered. */
 	void (*base)(struct vd_vulink *l, unsigned int idx, uint32_t num);
 
+	/* GET_INFLIGHT_FD was answered; the descriptor is to be taken out. */
+	int (*inflight)(struct vd_vulink *l, struct vd_vu_msg *m);
+
 	/* A request was answered with a failure; @idx counts for requests about a queue. */
 	void (*refused)(struct vd_vulink *l, uint32_t request, unsigned int idx);
 

@@ -7,7 +7,8 @@
  *	quiesce		GET_VRING_BASE; in there until its answer: the back-end, with its requests
  *
  * When the back-end goes, each running queue's position is read from the rings' indices while
- * their memory is still known. A split queue with nothing in flight, or whose requests end in
+ * their memory is still known. If the back-end noted what it had (vhost-user-inflight.c) the next
+ * one finds out where to go on. Else a split queue with nothing in flight, or whose requests end in
  * order, goes on from there in the next back-end. Of another nobody can tell which requests were
  * done, as the back-end kept that to itself: it is broken, and its driver has to reset the device.
  */
@@ -140,6 +141,8 @@ static void stop(struct vd_vuf *f, unsigned int idx)
 {
 	struct vd_vuf_queue *q = &f->queues[idx];
 
+	if (q->run == VD_VUF_WAITING)
+		queue_stopped(q);
 	if (q->run != VD_VUF_RUNNING)
 		return;
 	q->run = VD_VUF_STOPPING;
@@ -165,12 +168,15 @@ void vd_vuf_quiesce(struct uvdpa_dev *dev, unsigned int idx)
 static void find_state(struct vd_vuf *f, struct vd_vuf_queue *q)
 {
 	uint16_t avail, used;
+	bool noted = f->inflight.fd >= 0;
 
-	q->unknown = true;
+	if (q->run == VD_VUF_WAITING)
+		return;
+	q->unknown = !noted;
 	if (is_packed(f) || vd_vumem_read16(&f->mem, q->vq.driver + 2, &avail) ||
 	    vd_vumem_read16(&f->mem, q->vq.device + 2, &used))
 		return;
-	if (avail != used && !(f->features & VD_BIT(VIRTIO_F_IN_ORDER)))
+	if (avail != used && !noted && !(f->features & VD_BIT(VIRTIO_F_IN_ORDER)))
 		return;
 	q->vq.state = (struct uvdpa_vq_state){ .avail = used };
 	q->unknown = false;
@@ -228,7 +234,7 @@ int vd_vuf_set_call(struct uvdpa_dev *dev, unsigned int idx, int call)
 	struct vd_vuf_queue *q = &f->queues[idx];
 
 	q->vq.call = call;
-	if (q->run != VD_VUF_OFF)
+	if (q->run > VD_VUF_WAITING)
 		send_fd(f, VD_VU_SET_VRING_CALL, idx, call);
 	return 0;
 }
@@ -259,19 +265,11 @@ static void watch_err(struct vd_vuf *f, unsigned int idx)
 		send_fd(f, VD_VU_SET_VRING_ERR, idx, q->err.fd);
 }
 
-int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
+static void start(struct vd_vuf *f, unsigned int idx)
 {
-	struct vd_vuf *f = vd_vuf(dev);
 	struct vd_vuf_queue *q = &f->queues[idx];
 	const struct uvdpa_vq *vq = &q->vq;
-	int r;
 
-	if (!vd_vulink_up(&f->link))
-		return 0;
-	r = q->unknown ? vd_err(-EBADMSG, "%s: queue %u: reset the device first", f->name, idx) :
-			 check_rings(f, idx, vq);
-	if (r)
-		return r;
 	send_state(f, VD_VU_SET_VRING_NUM, idx, vq->num);
 	send_state(f, VD_VU_SET_VRING_BASE, idx,
 		   is_packed(f) ? vq->state.avail | (uint32_t)vq->state.used << 16 :
@@ -285,6 +283,31 @@ int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 	if (!vq->poll)	/* a kick may have been eaten while it stood still */
 		vd_bell_ring(vd_ctx_bell(f->u), kick_fd(q));
 	q->run = VD_VUF_RUNNING;
+}
+
+void vd_vuf_queues_start(struct vd_vuf *f)
+{
+	for (unsigned int i = 0; i < f->dev.info.nvqs; i++)
+		if (f->queues[i].run == VD_VUF_WAITING)
+			start(f, i);
+}
+
+int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
+{
+	struct vd_vuf *f = vd_vuf(dev);
+	struct vd_vuf_queue *q = &f->queues[idx];
+	int r;
+
+	if (!vd_vulink_up(&f->link))
+		return 0;
+	r = q->unknown ? vd_err(-EBADMSG, "%s: queue %u: reset the device first", f->name, idx) :
+			 check_rings(f, idx, &q->vq);
+	if (r)
+		return r;
+	if (f->inflight.due)
+		q->run = VD_VUF_WAITING;
+	else
+		start(f, idx);
 	return 0;
 }
 

@@ -122,6 +122,9 @@ static int check_same(struct vd_vuf *f)
 	if (info->config_size && !vd_vulink_has(&f->link, VD_VU_PF_CONFIG))
 		return vd_err(-EPROTO, "%s: came back without a configuration space",
 			      f->conf->socket);
+	if (f->inflight.fd >= 0 && !vd_vulink_has(&f->link, VD_VU_PF_INFLIGHT_SHMFD))
+		return vd_err(-EPROTO, "%s: came back without in-flight tracking",
+			      f->conf->socket);
 	return 0;
 }
 
@@ -154,12 +157,18 @@ static void link_down(struct vd_vulink *l)
 	struct vd_vuf *f = vd_vuf_of_link(l);
 
 	vd_vuf_queues_lost(f);
+	vd_vuf_inflight_lost(f);
 	vd_vumem_forget(&f->mem);
 }
 
 static void link_base(struct vd_vulink *l, unsigned int idx, uint32_t num)
 {
 	vd_vuf_queue_base(vd_vuf_of_link(l), idx, num);
+}
+
+static int link_inflight(struct vd_vulink *l, struct vd_vu_msg *m)
+{
+	return vd_vuf_inflight_answer(vd_vuf_of_link(l), m);
 }
 
 static void link_config_changed(struct vd_vulink *l)
@@ -182,6 +191,9 @@ static void link_refused(struct vd_vulink *l, uint32_t request, unsigned int idx
 		if (f->queues[idx].run == VD_VUF_RUNNING)
 			uvdpa_dev_vq_broken(&f->dev, idx);
 		return;
+	case VD_VU_SET_INFLIGHT_FD:
+		vd_vuf_inflight_refused(f);
+		return;
 	case VD_VU_SET_VRING_ERR:	/* it will not tell, then */
 	case VD_VU_SET_CONFIG:		/* the answer to the next GET_CONFIG shows it */
 		return;
@@ -196,6 +208,7 @@ static const struct vd_vulink_ops link_ops = {
 	.up = link_up,
 	.down = link_down,
 	.base = link_base,
+	.inflight = link_inflight,
 	.refused = link_refused,
 	.config_changed = link_config_changed,
 };
@@ -208,6 +221,7 @@ static void vuf_reset(struct uvdpa_dev *dev)
 	struct vd_vu_msg m;
 
 	vd_vuf_queues_reset(f);
+	vd_vuf_inflight_forget(f);
 	f->features = 0;
 	if (vd_vulink_has(&f->link, VD_VU_PF_STATUS)) {
 		vd_vulink_send_u64(&f->link, VD_VU_SET_STATUS, 0);
@@ -223,11 +237,13 @@ static void vuf_reset(struct uvdpa_dev *dev)
 static int vuf_set_features(struct uvdpa_dev *dev, uint64_t features)
 {
 	struct vd_vuf *f = vd_vuf(dev);
+	bool changed = features != f->features;
 
 	f->features = features;
 	vd_vulink_send_u64(&f->link, VD_VU_SET_FEATURES,
 			   features | (f->link.features & VD_BIT(VD_VU_F_PROTOCOL_FEATURES)));
 	vd_vulink_config_again(&f->link);
+	vd_vuf_inflight_begin(f, changed);
 	return 0;
 }
 
@@ -235,7 +251,9 @@ static int vuf_set_status(struct uvdpa_dev *dev, uint8_t status)
 {
 	struct vd_vuf *f = vd_vuf(dev);
 
-	if (vd_vulink_has(&f->link, VD_VU_PF_STATUS))
+	if (f->inflight.due && status & VIRTIO_CONFIG_S_DRIVER_OK)
+		f->inflight.status_due = status;
+	else if (vd_vulink_has(&f->link, VD_VU_PF_STATUS))
 		vd_vulink_send_u64(&f->link, VD_VU_SET_STATUS, status);
 	return 0;
 }
@@ -257,6 +275,7 @@ static void vuf_destroy(struct uvdpa_dev *dev)
 	struct vd_vuf *f = vd_vuf(dev);
 
 	vd_vulink_close(&f->link);
+	vd_vuf_inflight_forget(f);
 	vd_vuf_queues_destroy(f);
 	vd_vumem_forget(&f->mem);
 	free(f);
@@ -389,6 +408,7 @@ static int vuf_add(struct uvdpa *u, const char *name, const void *conf, struct u
 		return vd_err(-ENOMEM, "%s: device", name);
 	f->u = u;
 	f->conf = c;
+	f->inflight.fd = -1;
 	strncpy(f->name, name, UVDPA_NAME_MAX);
 	f->dev.ops = &vuf_ops;
 	f->dev.mem = &vuf_mem_ops;

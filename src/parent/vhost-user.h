@@ -15,7 +15,8 @@ struct vd_vuf_conf {
 	bool reconnect, fresh;
 };
 
-enum vd_vuf_run { VD_VUF_OFF, VD_VUF_RUNNING, VD_VUF_STOPPING };
+/* WAITING: the back-end has not heard of it yet */
+enum vd_vuf_run { VD_VUF_OFF, VD_VUF_WAITING, VD_VUF_RUNNING, VD_VUF_STOPPING };
 
 struct vd_vuf_queue {
 	struct vd_vuf *f;
@@ -27,6 +28,17 @@ struct vd_vuf_queue {
 	struct vd_fd err;	/* the back-end writes it when the queue breaks */
 };
 
+/* Where the back-end notes which requests it has, kept for the one that comes after it. */
+struct vd_vuf_inflight {
+	struct vd_vu_inflight in;
+	int fd;			/* -1: nowhere */
+	unsigned int due;	/* answers; the last one counts */
+	bool wanted;		/* the driver has chosen features, and was not reset since */
+	bool refused;		/* no further attempts */
+	bool left;		/* a back-end that went had it */
+	uint8_t status_due;	/* to be sent after the queues; 0: none */
+};
+
 /* Control thread. */
 struct vd_vuf {
 	struct uvdpa_dev dev;
@@ -36,6 +48,7 @@ struct vd_vuf {
 	const struct vd_vuf_conf *conf;
 	char name[UVDPA_NAME_MAX + 1];
 	uint64_t features;		/* the driver's */
+	struct vd_vuf_inflight inflight;
 	struct vd_vuf_queue *queues;	/* dev.info.nvqs of them; NULL: no handshake yet */
 	bool all_asked;
 };
@@ -59,6 +72,22 @@ void vd_vuf_queues_reset(struct vd_vuf *f);
 void vd_vuf_queues_lost(struct vd_vuf *f);
 /* The answer to GET_VRING_BASE. */
 void vd_vuf_queue_base(struct vd_vuf *f, unsigned int idx, uint32_t num);
+
+/* What waited for the region may start. */
+void vd_vuf_queues_start(struct vd_vuf *f);
+
+/* ---- vhost-user-inflight.c */
+
+/* The back-end was told the driver's features: give it its region, or ask it for one. */
+void vd_vuf_inflight_begin(struct vd_vuf *f, bool changed);
+/* Its answer. Return: 0; -EPROTO. */
+int vd_vuf_inflight_answer(struct vd_vuf *f, struct vd_vu_msg *m);
+/* It does not take it. */
+void vd_vuf_inflight_refused(struct vd_vuf *f);
+/* It went. */
+void vd_vuf_inflight_lost(struct vd_vuf *f);
+/* What was noted counts no more. */
+void vd_vuf_inflight_forget(struct vd_vuf *f);
 
 /* As in struct uvdpa_dev_ops. */
 int vd_vuf_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq);

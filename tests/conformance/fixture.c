@@ -132,7 +132,7 @@ static void rbd_writeback(struct cf_fixture *f)
 struct cf_server {
 	pthread_t thread;
 	pthread_barrier_t up;
-	const char *path;
+	const char *image, *path;
 	int pipe[2];			/* sizes to give to the disk; the thread ends when it is closed */
 	int err;
 	char error[256];
@@ -140,13 +140,12 @@ struct cf_server {
 
 static void *serve(void *arg)
 {
-	struct uvdpa_attr attrs[] = { { "capacity", "4M" },
-				      { "capacity_max", "8M" },
+	struct uvdpa_attr attrs[] = { { "image", NULL },
 				      { "num_queues", "4" },
 				      { "queue_size", "512" } };
 	struct uvdpa_attr socket = { "socket", NULL };
-	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "served", .mgmtdev = "sim-blk",
-				    .attrs = attrs, .nattrs = 4, .driver = "vhost-user",
+	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "served", .mgmtdev = "blk",
+				    .attrs = attrs, .nattrs = 3, .driver = "vhost-user",
 				    .driver_attrs = &socket, .ndriver_attrs = 1 };
 	struct cf_server *s = arg;
 	struct uvdpa_wait w = { 0 };
@@ -156,6 +155,7 @@ static void *serve(void *arg)
 	struct uvdpa_attr set[] = { { "size", size }, { "shrink", "on" } };
 	ssize_t n;
 
+	attrs[0].value = s->image;
 	socket.value = s->path;
 	s->err = uvdpa_create(&u);
 	if (!s->err)
@@ -175,7 +175,8 @@ static void served_start(struct cf_fixture *f)
 	struct cf_server *s = calloc(1, sizeof(*s));
 
 	cf_check(s);
-	s->path = f->path;
+	s->image = f->path;
+	s->path = f->socket;
 	cf_is(pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK), 0);
 	pthread_barrier_init(&s->up, NULL, 2);
 	cf_is(pthread_create(&s->thread, NULL, serve, s), 0);
@@ -187,8 +188,10 @@ static void served_start(struct cf_fixture *f)
 
 static void served(struct cf_fixture *f)
 {
+	make_image(f);
+	snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
 	served_start(f);
-	cf_attr(f, "socket", f->path);
+	cf_attr(f, "socket", f->socket);
 	cf_attr(f, "queue_size", "512");
 }
 

@@ -541,24 +541,29 @@ static void case_destroy_busy(struct cf *c)
 }
 
 /*
- * The process behind a proxy dies and another comes: the driver goes on as if nothing had been,
- * where the rings say how far it was; with packed rings they do not, and it has to reset.
+ * The process behind a proxy dies and another comes: the driver goes on as if nothing had been. One
+ * of ours notes what it has; of a foreign one the rings say how far it was, but packed rings do not,
+ * and the driver has to reset.
  */
 static void case_server_dies(struct cf *c)
 {
-	bool packed;
+	bool foreign = c->f.variant->foreign, reset;
 
 	cf_map(c);
 	cf_start(c, &c->mode);
-	packed = c->features & PACKED;
+	reset = foreign && c->features & PACKED;
 	for (unsigned int round = 0; round < 5; round++) {
 		ping_all(c);
+		for (unsigned int i = 0; i < c->nq; i++)
+			begin(&c->q[i]);
 		c->changed[UVDPA_DEV_LOST] = c->changed[UVDPA_DEV_READY] = 0;
 		c->f.variant->restart(&c->f);
 		cf_until(c, c->changed[UVDPA_DEV_LOST] && c->changed[UVDPA_DEV_READY]);
 		cf_check(uvdpa_dev_ready(c->dev));
-		cf_is(!!(uvdpa_dev_status(c->dev) & VIRTIO_CONFIG_S_NEEDS_RESET), packed);
-		if (packed) {
+		cf_is(!!(uvdpa_dev_status(c->dev) & VIRTIO_CONFIG_S_NEEDS_RESET), reset);
+		for (unsigned int i = 0; !foreign && i < c->nq; i++)
+			c->type->end(&c->q[i]);
+		if (reset) {
 			cf_reset(c);
 			cf_start(c, &c->mode);
 		}
