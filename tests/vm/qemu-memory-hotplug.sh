@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Memory is added to the guest while it reads and writes, and taken away again: the device learns of
 # it in the middle of its work, and requests into the new memory are served too.
+# Arguments: options of the disk.
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need qemu-system-x86_64 busybox cpio socat
 
 random "$tmp/disk" $((32 << 20))
 daemon_start
-blk_add d0 "$tmp/disk"
+blk_add d0 "$tmp/disk" "$@"
 
 # A tmpfs larger than the first memory, filled from the disk: some of it must be the new memory.
 script guest <<'E2'
