@@ -180,7 +180,7 @@ static int choose_block_size(const char *name, struct vd_file *f, struct vd_blk_
 static int measure(const char *name, struct vd_file *f, struct vd_blk_conf *bc)
 {
 	struct stat st;
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	if (fstat(f->fd, &st))
