@@ -2,7 +2,8 @@
 /*
  * blk-null.c - vhost-user, with nothing behind it; and with a file behind it
  *
- * The same client, this process, against uvdpad and against qemu-storage-daemon.
+ * The same client against uvdpad and against qemu-storage-daemon: this process, or libblkio's
+ * blkio-bench, which nobody here wrote.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct side {
 	struct uvdpad d; /* ours; of theirs, only the pid */
 	char socket[PATH_ROOM];
 	const struct cell *cell;
+	struct bench_case *c; /* with blkio-bench */
 	unsigned int cpu;
 };
 
@@ -106,6 +108,17 @@ static struct bench_case as_case(struct side *s, const char *name, uint64_t samp
 	return c;
 }
 
+/* What does nothing, as dev.add has it; and as they have it. */
+static void null_disk(char *text, size_t room)
+{
+	snprintf(text, room,
+		 "\"mgmtdev\":\"sim-blk\",\"attrs\":{\"null\":\"on\",\"capacity\":\"1G\","
+		 "\"poll_us\":\"%s\"}",
+		 poll_us());
+}
+
+#define NULL_CO "null-co,node-name=n,size=1073741824,read-zeroes=off"
+
 static int null_run(const struct cell *cell)
 {
 	struct side s[2] = { { .cell = cell, .cpu = !cell->one_cpu },
@@ -114,18 +127,14 @@ static int null_run(const struct cell *cell)
 	char disk[128];
 	int r = -1;
 
-	snprintf(disk, sizeof(disk),
-		 "\"mgmtdev\":\"sim-blk\",\"attrs\":{\"null\":\"on\",\"capacity\":\"1G\","
-		 "\"poll_us\":\"%s\"}",
-		 poll_us());
+	null_disk(disk, sizeof(disk));
 	if (!has("qemu-storage-daemon")) {
 		printf("%-16s no qemu-storage-daemon\n", cell->name);
 		free(cases);
 		return 0;
 	}
-	if (ours_start(&s[0], disk) ||
-	    theirs_start(&s[1], "null-co,node-name=n,size=" SIZE ",read-zeroes=off") ||
-	    side_open(&s[0]) || side_open(&s[1]))
+	if (ours_start(&s[0], disk) || theirs_start(&s[1], NULL_CO) || side_open(&s[0]) ||
+	    side_open(&s[1]))
 		goto out;
 	cases[0] = as_case(&s[0], "uvdpad", NULL_NS);
 	cases[1] = as_case(&s[1], "qemu-storage-daemon", NULL_NS);
@@ -137,6 +146,73 @@ out:
 	free(cases);
 	return r;
 }
+
+/* ---- blkio-bench --------------------------------------------------------------------------- */
+
+static uint64_t blkio_here(void *arg, uint64_t until_ns)
+{
+	struct side *s = arg;
+	char path[PATH_ROOM + 16], depth[32];
+	const char *argv[] = { SUITE,
+			       "trixie",
+			       "blkio-bench",
+			       "--runtime=1",
+			       "--readwrite=randread",
+			       depth,
+			       "virtio-blk-vhost-user",
+			       path,
+			       s->cell->sleeps ? NULL : "--poll",
+			       NULL };
+	char *text, *at;
+	double kiops;
+
+	(void)until_ns;
+	snprintf(path, sizeof(path), "path=%s", s->socket);
+	snprintf(depth, sizeof(depth), "--iodepth=%u", s->cell->depth);
+	text = proc_output(argv, bench_cpu(0));
+	at = text ? strstr(text, "\"aggregate\"") : NULL;
+	at = at ? strstr(at, "\"kiops\":") : NULL;
+	kiops = at ? atof(at + strlen("\"kiops\":")) : 0;
+	free(text);
+	s->c->took_ns = 1000000000;
+	return (uint64_t)(kiops * 1000);
+}
+
+static int blkio_run(const struct cell *cell)
+{
+	struct side s[2] = { { .cell = cell, .cpu = 1 }, { .cell = cell, .cpu = 1 } };
+	const char *const help[] = { SUITE, "trixie", "blkio-bench", "--help", NULL };
+	struct bench_case *cases = calloc(2, sizeof(*cases));
+	char disk[128], *text = NULL;
+	int r = -1;
+
+	text = has("qemu-storage-daemon") ? proc_output(help, bench_cpu(0)) : NULL;
+	if (!text) {
+		printf("%-16s no qemu-storage-daemon, or no blkio-bench\n", cell->name);
+		free(cases);
+		return 0;
+	}
+	free(text);
+	null_disk(disk, sizeof(disk));
+	if (ours_start(&s[0], disk) || theirs_start(&s[1], NULL_CO))
+		goto out;
+	for (unsigned int i = 0; i < 2; i++) {
+		cases[i] = as_case(&s[i], i ? "qemu-storage-daemon" : "uvdpad", FILE_NS);
+		cases[i].begin = NULL;
+		cases[i].here = blkio_here;
+		s[i].c = &cases[i];
+	}
+	r = bench_rounds(cases, 2, 5 * repeats);
+	print_pair(cell->name, &cases[0], &cases[1], "kIOPS", -1e6);
+out:
+	side_close(&s[0]);
+	side_close(&s[1]);
+	free(cases);
+	return r;
+}
+
+/* ---- a file -------------------------------------------------------------------------------------
+ */
 
 static int file_run(const struct cell *cell)
 {
@@ -187,6 +263,10 @@ const struct cell null_cells[] = {
 	{ "null-1-poll", null_run, .depth = 1 },
 	{ "null-1-event", null_run, .depth = 1, .sleeps = true },
 	{ "null-32-one", null_run, .depth = 32, .sleeps = true, .one_cpu = true },
+	{ "blkio-32-poll", blkio_run, .depth = 32 },
+	{ "blkio-32-event", blkio_run, .depth = 32, .sleeps = true },
+	{ "blkio-1-poll", blkio_run, .depth = 1 },
+	{ "blkio-1-event", blkio_run, .depth = 1, .sleeps = true },
 	{ "null-1-one", null_run, .depth = 1, .sleeps = true, .one_cpu = true },
 	{ 0 },
 };
