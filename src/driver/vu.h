@@ -184,6 +184,7 @@ int vd_vus_set_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct
 
 int vd_vus_get_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_set_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+/* There is no region until vd_vus_config_region(). */
 void vd_vus_config_init(struct vd_vus_session *s);
 void vd_vus_config_fini(struct vd_vus_session *s);
 /* The front-end has brought its in-flight region, which the gate has taken. Takes @fd. */

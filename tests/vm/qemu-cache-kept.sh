@@ -33,7 +33,7 @@ E2
 background qemu -o "$tmp/o" -d "$tmp/d0.sock:2,reconnect=1" "$tmp/guest" \
 	-- -monitor "unix:$tmp/monitor,server=on,wait=off" >"$tmp/out"
 guest=${pids[-1]}
-wait_for 60 grep -qs '^ready' "$tmp/o/console.log"
+wait_for 120 grep -qs '^ready' "$tmp/o/console.log"
 case $1 in
 killed)	daemon_kill
 	daemon_start

@@ -44,10 +44,10 @@ goes_on() {
 	local now
 
 	now=$(well)
-	wait_for 60 further $((${now:-0} + 1))
+	wait_for 120 further $((${now:-0} + 1))
 }
 
-wait_for 60 grep -qs '^well 1' "$tmp/o/console.log"
+wait_for 120 grep -qs '^well 1' "$tmp/o/console.log"
 for _ in 1 2; do
 	daemon_stop
 	sleep 0.3

@@ -22,7 +22,7 @@ until_is() {
 	n=0
 	until [ "$(mib $1)" = $2 ]; do
 		n=$((n + 1))
-		[ $n -lt 300 ] || { echo "$1 has $(mib $1) MiB, not $2"; exit 1; }
+		[ $n -lt 900 ] || { echo "$1 has $(mib $1) MiB, not $2"; exit 1; }
 		sleep 0.1
 	done
 }
@@ -60,19 +60,19 @@ says() {
 	kill -0 "$guest" 2>/dev/null || fail "the guest ended early: $(cat "$tmp/out")"
 	grep -qs "^$1.\?$" "$tmp/o/console.log"
 }
-wait_for 60 says ready
+wait_for 120 says ready
 uvdpa dev set d0 size 64M
-wait_for 60 says grown
+wait_for 120 says grown
 truncate -s 100M "$tmp/disk"
 uvdpa dev set d0 size 0		# looks what the file has
-wait_for 60 says 'grown again'
+wait_for 120 says 'grown again'
 cmp <(tail -c 1M "$tmp/disk") <(head -c 1M /dev/zero | tr '\0' b)
 uvdpa dev set d0 size 24M shrink on
-wait_for 60 says shrunk
+wait_for 120 says shrunk
 [ "$(stat -c %s "$tmp/disk")" = $((24 << 20)) ] || fail "the file has $(stat -c %s "$tmp/disk") bytes"
 cmp <(tail -c 1M "$tmp/disk") <(head -c 1M /dev/zero | tr '\0' d)
 truncate -s 40M "$tmp/disk"	# and nobody says so
-wait_for 60 says noticed
+wait_for 120 says noticed
 cmp <(tail -c 1M "$tmp/disk") <(head -c 1M /dev/zero | tr '\0' e)
 uvdpa dev set d1 size 96M
 wait "$guest" || { cat "$tmp/out"; fail "the guest failed"; }
