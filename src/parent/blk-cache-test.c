@@ -3,6 +3,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -329,33 +330,9 @@ static void test_no_direct(void **state)
 
 #if HAVE_LIBURING
 
-struct find {
-	struct uvdpa_emit e;
-	uint64_t pinned;
-};
-
-static void find_num(struct uvdpa_emit *e, const char *key, uint64_t value)
-{
-	if (strcmp(key, "pinned") == 0)
-		container_of(e, struct find, e)->pinned = value;
-}
-
-static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
-{
-	(void)e, (void)key, (void)value;
-}
-
-static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
-{
-	(void)e, (void)key, (void)value;
-}
-
 static uint64_t pinned(struct bed *b)
 {
-	struct find f = { .e = { .str = find_str, .num = find_num, .flag = find_flag } };
-
-	uvdpa_dev_show(b->dev, &f.e);
-	return f.pinned;
+	return strtoull(bed_shown(b, "pinned"), NULL, 10);
 }
 
 /* The worker lets go when it has nothing to do, which is soon. */

@@ -60,43 +60,6 @@ static void set(struct bed *b, const char *key, const char *value)
 	assert_int_equal(uvdpa_dev_set(b->dev, &(struct uvdpa_attr){ key, value }, 1), 0);
 }
 
-struct find {
-	struct uvdpa_emit e;
-	const char *key;
-	char text[64];
-};
-
-static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
-{
-	struct find *f = container_of(e, struct find, e);
-
-	if (!strcmp(key, f->key))
-		snprintf(f->text, sizeof(f->text), "%s", value);
-}
-
-static void find_num(struct uvdpa_emit *e, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	find_str(e, key, text);
-}
-
-static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
-{
-	find_str(e, key, value ? "true" : "false");
-}
-
-/* What the device shows; "" if it does not. */
-static const char *shown(struct bed *b, const char *key)
-{
-	static struct find f;
-
-	f = (struct find){ .e = { find_str, find_num, find_flag }, .key = key };
-	uvdpa_dev_show(b->dev, &f.e);
-	return f.text;
-}
-
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* 30 requests, 5 at once and 100 in a second, take a quarter of a second or more; and all come. */
@@ -109,8 +72,8 @@ static void test_iops(void **state)
 
 	(void)state;
 	fx_begin(&b, &sim, attrs, &(struct bed_conf){ .queues = 2, .num = 128 });
-	assert_string_equal(shown(&b, "iops"), "100");
-	assert_string_equal(shown(&b, "bps"), "");
+	assert_string_equal(bed_shown(&b, "iops"), "100");
+	assert_string_equal(bed_shown(&b, "bps"), "");
 	for (unsigned int i = 0; i < 30; i++)
 		begin(&b, i % 2, i, VIRTIO_BLK_T_IN, 8);
 	assert_int_equal(get(&b, 0, 15, 5000), 15);
@@ -207,7 +170,7 @@ static void test_pause(void **state)
 
 	(void)state;
 	fx_begin(&b, &threads, attrs, &(struct bed_conf){ .queues = 2, .num = 128 });
-	assert_string_equal(shown(&b, "paused"), "");
+	assert_string_equal(bed_shown(&b, "paused"), "");
 	FAKE_SET(write_err, EDQUOT);
 	for (unsigned int i = 0; i < 8; i++) {
 		memset(b.mem + BED_RINGS + i * 65536u + 512, 'a' + (int)i, 4096);
@@ -215,14 +178,14 @@ static void test_pause(void **state)
 	}
 	assert_int_equal(get(&b, 0, 1, 300), 0);
 	assert_int_equal(get(&b, 1, 1, 300), 0);
-	assert_string_equal(shown(&b, "paused"), "no space");
+	assert_string_equal(bed_shown(&b, "paused"), "no space");
 	/* Some find space, some not yet. */
 	FAKE_SET(write_err, 0);
 	assert_int_equal(get(&b, 0, 4, 5000), 4);
 	assert_int_equal(get(&b, 1, 4, 5000), 4);
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(status_of(&b, i), VIRTIO_BLK_S_OK);
-	assert_string_equal(shown(&b, "paused"), "");
+	assert_string_equal(bed_shown(&b, "paused"), "");
 	assert_int_equal(bed_io(&b, 0, &in), VIRTIO_BLK_S_OK);
 	assert_int_equal(buf[0], 'd');
 	/* Another error is not waited for. */

@@ -257,9 +257,22 @@ static void test_no_uring(void **state)
 	FAKE_SET(uring_err, -EPERM);
 	FAKE_SET(no_nowait, true);
 	assert_int_equal(bed_add(&b, "blk", attrs), 0);
+	assert_string_equal(bed_shown(&b, "engine"), "threads");
+	assert_string_equal(bed_shown(&b, "threads"), "4");
+	assert_string_equal(bed_shown(&b, "cache"), "writeback");
+	assert_string_equal(bed_shown(&b, "image"), fx_image);
 	bed_start(&b, NULL);
 	assert_int_equal(bed_io(&b, 0, &wr), VIRTIO_BLK_S_OK);
 	bed_end(&b);
+
+#if HAVE_LIBURING
+	FAKE_SET(uring_err, 0);
+	assert_int_equal(bed_add(&b, "blk", attrs), 0);
+	assert_string_equal(bed_shown(&b, "engine"), "io_uring");
+	assert_string_equal(bed_shown(&b, "threads"), "");
+	bed_end(&b);
+	FAKE_SET(uring_err, -EPERM);
+#endif
 
 	assert_int_equal(uvdpa_create(&u), 0);
 	uvdpa_set_log(u, hear, UVDPA_LOG_INFO);

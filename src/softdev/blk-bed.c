@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -263,42 +264,62 @@ uint8_t bed_io(struct bed *b, unsigned int q, struct bed_io *io)
 	return b->mem[at + 16];
 }
 
+/* ---- what the device tells ------------------------------------------------------------------ */
+
 struct find {
 	struct uvdpa_emit e;
 	const char *name;
-	uint64_t value;
 	bool found;
+	uint64_t value; /* if it is a number */
+	char text[128];
 };
 
-static void find_num(struct uvdpa_emit *e, const char *key, uint64_t value)
+static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
 {
 	struct find *f = container_of(e, struct find, e);
 
 	if (strcmp(key, f->name) == 0) {
-		f->value = value;
 		f->found = true;
+		snprintf(f->text, sizeof(f->text), "%s", value);
 	}
 }
 
-static void find_str(struct uvdpa_emit *e, const char *key, const char *value)
+static void find_num(struct uvdpa_emit *e, const char *key, uint64_t value)
 {
-	(void)e;
-	(void)key;
-	(void)value;
+	struct find *f = container_of(e, struct find, e);
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	find_str(e, key, text);
+	if (strcmp(key, f->name) == 0)
+		f->value = value;
 }
 
 static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
 {
-	(void)e;
-	(void)key;
-	(void)value;
+	find_str(e, key, value ? "true" : "false");
+}
+
+static struct find find(const char *name)
+{
+	return (struct find){ .e = { .str = find_str, .num = find_num, .flag = find_flag },
+			      .name = name };
 }
 
 uint64_t bed_stat(struct bed *b, unsigned int q, const char *name)
 {
-	struct find f = { .e = { .str = find_str, .num = find_num, .flag = find_flag }, .name = name };
+	struct find f = find(name);
 
 	assert_int_equal(uvdpa_dev_stats(b->dev, q, &f.e), 0);
 	assert_true(f.found);
 	return f.value;
+}
+
+const char *bed_shown(struct bed *b, const char *key)
+{
+	static struct find f;
+
+	f = find(key);
+	uvdpa_dev_show(b->dev, &f.e);
+	return f.text;
 }

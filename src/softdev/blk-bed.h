@@ -86,4 +86,7 @@ uint8_t bed_io(struct bed *b, unsigned int q, struct bed_io *io);
 
 uint64_t bed_stat(struct bed *b, unsigned int q, const char *name);
 
+/* What the device shows; "" if it does not. Until the next call. */
+const char *bed_shown(struct bed *b, const char *key);
+
 #endif
