@@ -4,7 +4,8 @@
  *
  * Each end is the real one, or a bare one: a loop that reads and writes the words of the same
  * ring that it must, and checks nothing. Two bare ends move the same cache lines and do nothing
- * else, which is the limit. A real end against a bare one shows what it costs alone.
+ * else, which is the limit. A real end against a bare one shows what it costs alone; noting, it
+ * keeps an in-flight region as well.
  *
  * Nobody touches the buffers, and nobody is called: both ends poll.
  *
@@ -293,7 +294,8 @@ static void device_cpu(void *arg, const bool *stop)
 int main(int argc, char **argv)
 {
 	static const unsigned int batches[] = { 1, 8, 32 };
-	static const char *const ends[] = { "limit", "driver alone", "device alone", "both" };
+	static const char *const ends[] = { "limit", "driver alone", "device alone", "both",
+					     "device, noting" };
 	unsigned int ncases = 2 * 2 * VD_ARRAY_SIZE(batches) * VD_ARRAY_SIZE(ends), n = 0;
 	struct bench_case *cases = calloc(ncases, sizeof(*cases));
 	struct bench *benches = aligned_alloc(128, ncases * sizeof(*benches));
@@ -334,10 +336,12 @@ int main(int argc, char **argv)
 							       packed ? VD_F(VIRTIO_F_RING_PACKED)
 								      : 0,
 						       .num = num,
-						       .data_size = 4096 },
+						       .data_size = 4096,
+						       .inflight_size = e < 4 ? 0 :
+							       vd_virtq_inflight_size(packed, num) },
 						.packed = packed,
-						.real_drv = e & 1,
-						.real_dev = e & 2,
+						.real_drv = e < 4 && e & 1,
+						.real_dev = e & 2 || e == 4,
 						.batch = batches[k],
 					};
 					snprintf(c->name, sizeof(c->name), "%s, %u at a time, %s",
