@@ -4,7 +4,8 @@
  *
  * The first byte chooses layout and features, the second which ends are real: the other's words
  * are the input's. Then come steps of four bytes: what to do, and three arguments. So memory
- * changes between any two calls, as it would with a peer that does what it likes.
+ * changes between any two calls, as it would with a peer that does what it likes. There may be an
+ * in-flight region, of which the same is true, and then the device's end dies at times.
  *
  * What must hold: no access outside (the sanitizers), each piece inside the memory, sums that
  * agree, never more in flight than the queue has room for, never more written than there was.
@@ -56,7 +57,7 @@ static void pop(struct run *r, unsigned int max)
 		check_chain(r, c[i]);
 		r->held[r->nheld++] = c[i];
 	}
-	must(vd_virtq_inflight(r->p.dev) == r->nheld);
+	must(vd_virtq_inflight(r->p.dev) == r->nheld + vd_virtq_again(r->p.dev));
 }
 
 /* Read all that is to be read, write some of what is to be written: over the ring, maybe. */
@@ -81,11 +82,19 @@ static void push(struct run *r, unsigned int which, unsigned int part)
 	r->nheld--;
 }
 
-/* A new device over whatever the ring is now, when the old one owes nothing. */
-static void restart(struct run *r)
+/* A new device over whatever the ring is now; the old one owes nothing, or it crashed. */
+static void restart(struct run *r, bool crash)
 {
-	if (!r->nheld && !vd_virtq_flush(r->p.dev) && pair_restart(&r->p))
-		abort();
+	int err;
+
+	if (r->p.inflight && crash)
+		r->nheld = 0;
+	else if (r->nheld || vd_virtq_flush(r->p.dev))
+		return;
+	err = pair_restart(&r->p);
+	must(!err || r->p.inflight);
+	if (err)
+		r->dev = false; /* what the region says cannot be */
 }
 
 static void device_step(struct run *r, const uint8_t *s)
@@ -110,7 +119,7 @@ static void device_step(struct run *r, const uint8_t *s)
 		vd_virtq_kicks_off(r->p.dev);
 		break;
 	default:
-		restart(r);
+		restart(r, s[1] & 1);
 	}
 }
 
@@ -185,7 +194,12 @@ static void memory_step(struct run *r, const uint8_t *s)
 		word++;
 		memcpy(at + 2, &word, 2);
 		break;
-	default: /* an address that is not where it seems */
+	default: /* an address that is not where it seems, or something in the region */
+		if (r->p.inflight && s[0] & 8) {
+			at = vd_guest_expose(r->p.inflight);
+			at[(s[1] | s[3] << 8) % r->p.inflight_size] = s[2];
+			break;
+		}
 		addr = PAIR_IOVA + r->p.size - s[2];
 		memcpy(r->p.memory + 16u * (s[1] % NUM), &addr, 8);
 	}
@@ -205,6 +219,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		r.p.features |= data[0] & 1u << i ? VD_F(bits[i]) : 0;
 	r.drv = data[1] & 1;
 	r.dev = data[1] & 2;
+	if (data[1] & 4)
+		r.p.inflight_size = vd_virtq_inflight_size(data[0] & 1, NUM);
 	if (pair_init(&r.p))
 		abort();
 	for (const uint8_t *s = data + 2; s + 4 <= data + size; s += 4) {
