@@ -9,11 +9,10 @@ need losetup mount fstrim blkdiscard mkfs.ext4 e2fsck mkfs.xfs xfs_repair
 losetup -f >/dev/null 2>&1 || skip "no loop devices"
 
 loop=''
-cleanup() {
+take_back() {
 	mountpoint -q "$tmp/mnt" && umount -l "$tmp/mnt"
 	[ -z "$loop" ] || losetup -d "$loop" 2>/dev/null || true
 }
-trap 'rc=$?; cleanup; (exit $rc); test_end' EXIT
 
 blocks() { stat -c %b "$tmp/img"; }
 less() { [ "$(blocks)" -lt "$1" ]; }

@@ -9,11 +9,10 @@ need losetup mount mkfs.ext4 resize2fs e2fsck blockdev
 losetup -f >/dev/null 2>&1 || skip "no loop devices"
 
 loop=''
-cleanup() {
+take_back() {
 	mountpoint -q "$tmp/mnt" && umount -l "$tmp/mnt"
 	[ -z "$loop" ] || losetup -d "$loop" 2>/dev/null || true
 }
-trap 'rc=$?; cleanup; (exit $rc); test_end' EXIT
 
 mkdir "$tmp/mnt"
 daemon_start
