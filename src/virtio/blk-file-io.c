@@ -160,7 +160,7 @@ static void stepped(struct vd_blk_file *f, struct slot *s)
 	case ZERO:
 		if (!vd_blk_file_zeroed(f, s))
 			return;
-		fuse_reply_err(s->req, 0);
+		fuse_reply_err(s->req, -s->blk.res);
 		break;
 	}
 	finish(f, s);

@@ -309,6 +309,41 @@ static void test_fallocate_fails(void **state)
 	end(&s);
 }
 
+static void *zero_all(void *arg)
+{
+	int fd = *(int *)arg;
+
+	return (void *)(intptr_t)(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, SECTORS * 512) < 0 ? errno
+											      : 0);
+}
+
+/* A long one does not keep the disk from who shall have it next. */
+static void test_quiesce_fallocate(void **state)
+{
+	struct server s;
+	pthread_t t;
+	void *err;
+	int fd;
+
+	(void)state;
+	begin(&s, zeroing, 0);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pthread_create(&t, NULL, zero_all, &fd), 0);
+	while (!vd_virtq_pending(s.d->dq[0]))
+		usleep(1000);
+	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
+	serve(&s);
+	while (!s.d->quiesced)
+		assert_true(vd_loop_dispatch(&s.d->loop, 10000) > 0);
+	pthread_join(t, &err);
+	assert_int_equal((intptr_t)err, ENOTCONN);
+	stop(&s);
+	assert_int_equal(s.d->nranges, 1);
+	end(&s);
+	close(fd);	/* before, it would wait for an answer to its FLUSH */
+}
+
 static void readonly(struct disk *d)
 {
 	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
@@ -407,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_fallocate),
 		cmocka_unit_test(test_fallocate_fails),
+		cmocka_unit_test(test_quiesce_fallocate),
 		cmocka_unit_test(test_readonly),
 		cmocka_unit_test(test_small_requests),
 		cmocka_unit_test(test_refused),

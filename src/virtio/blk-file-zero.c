@@ -71,6 +71,11 @@ bool vd_blk_file_zeroed(struct vd_blk_file *f, struct slot *s)
 	s->off += len;
 	if (s->off == s->zero_end)
 		return true;
+	/* Whoever wants the disk does not wait for all of a terabyte. */
+	if (__atomic_load_n(&f->want, __ATOMIC_ACQUIRE) != RUN) {
+		s->blk.res = -ENOTCONN;
+		return true;
+	}
 	vd_blk_file_zero(f, s);
 	return false;
 }

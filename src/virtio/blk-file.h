@@ -136,7 +136,7 @@ void vd_blk_file_issue(struct vd_blk_file *f, struct slot *s, enum step step);
 /* s->zero_end is set, and it may begin. */
 void vd_blk_file_zero(struct vd_blk_file *f, struct slot *s);
 
-/* A step of it came back well. Return: whether it was the last. */
+/* A step of it came back well. Return: whether it was the last; s->blk.res is the result then. */
 bool vd_blk_file_zeroed(struct vd_blk_file *f, struct slot *s);
 
 void vd_blk_file_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t length,
