@@ -147,6 +147,7 @@ static int plugin_after_fork(void)
 	if (!bus_start(&bus))
 		return 0;
 	nbdkit_error("%s", bus.error);
+	bus_stop(&bus); /* nbdkit exits now, and no thread may be about */
 	return -1;
 }
 

@@ -53,13 +53,11 @@ tracer=$!
 traced() {
 	! grep -q '^TracerPid:.0$' "/proc/$kit_pid/status"
 }
-if [ -z "$runtime" ]; then
-	wait_for 10 traced
-	shell 'h.pwrite(b"x" * 512, 0); h.flush()'
-	same 1 "$(grep -c fdatasync trace)" "flushes of a flush"
-	shell 'h.pwrite(b"x" * 512, 0, nbd.CMD_FLAG_FUA)'
-	same 2 "$(grep -c fdatasync trace)" "flushes of a flush and of FUA"
-fi
+wait_for 10 traced
+shell 'h.pwrite(b"x" * 512, 0); h.flush()'
+same 1 "$(grep -c fdatasync trace)" "flushes of a flush"
+shell 'h.pwrite(b"x" * 512, 0, nbd.CMD_FLAG_FUA)'
+same 2 "$(grep -c fdatasync trace)" "flushes of a flush and of FUA"
 kill $tracer
 wait $tracer || true
 served_no_more

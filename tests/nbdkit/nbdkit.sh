@@ -8,18 +8,18 @@ PATH=/usr/bin:$PATH	# the system's python3, which has the module
 nbdsh -c 'nbd.NBD()' 2>/dev/null || skip "no module nbd of python3"
 cd "$tmp"
 
-# A sanitizer's runtime has to be there before nbdkit, which has none.
-runtime=$(ldd "${PLUGIN:?}" | awk '/lib[atu]san|clang_rt/ { print $3; exit }')
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+# A sanitizer's runtime, if it comes with a module and not with the program, makes nbdkit hang at its end.
+! ldd "${PLUGIN:?}" | grep -Eq 'lib[atu]san|clang_rt' || skip "nbdkit has not the sanitizer that the plugin has"
+! nm "$PLUGIN" | grep -Eq ' U __(asan|tsan)_init' || skip "nbdkit has not the sanitizer that the plugin has"
 
 kit() {
-	LD_PRELOAD=$runtime timeout 120 nbdkit "$@"
+	timeout 120 nbdkit "$@"
 }
 # serve WORDS... - in the foreground of another process, at ./nbd.sock
 serve() {
 	rm -f nbd.sock nbd.pid
 	# The client must end by itself; what is left is ended with the test.
-	LD_PRELOAD=$runtime nbdkit -f -U "$tmp/nbd.sock" -P "$tmp/nbd.pid" "$@" 2>nbdkit.err &
+	nbdkit -f -U "$tmp/nbd.sock" -P "$tmp/nbd.pid" "$@" 2>nbdkit.err &
 	kit_pid=$!
 	pids+=("$kit_pid")
 	wait_for 10 served
