@@ -42,6 +42,8 @@ static double in_unit(double ns, double scale)
 void print_pair(const char *cell, const struct bench_case *ours, const struct bench_case *theirs,
 		const char *unit, double scale)
 {
+	bool any = false;
+
 	for (unsigned int d = 0; d < BENCH_DISTANCES; d++) {
 		double a = bench_part(ours, d, 50), b = bench_part(theirs, d, 50);
 		double ca = bench_cpu_part(ours, d, 50) / 1000, cb;
@@ -49,6 +51,7 @@ void print_pair(const char *cell, const struct bench_case *ours, const struct be
 
 		if (!ours->n[d] || !theirs->n[d])
 			continue;
+		any = true;
 		cb = bench_cpu_part(theirs, d, 50) / 1000;
 		snprintf(qa, sizeof(qa), "[%.1f %.1f]", in_unit(bench_part(ours, d, 25), scale),
 			 in_unit(bench_part(ours, d, 75), scale));
@@ -60,8 +63,10 @@ void print_pair(const char *cell, const struct bench_case *ours, const struct be
 		if (ca > 0 && cb > 0)
 			printf("  %.2f %.2f %.2f", ca, cb, ca / cb);
 		printf("  %s\n", theirs->name);
-		fflush(stdout);
 	}
+	if (!any)
+		printf("%-16s nothing was left undisturbed: the machine has other work\n", cell);
+	fflush(stdout);
 }
 
 bool has(const char *program)
