@@ -20,6 +20,7 @@ struct vd_blk;
 #define VD_BLK_QUEUE_SIZE_MAX 1024
 #define VD_BLK_SEG_MAX 254
 #define VD_BLK_RANGES_MAX     32 /* segments of a DISCARD, WRITE_ZEROES or SECURE_ERASE */
+#define VD_BLK_RANGE_SECTORS_MAX (1u << 22) /* 2 GiB: one request does not keep a disk for minutes */
 #define VD_BLK_BLOCK_SIZE_MAX 65536u
 #define VD_BLK_RATE_MAX (1ull << 40)
 #define VD_BLK_SECTOR 512u	/* unit of sector numbers (virtio 1.3, 5.2.4) */
@@ -258,6 +259,12 @@ static inline struct vd_blk *vd_blk_of(const struct vd_blk_req *req)
 {
 	return container_of(vd_softq_dev(req->q), struct vd_blk, sd);
 }
+
+/* blk-conf.c: replace the zeros that mean a default, and check the rest. Return: 0; -EINVAL. */
+int vd_blk_complete(struct vd_blk_conf *c);
+/* What is offered; and what is said of it: what is not offered reads as zero. */
+uint64_t vd_blk_features(const struct vd_blk_conf *c);
+void vd_blk_fill_config(struct vd_blk *blk, uint64_t features);
 
 /* blk-pause.c, in the worker: keep a request that failed so, to try it again. Return: whether. */
 bool vd_blk_park(struct vd_blk_req *req, int err);
