@@ -155,8 +155,7 @@ static void test_limit(void **state)
 	bed_end(&b);
 }
 
-/* A sync that fails is the end of all promises until reset; what needs one by itself fails alone.
- */
+/* A sync that fails is the end of all promises until reset, whoever needed it; all else goes on. */
 static void test_sync_failed(void **state)
 {
 	const struct bed_conf no_flush = { .features_off = BIT(VIRTIO_BLK_F_FLUSH) };
@@ -179,6 +178,16 @@ static void test_sync_failed(void **state)
 	assert_int_equal(range(&b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, UNMAP), IOERR);
 	FAKE_SET(sync_err, 0);
 	assert_int_equal(range(&b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, UNMAP), OK);
+	bed_end(&b);
+
+	fx_begin(&b, *state, NULL, NULL);
+	assert_int_equal(uvdpa_dev_set_config(b.dev, offsetof(struct virtio_blk_config, wce),
+					      &(uint8_t){ 0 }, 1),
+			 0);
+	FAKE_SET(sync_err, EIO);
+	assert_int_equal(range(&b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, UNMAP), IOERR);
+	FAKE_SET(sync_err, 0);
+	assert_int_equal(flush(&b), IOERR);
 	bed_end(&b);
 }
 

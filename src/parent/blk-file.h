@@ -47,7 +47,6 @@ struct vd_file {
 	uint64_t size; /* bytes that the image had when it was last looked at; control's */
 	struct vd_notice notice; /* others may change the size of a file */
 	void *zeroes;            /* as many as are written at once; they take no memory */
-	bool sync_failed;	/* atomic: a flush has failed; what it should have kept may be lost */
 };
 
 struct vd_file_engine {

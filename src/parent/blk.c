@@ -86,8 +86,9 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 	unsigned int missed;
 
 	if (vd_unlikely(err)) {
-		if (req->op == VD_BLK_FLUSH)
-			__atomic_store_n(&f->sync_failed, true, __ATOMIC_RELAXED);
+		/* The kernel tells of a lost write once: to this one. */
+		if (req->op == VD_BLK_WRITE_ZEROES && req->step == VD_FILE_SYNC)
+			vd_blk_writes_lost(&f->blk);
 		if (!vd_blk_waits(req, err) && vd_ratelimit_ok(&fe->log, &missed))
 			vd_log_warn(vd_ctx_log(f->blk.sd.u), f->blk.sd.name,
 				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", f->path,
@@ -157,15 +158,13 @@ static void file_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_r
 			unsigned int n)
 {
 	struct vd_file_engine *fe = container_of(vd_worker_engine(w), struct vd_file_engine, e);
-	struct vd_file *f = to_file(blk);
 
+	(void)blk;
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = reqs[i];
 		bool flush = req->op == VD_BLK_FLUSH;
 
-		if (flush && __atomic_load_n(&f->sync_failed, __ATOMIC_RELAXED))
-			vd_blk_done(req, -EIO);
-		else if (!flush && (!req->len || (!vd_file_is_range(req) && at_once(fe, req))))
+		if (!flush && (!req->len || (!vd_file_is_range(req) && at_once(fe, req))))
 			vd_blk_done(req, 0);
 		else
 			fe->queue(fe, req);
@@ -206,7 +205,7 @@ static int file_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_
 
 static void file_reset(struct vd_blk *blk)
 {
-	__atomic_store_n(&to_file(blk)->sync_failed, false, __ATOMIC_RELAXED);
+	(void)blk; /* what was written stays */
 }
 
 static void file_free(struct vd_file *f)

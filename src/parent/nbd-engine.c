@@ -168,8 +168,7 @@ static void count_loss(struct conn *c)
 	if (!lost)
 		return;
 	/* With nobody there who believes in them, they are only gone. */
-	if (__atomic_load_n(&nbd->used, __ATOMIC_RELAXED) &&
-	    !__atomic_exchange_n(&nbd->lost_writes, true, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&nbd->used, __ATOMIC_RELAXED) && vd_blk_writes_lost(&nbd->blk))
 		vd_log_warn(vd_ctx_log(nbd->u), nbd->name,
 			    "%s: answered writes were not flushed and may be lost: flushes fail "
 			    "until reset",
@@ -243,21 +242,12 @@ static void take(struct conn *c)
 		lose(c, "it is older than the loss of another", false);
 }
 
-static bool lost_writes(const struct conn *c)
-{
-	return __atomic_load_n(&c->nbd->lost_writes, __ATOMIC_RELAXED);
-}
-
 /* Give libnbd as much as there is, and room for. */
 static void issue(struct conn *c)
 {
 	while (c->h && c->cmds.free && !vd_list_empty(&c->todo)) {
 		struct vd_blk_req *req = vd_list_entry(c->todo.next, struct vd_blk_req, node);
 
-		if (req->op == VD_BLK_FLUSH && lost_writes(c)) {
-			end(c, req, -EIO);
-			continue;
-		}
 		/* Something that was no answer came by TLS: see move(). */
 		if (c->cmds.nfree == VD_NBD_CMDS && !nbd_aio_is_ready(c->h)) {
 			lose(c, "it is not ready for requests", false);
@@ -334,6 +324,8 @@ static void harvest_one(struct conn *c, struct vd_nbd_cmd *cmd)
 	}
 	if (cmd->error && !req->err)
 		req->err = -cmd->error;
+	if (cmd->error && cmd->flush) /* also one that follows a write */
+		vd_blk_writes_lost(&c->nbd->blk);
 	/* One that a dead server gave counts for nothing. */
 	if (!cmd->error && cmd->flush && !is_stale(c))
 		flush_done(c, cmd->flush);

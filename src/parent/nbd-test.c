@@ -352,6 +352,55 @@ static void test_connections(void **state)
 	}
 }
 
+/* One FLUSH of this server fails, if there is a log to remove. */
+#define FLUSH_FAILS                                                                    \
+	"eval get_size=echo\t4M pread=head\t-c\t$3\t/dev/zero pwrite=cat\t>/dev/null " \
+	"can_write=exit\t0 can_flush=exit\t0 can_fua=echo\tnone "                      \
+	"flush=if\trm\t$LOG\t2>/dev/null;then\techo\tENOSPC\t>&2;exit\t1;fi"
+
+static void flush_shall_fail(void)
+{
+	FILE *f = fopen(fx_log, "w");
+
+	assert_non_null(f);
+	fclose(f);
+}
+
+/* A server may tell only once what it has lost: no flush after that says otherwise, until reset. */
+static void test_flush_failed(void **state)
+{
+	static const char *const pause[] = { "on_enospc", "pause", NULL };
+	static const char *const through[] = { "cache", "writethrough", NULL };
+	struct bed b;
+
+	(void)state;
+	fx_serve(FLUSH_FAILS);
+	fx_start(&b, NULL, NULL);
+	assert_int_equal(fx_write(&b, 0, 4096, 1), OK);
+	flush_shall_fail();
+	assert_int_equal(fx_flush(&b), IOERR);
+	assert_int_equal(fx_write(&b, 0, 4096, 1), OK);
+	assert_int_equal(fx_flush(&b), IOERR);
+	bed_reset(&b);
+	bed_start(&b, NULL);
+	assert_int_equal(fx_flush(&b), OK);
+	bed_end(&b);
+
+	/* It is not what waits for space. */
+	fx_start(&b, pause, NULL);
+	flush_shall_fail();
+	assert_int_equal(fx_flush(&b), IOERR);
+	bed_end(&b);
+
+	/* The flush after a write, where there is no FUA. */
+	fx_start(&b, through, NULL);
+	flush_shall_fail();
+	assert_int_equal(fx_write(&b, 0, 4096, 1), IOERR);
+	assert_int_equal(fx_write(&b, 0, 4096, 1), OK);
+	assert_int_equal(fx_flush(&b), IOERR);
+	bed_end(&b);
+}
+
 /* Why there is no device, in a sentence without secrets. */
 static void test_not_there(void **state)
 {
@@ -400,7 +449,7 @@ int main(void)
 		TEST(test_requests),    TEST(test_ranges),    TEST(test_pieces),
 		TEST(test_block_sizes), TEST(test_abilities), TEST(test_durability),
 		TEST(test_errors),      TEST(test_no_space),  TEST(test_memory_gone),
-		TEST(test_connections), TEST(test_not_there),
+		TEST(test_connections), TEST(test_not_there), TEST(test_flush_failed),
 	};
 
 	return fx_check() ? 77 : cmocka_run_group_tests(tests, fx_begin, fx_end);

@@ -148,14 +148,11 @@ static void nbd_show(struct vd_blk *blk, struct uvdpa_emit *e)
 	e->flag(e, "connected", up == nbd->nslots);
 	e->num(e, "connections", up);
 	e->num(e, "connections_lost", __atomic_load_n(&nbd->losses, __ATOMIC_RELAXED));
-	if (__atomic_load_n(&nbd->lost_writes, __ATOMIC_RELAXED))
-		e->flag(e, "writes_lost", true);
 }
 
 static void nbd_reset(struct vd_blk *blk)
 {
 	__atomic_store_n(&vd_nbd(blk)->used, false, __ATOMIC_RELAXED);
-	__atomic_store_n(&vd_nbd(blk)->lost_writes, false, __ATOMIC_RELAXED);
 }
 
 static void nbd_free(struct vd_nbd *nbd)

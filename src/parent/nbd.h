@@ -71,7 +71,6 @@ struct vd_nbd {
 	/* Between the workers; atomic. */
 	uint32_t losses;           /* connections that were lost */
 	uint64_t flushes, flushed; /* flushes begun; the last that succeeded, of them */
-	bool lost_writes;          /* what was answered may be lost: flushes fail */
 	bool used;                 /* there were requests since the last reset */
 };
 

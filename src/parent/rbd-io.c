@@ -116,9 +116,9 @@ static void end(struct rbd_engine *en, struct vd_blk_req *req, int err)
 	if (vd_unlikely(err)) {
 		if (err == -ESHUTDOWN)
 			vd_rbd_client_shut_out(d->img->client);
-		if (req->op == VD_BLK_FLUSH || req->step)
-			__atomic_store_n(&d->sync_failed, true, __ATOMIC_RELAXED);
-		if (vd_ratelimit_ok(&en->log, &missed))
+		if (req->step) /* it was the flush after a write */
+			vd_blk_writes_lost(&d->blk);
+		if (!vd_blk_waits(req, err) && vd_ratelimit_ok(&en->log, &missed))
 			vd_log_warn(vd_ctx_log(d->blk.sd.u), d->blk.sd.name,
 				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)",
 				    d->img->name, what[req->op], (unsigned long long)req->len,
@@ -134,14 +134,9 @@ void vd_rbd_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_blk_req *req = reqs[i];
-		bool flush = req->op == VD_BLK_FLUSH;
 		int r;
 
-		if (flush && __atomic_load_n(&en->d->sync_failed, __ATOMIC_RELAXED)) {
-			vd_blk_done(req, -EIO);
-			continue;
-		}
-		if (!flush && !req->len) {
+		if (req->op != VD_BLK_FLUSH && !req->len) {
 			vd_blk_done(req, 0);
 			continue;
 		}

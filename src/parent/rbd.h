@@ -91,8 +91,7 @@ struct vd_rbd {
 	struct vd_blk blk;
 	const struct vd_rbd_conf *conf;	/* core's */
 	struct vd_rbd_image *img;	/* NULL: could not be opened, or not in time */
-	struct vd_timer timer;		/* for the opening */
-	bool sync_failed;		/* atomic: a flush has failed; what it should have kept may be lost */
+	struct vd_timer timer;          /* for the opening */
 };
 
 static inline struct vd_rbd *vd_rbd_of(struct vd_blk *blk)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* blk-conf.c - what a parent says of its disk, and what the driver is told (virtio 1.3, 5.2.3 and 4) */
+/* blk-conf.c - what a parent says of its disk, and what the driver is told (virtio 1.3, 5.2.3 and
+ * 4) */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,8 @@ const char *const vd_blk_on_enospc[] = { "report", "pause", NULL };
 int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_conf *conf)
 {
 	if (args->serial && strlen(args->serial) > VIRTIO_BLK_ID_BYTES)
-		return vd_err(-EINVAL, "%s: serial \"%s\", longer than %d bytes", name, args->serial,
-			      VIRTIO_BLK_ID_BYTES);
+		return vd_err(-EINVAL, "%s: serial \"%s\", longer than %d bytes", name,
+			      args->serial, VIRTIO_BLK_ID_BYTES);
 	snprintf(conf->serial, sizeof(conf->serial), "%s", args->serial ? args->serial : name);
 	conf->readonly = args->readonly;
 	conf->keep_space = !args->discard;

@@ -6,6 +6,8 @@
  * is parked is tried again, in the order in which it came; when the last of it has ended the worker
  * goes on. So nothing is lost and the driver sees a disk that is slow.
  *
+ * A flush is not tried again: what it has lost is lost, and another would know nothing of it.
+ *
  * A queue that is to become quiet waits for nothing: what is parked of it has one more try, and
  * fails then as without this.
  */
@@ -23,8 +25,8 @@ static struct vd_blk_parking *parking(struct vd_blk *blk, struct vd_worker *w)
 
 bool vd_blk_waits(const struct vd_blk_req *req, int err)
 {
-	return (err == -ENOSPC || err == -EDQUOT) && vd_blk_of(req)->conf.pause_on_enospc &&
-	       !vd_softq_stopping(req->q);
+	return (err == -ENOSPC || err == -EDQUOT) && req->op != VD_BLK_FLUSH &&
+	       vd_blk_of(req)->conf.pause_on_enospc && !vd_softq_stopping(req->q);
 }
 
 bool vd_blk_park(struct vd_blk_req *req, int err)

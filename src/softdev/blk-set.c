@@ -127,6 +127,8 @@ static void blk_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 			e->num(e, limits[i].key, limits[i].value);
 	if (__atomic_load_n(&blk->paused, __ATOMIC_RELAXED))
 		e->str(e, "paused", "no space");
+	if (__atomic_load_n(&blk->writes_lost, __ATOMIC_RELAXED))
+		e->flag(e, "writes_lost", true);
 }
 
 const struct uvdpa_show_ops vd_blk_show_ops = { .show = blk_show };

@@ -172,8 +172,31 @@ static bool next_range(struct vd_blk_req *req)
 	return true;
 }
 
+/* ---- the end of a request ---------------------------------------------------------------------
+ */
+
+static bool writes_lost(const struct vd_blk *blk)
+{
+	return __atomic_load_n(&blk->writes_lost, __ATOMIC_RELAXED);
+}
+
+bool vd_blk_writes_lost(struct vd_blk *blk)
+{
+	return !__atomic_exchange_n(&blk->writes_lost, true, __ATOMIC_RELAXED);
+}
+
+/* One that the store found well after another had failed is none. */
+static int flush_done(struct vd_blk *blk, int err)
+{
+	if (err)
+		vd_blk_writes_lost(blk);
+	return writes_lost(blk) ? -EIO : 0;
+}
+
 void vd_blk_done(struct vd_blk_req *req, int err)
 {
+	if (vd_unlikely(req->op == VD_BLK_FLUSH))
+		err = flush_done(vd_blk_of(req), err);
 	if (vd_unlikely(err ? vd_blk_park(req, err) : next_range(req)))
 		return;
 	if (vd_unlikely(req->parked))
@@ -263,7 +286,7 @@ static bool decode(struct vd_blk *blk, struct vd_blk_req *req)
 			goto refuse;
 		}
 		/* The driver must say 0 (virtio 1.3, 5.2.6.1): more is not what it seems. */
-		if (sector)
+		if (sector || writes_lost(blk))
 			goto refuse;
 		return true;
 	case VIRTIO_BLK_T_GET_ID:
@@ -369,6 +392,7 @@ static void blk_reset(struct vd_softdev *sd)
 	struct vd_blk *blk = to_blk(sd);
 
 	set_writethrough(blk, blk->conf.writethrough || !blk->conf.flush);
+	__atomic_store_n(&blk->writes_lost, false, __ATOMIC_RELAXED);
 	blk->ops->reset(blk);
 }
 

@@ -20,7 +20,8 @@ struct vd_blk;
 #define VD_BLK_QUEUE_SIZE_MAX 1024
 #define VD_BLK_SEG_MAX 254
 #define VD_BLK_RANGES_MAX     32 /* segments of a DISCARD, WRITE_ZEROES or SECURE_ERASE */
-#define VD_BLK_RANGE_SECTORS_MAX (1u << 22) /* 2 GiB: one request does not keep a disk for minutes */
+#define VD_BLK_RANGE_SECTORS_MAX \
+	(1u << 22) /* 2 GiB: one request does not keep a disk for minutes */
 #define VD_BLK_BLOCK_SIZE_MAX 65536u
 #define VD_BLK_RATE_MAX (1ull << 40)
 #define VD_BLK_SECTOR 512u	/* unit of sector numbers (virtio 1.3, 5.2.4) */
@@ -142,6 +143,7 @@ struct vd_blk {
 	/* No volatile cache as far as the driver knows (FLUSH not negotiated, or writeback off): a
 	 * write that is done must be durable (virtio 1.3, 5.2.6.2). Atomic. */
 	bool writethrough;
+	bool writes_lost;               /* atomic: see vd_blk_writes_lost() */
 	struct vd_blk_parking *parking;	/* one for each worker */
 	unsigned int paused;		/* atomic: requests that wait for space */
 };
@@ -249,6 +251,17 @@ void vd_blk_done(struct vd_blk_req *req, int err);
  * Context: control thread.
  */
 int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors);
+
+/**
+ * vd_blk_writes_lost() - What was answered may never reach stable storage
+ *
+ * So flushes fail from now on, until reset: a file system shall stop in place of believing that
+ * its journal is there. A FLUSH that ends with an error says so by itself, for most stores tell of
+ * what they lost only once; a parent says it when it finds out in another way.
+ *
+ * Return: whether that is news. Any thread.
+ */
+bool vd_blk_writes_lost(struct vd_blk *blk);
 
 /* Will vd_blk_done() not end it with @err, but try it again? Then it is no news. The worker. */
 bool vd_blk_waits(const struct vd_blk_req *req, int err);
