@@ -40,10 +40,11 @@ static void print(const char *cell, const char *what, double *v, unsigned int n,
 /* ---- moves --------------------------------------------------------------------------------------
  */
 
-/* Somebody who uses the disk until it is taken away. */
+/* Somebody who uses the disk; while it is away, what he asked for waits. */
 struct load {
 	pthread_t thread;
 	struct client client;
+	bool stop;    /* atomic */
 	uint64_t ops; /* atomic */
 };
 
@@ -52,7 +53,7 @@ static void *load_main(void *arg)
 	struct load *l = arg;
 
 	proc_pin(0, bench_cpu(0));
-	while (!l->client.gone)
+	while (!l->client.gone && !__atomic_load_n(&l->stop, __ATOMIC_RELAXED))
 		__atomic_fetch_add(&l->ops, client_run(&l->client, bench_now_ns() + 200000),
 				   __ATOMIC_RELAXED);
 	return NULL;
@@ -72,6 +73,7 @@ static int load_start(struct load *l, const char *socket, unsigned int depth)
 	return 0;
 }
 
+/* The disk is back. */
 static void load_end(struct load *l)
 {
 	pthread_join(l->thread, NULL);
@@ -140,12 +142,14 @@ static int move_run(const struct cell *cell)
 			goto err;
 		away[n] = move(&d, "virtio", "file", file);
 		if (cell->depth) {
-			load_end(&l);
+			__atomic_store_n(&l.stop, true, __ATOMIC_RELAXED);
 			fio = has("fio") ? fio_start(file, cell->depth) : 0;
 		}
 		back[n] = move(&d, "vhost-user", "socket", socket);
 		proc_stop(fio);
 		fio = 0;
+		if (cell->depth)
+			load_end(&l);
 		if (away[n] < 0 || back[n] < 0)
 			goto err;
 	}
