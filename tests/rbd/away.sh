@@ -10,12 +10,10 @@ need linux.uml busybox cpio dd fusermount3
 # What is left behind on purpose is no leak.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 
-bring_back() {
+take_back() {
 	mini_ceph cont-mon 2>/dev/null || true
 	fusermount3 -uz "$tmp/d0.img" 2>/dev/null || true
-	test_end
 }
-trap bring_back EXIT
 
 # ---- a guest that writes and reads while the OSD is stopped and started again
 image away 64M

@@ -6,13 +6,11 @@
 . "$(dirname "$0")/lib.sh"
 need dd fusermount3 ceph jq
 [ -c /dev/fuse ] || skip "no /dev/fuse"
-unmount() {
+take_back() {
 	for f in "$tmp"/*.img; do
 		fusermount3 -uz "$f" 2>/dev/null || true
 	done
-	test_end
 }
-trap unmount EXIT
 
 # disk NAME [KEY VALUE...]: of that image, as a file, and its first block is written, for a client takes
 # the lock then at the latest
