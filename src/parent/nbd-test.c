@@ -421,6 +421,8 @@ static void test_not_there(void **state)
 		{ { "readonly", "on" }, -EINVAL, "neither uri nor socket" },
 		{ { "uri", "nbd://h/x", "export", "y" }, -EINVAL, "export goes with socket" },
 		{ { "socket", "/s", "tls_username", "u" }, -EINVAL, "tls is off" },
+		{ { "uri", "nbd://127.0.0.1:1/x", "tls_username", "u" }, -EINVAL, "tls is off" },
+		{ { "uri", "nbds://127.0.0.1:1/x", "tls_username", "u" }, -ECONNREFUSED, "refused" },
 		{ { "socket", fx_socket, "export", "other" }, -ENOENT, "other" },
 		{ { "socket", fx_socket, "tls", "require" }, -ENOTSUP, "TLS" },
 	};

@@ -212,7 +212,8 @@ static int check_conf(const char *name, const struct vd_nbd_conf *c)
 	if (c->uri && c->export)
 		return vd_err(-EINVAL, "%s: export goes with socket; a uri has it in its path",
 			      name);
-	if (c->tls == VD_NBD_TLS_OFF && c->socket &&
+	/* Who names keys expects to be encrypted; nbds:// is. */
+	if (c->tls == VD_NBD_TLS_OFF && (c->socket || strncasecmp(c->uri, "nbds", 4) != 0) &&
 	    (c->tls_certificates || c->tls_username || c->tls_psk_file))
 		return vd_err(-EINVAL, "%s: options of TLS, but tls is off", name);
 	return 0;
