@@ -75,6 +75,22 @@ wait_for() {
 	done
 }
 
+now_ms() {
+	echo $((${EPOCHREALTIME/./} / 1000))
+}
+
+# in_time MS COMMAND...: it succeeds, and sooner
+in_time() {
+	local limit=$1 begin took
+
+	shift
+	begin=$(now_ms)
+	"$@" || fail "$* failed"
+	took=$(($(now_ms) - begin))
+	echo "$*: $took ms" >&2
+	[ "$took" -lt "$limit" ] || fail "$*: $took ms"
+}
+
 # ---- the daemon
 
 uvdpa() {

@@ -33,10 +33,6 @@ rpc() {
 	printf '%s\n' "$@" | socat -t 5 - "UNIX-CONNECT:$ctl"
 }
 
-now_ms() {
-	echo $((${EPOCHREALTIME/./} / 1000))
-}
-
 # A plain command that fails ends the test, too; say which.
 set -E
 trap 'echo "FAIL: line $LINENO: $BASH_COMMAND" >&2' ERR

@@ -41,18 +41,6 @@ read_hangs() {
 	sleep 0.5
 	kill -0 $! 2>/dev/null || fail "the read did not hang"
 }
-# in_time MS COMMAND...
-in_time() {
-	local limit=$1 begin took
-
-	shift
-	begin=$(now_ms)
-	"$@" || fail "$* failed"
-	took=$(($(now_ms) - begin))
-	echo "$*: $took ms" >&2
-	[ "$took" -lt "$limit" ] || fail "$*: $took ms"
-}
-
 # The daemon has ended (PF_EXITING), but for the system, which lets nobody go who has a file open
 # there.
 exited() {

@@ -7,17 +7,6 @@
 need jq
 [ -w /dev/fuse ] || skip "/dev/fuse cannot be opened"
 
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
-# in_time MS COMMAND...
-in_time() {
-	local limit=$1 begin took
-
-	shift
-	begin=$(now_ms)
-	"$@" || fail "$* failed"
-	took=$(($(now_ms) - begin))
-	[ "$took" -lt "$limit" ] || fail "$*: $took ms"
-}
 # read_hangs: somebody waits for a request
 read_hangs() {
 	background timeout 60 dd if="$tmp/d" of=/dev/null bs=4k count=1 skip=$((at += 100)) iflag=direct \

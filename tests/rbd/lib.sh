@@ -31,15 +31,3 @@ rbd_add() {
 vm_add() {
 	rbd_add "$@" driver vhost-user socket "$tmp/$1.sock"
 }
-
-# in_time MS COMMAND...
-in_time() {
-	local limit=$1 begin took
-
-	shift
-	begin=$(now_ms)
-	"$@" || fail "$* failed"
-	took=$(($(now_ms) - begin))
-	echo "$*: $took ms" >&2
-	[ "$took" -lt "$limit" ] || fail "$*: $took ms"
-}
