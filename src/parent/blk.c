@@ -74,26 +74,13 @@ int vd_file_advance(struct vd_file *f, struct vd_blk_req *req, int64_t res)
 
 void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err)
 {
-	static const char *const what[] = {
-		[VD_BLK_READ] = "read",
-		[VD_BLK_WRITE] = "write",
-		[VD_BLK_FLUSH] = "flush",
-		[VD_BLK_DISCARD] = "discard",
-		[VD_BLK_WRITE_ZEROES] = "write zeroes",
-		[VD_BLK_SECURE_ERASE] = "secure erase",
-	};
 	struct vd_file *f = fe->f;
-	unsigned int missed;
 
 	if (vd_unlikely(err)) {
 		/* The kernel tells of a lost write once: to this one. */
 		if (req->op == VD_BLK_WRITE_ZEROES && req->step == VD_FILE_SYNC)
 			vd_blk_writes_lost(&f->blk);
-		if (!vd_blk_waits(req, err) && vd_ratelimit_ok(&fe->log, &missed))
-			vd_log_warn(vd_ctx_log(f->blk.sd.u), f->blk.sd.name,
-				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", f->path,
-				    what[req->op], (unsigned long long)req->len,
-				    (unsigned long long)req->off, strerror(-err), missed);
+		vd_blk_tell(req, err, f->path, &fe->log);
 	}
 	vd_blk_done(req, err == -EOPNOTSUPP && !vd_file_is_range(req) ? -EIO : err);
 }

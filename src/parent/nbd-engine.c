@@ -81,15 +81,8 @@ static bool is_stale(struct conn *c)
 
 static void end(struct conn *c, struct vd_blk_req *req, int err)
 {
-	static const char *const what[] = { "read",    "write",        "flush",
-					    "discard", "write zeroes", "erase" };
-	unsigned int missed;
-
-	if (vd_unlikely(err) && !vd_blk_waits(req, err) && vd_ratelimit_ok(&c->log, &missed))
-		vd_log_warn(vd_ctx_log(c->nbd->u), c->nbd->name,
-			    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", c->nbd->where,
-			    what[req->op], (unsigned long long)req->len,
-			    (unsigned long long)req->off, strerror(-err), missed);
+	if (vd_unlikely(err))
+		vd_blk_tell(req, err, c->nbd->where, &c->log);
 	vd_list_del(&req->node);
 	c->ended++;
 	vd_blk_done(req, err == -EOPNOTSUPP ? -EIO : err);

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -105,24 +104,14 @@ static int begin(const struct vd_rbd *d, struct vd_blk_req *req, enum vd_blk_op 
 
 static void end(struct rbd_engine *en, struct vd_blk_req *req, int err)
 {
-	static const char *const what[] = {
-		[VD_BLK_READ] = "read", [VD_BLK_WRITE] = "write", [VD_BLK_FLUSH] = "flush",
-		[VD_BLK_DISCARD] = "discard", [VD_BLK_WRITE_ZEROES] = "write of zeroes",
-		[VD_BLK_SECURE_ERASE] = "erase",
-	};
 	struct vd_rbd *d = en->d;
-	unsigned int missed;
 
 	if (vd_unlikely(err)) {
 		if (err == -ESHUTDOWN)
 			vd_rbd_client_shut_out(d->img->client);
 		if (req->step) /* it was the flush after a write */
 			vd_blk_writes_lost(&d->blk);
-		if (!vd_blk_waits(req, err) && vd_ratelimit_ok(&en->log, &missed))
-			vd_log_warn(vd_ctx_log(d->blk.sd.u), d->blk.sd.name,
-				    "%s: %s of %llu bytes at %llu: %s (%u more not shown)",
-				    d->img->name, what[req->op], (unsigned long long)req->len,
-				    (unsigned long long)req->off, strerror(-err), missed);
+		vd_blk_tell(req, err, d->img->name, &en->log);
 	}
 	vd_blk_done(req, err == -EOPNOTSUPP ? -EIO : err);
 }

@@ -193,6 +193,27 @@ static int flush_done(struct vd_blk *blk, int err)
 	return writes_lost(blk) ? -EIO : 0;
 }
 
+void vd_blk_tell(const struct vd_blk_req *req, int err, const char *where,
+		 struct vd_ratelimit *log)
+{
+	static const char *const what[] = {
+		[VD_BLK_READ] = "read",
+		[VD_BLK_WRITE] = "write",
+		[VD_BLK_FLUSH] = "flush",
+		[VD_BLK_DISCARD] = "discard",
+		[VD_BLK_WRITE_ZEROES] = "write zeroes",
+		[VD_BLK_SECURE_ERASE] = "secure erase",
+	};
+	const struct vd_softdev *sd = vd_softq_dev(req->q);
+	unsigned int missed;
+
+	if (!vd_blk_waits(req, err) && vd_ratelimit_ok(log, &missed))
+		vd_log_warn(vd_ctx_log(sd->u), sd->name,
+			    "%s: %s of %llu bytes at %llu: %s (%u more not shown)", where,
+			    what[req->op], (unsigned long long)req->len,
+			    (unsigned long long)req->off, strerror(-err), missed);
+}
+
 void vd_blk_done(struct vd_blk_req *req, int err)
 {
 	if (vd_unlikely(req->op == VD_BLK_FLUSH))

@@ -263,8 +263,15 @@ int vd_blk_set_capacity(struct vd_blk *blk, uint64_t sectors);
  */
 bool vd_blk_writes_lost(struct vd_blk *blk);
 
-/* Will vd_blk_done() not end it with @err, but try it again? Then it is no news. The worker. */
-bool vd_blk_waits(const struct vd_blk_req *req, int err);
+/**
+ * vd_blk_tell() - Before vd_blk_done(): log that the store failed a request
+ * @where: the store
+ * @log: the worker's
+ *
+ * What will be tried again is no news. Context: the queue's worker.
+ */
+void vd_blk_tell(const struct vd_blk_req *req, int err, const char *where,
+		 struct vd_ratelimit *log);
 
 /* ---- inside blk*.c ------------------------------------------------------------------------------ */
 
@@ -279,7 +286,9 @@ int vd_blk_complete(struct vd_blk_conf *c);
 uint64_t vd_blk_features(const struct vd_blk_conf *c);
 void vd_blk_fill_config(struct vd_blk *blk, uint64_t features);
 
-/* blk-pause.c, in the worker: keep a request that failed so, to try it again. Return: whether. */
+/* blk-pause.c, in the worker: will a request that failed so be tried again? */
+bool vd_blk_waits(const struct vd_blk_req *req, int err);
+/* Keep it, to try it again. Return: whether. */
 bool vd_blk_park(struct vd_blk_req *req, int err);
 /* One that was parked has ended. */
 void vd_blk_unpark(struct vd_blk_req *req);
