@@ -4,10 +4,12 @@
  *
  *	cc blk-read.c $(pkg-config --cflags --libs uvdpa) -o blk-read
  *	./blk-read disk.img		an image: read it
+ *	./blk-read d0.sock		what a vhost-user back-end serves: read it
  *	./blk-read			a RAM disk: fill it with a pattern, read it, compare
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <uvdpa/blk.h>
 
 #define DEPTH 16u		/* requests in flight */
@@ -88,10 +90,9 @@ static uint64_t pass(struct uvdpa_blkq *q, struct request *all, enum uvdpa_blk_o
 
 int main(int argc, char **argv)
 {
-	struct uvdpa_attr attr = { argc > 1 ? "image" : "capacity", argc > 1 ? argv[1] : RAM_DISK };
+	struct uvdpa_attr attr = { "capacity", RAM_DISK };
 	struct uvdpa_dev_opts opts = {
-		.size = sizeof(opts), .name = "disk", .mgmtdev = argc > 1 ? "blk" : "sim-blk",
-		.attrs = &attr, .nattrs = 1,
+		.size = sizeof(opts), .name = "disk", .mgmtdev = "sim-blk", .attrs = &attr, .nattrs = 1,
 	};
 	struct uvdpa_wait w = { 0 };
 	struct request all[DEPTH] = { 0 };
@@ -101,7 +102,14 @@ int main(int argc, char **argv)
 	struct uvdpa_blkq *q;
 	struct uvdpa *u;
 	uint64_t bytes, good;
+	struct stat st;
 
+	if (argc > 1) {
+		int socket = !stat(argv[1], &st) && S_ISSOCK(st.st_mode);
+
+		attr = (struct uvdpa_attr){ socket ? "socket" : "image", argv[1] };
+		opts.mgmtdev = socket ? "vhost-user" : "blk";
+	}
 	if (uvdpa_create(&u))
 		die("context");
 	if (uvdpa_await(u, &w, uvdpa_dev_add(u, &opts, &dev, &w)))

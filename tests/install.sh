@@ -63,6 +63,12 @@ grep -qx 'read all, 67108864 bytes are the pattern' "$tmp/out" || fail "$(cat "$
 random "$tmp/img" $(((1 << 20) + 512))
 "$tmp/blk-read" "$tmp/img" >"$tmp/out"
 grep -q '^1049088 bytes' "$tmp/out" || fail "$(cat "$tmp/out")"
+# A program that opens a disk of another process and never dispatches again.
+daemon_start
+uvdpa dev add name d0 mgmtdev sim-blk capacity 1M driver vhost-user socket "$tmp/d0.sock"
+timeout 20 "$tmp/blk-read" "$tmp/d0.sock" >"$tmp/out" || fail "$(cat "$tmp/out")"
+grep -q '^1048576 bytes' "$tmp/out" || fail "$(cat "$tmp/out")"
+daemon_stop
 
 same='4096 zeros of 1048576 bytes'
 [ "$("$tmp/null-disk")" = "$same" ] || fail "null-disk: $("$tmp/null-disk" 2>&1)"

@@ -192,6 +192,8 @@ struct uvdpa_show_ops {
  * @set: capability: it can be changed; NULL if not
  * @show: capability: it has something to tell; NULL if not
  * @inflight: capability: it heeds uvdpa_vq.inflight
+ * @starting: queues that were enabled do not run yet, and it takes a turn of the loop until they
+ *            do; the parent's, may change at any time
  * @vq_groups: the group of each queue; NULL: all are in group 0
  * @core: the bus's part; set between add's return and destroy, not the parent's business
  */
@@ -203,6 +205,7 @@ struct uvdpa_dev {
 	const struct uvdpa_set_ops *set;
 	const struct uvdpa_show_ops *show;
 	bool inflight;
+	bool starting;
 	const uint32_t *vq_groups;
 	struct vd_dev *core;
 };

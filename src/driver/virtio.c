@@ -306,7 +306,9 @@ int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 	struct uvdpa *u = uvdpa_dev_context(dev);
 	struct uvdpa_wait w = { 0 };
 	char name[UVDPA_NAME_MAX + 1];
+	struct uvdpa_blk *blk = NULL;
 	struct adapter *a = NULL;
+	uint64_t due_ns;
 	int r = 0;
 
 	strcpy(name, uvdpa_dev_name(dev));
@@ -326,5 +328,18 @@ int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 		if (r >= 0 || r == -EINTR)
 			r = find(u, name, dev, &a);
 	}
-	return r ? r : vd_blk_open(a->vdev.bound, o, ret_blk);
+	if (!r)
+		r = vd_blk_open(a->vdev.bound, o, &blk);
+	/* Who never dispatches again finds it running, but nobody waits for ever for a back-end. */
+	due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull;
+	while (!r && dev->starting && vd_now_ns() < due_ns) {
+		r = uvdpa_dispatch(u, UVDPA_DRAIN_MS / 10);
+		if (r >= 0 || r == -EINTR)
+			r = find(u, name, dev, &a);
+	}
+	if (r)
+		uvdpa_blk_close(blk);
+	else
+		*ret_blk = blk;
+	return r;
 }

@@ -99,11 +99,13 @@ void vd_vuf_inflight_lost(struct vd_vuf *f)
 	f->inflight.left = f->inflight.fd >= 0;
 	f->inflight.due = 0;
 	f->inflight.status_due = 0;
+	f->dev.starting = false;
 }
 
 void vd_vuf_inflight_forget(struct vd_vuf *f)
 {
 	f->inflight.wanted = false;
 	f->inflight.status_due = 0;
+	f->dev.starting = false;
 	forget_region(&f->inflight);
 }

@@ -287,6 +287,7 @@ static void start(struct vd_vuf *f, unsigned int idx)
 
 void vd_vuf_queues_start(struct vd_vuf *f)
 {
+	f->dev.starting = false;
 	for (unsigned int i = 0; i < f->dev.info.nvqs; i++)
 		if (f->queues[i].run == VD_VUF_WAITING)
 			start(f, i);
@@ -304,7 +305,8 @@ int vd_vuf_enable_vq(struct uvdpa_dev *dev, unsigned int idx)
 			 check_rings(f, idx, &q->vq);
 	if (r)
 		return r;
-	if (f->inflight.due)
+	f->dev.starting = f->inflight.due;
+	if (f->dev.starting)
 		q->run = VD_VUF_WAITING;
 	else
 		start(f, idx);
