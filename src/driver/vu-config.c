@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -32,13 +33,14 @@ void vd_vus_config_fini(struct vd_vus_session *s)
 }
 
 /* If it fails, the next process does without, as with a front-end that has no region. */
-static void kept_write(const struct vd_vus_session *s)
+static void kept_write(struct vd_vus_session *s)
 {
 	ssize_t n = pwrite(s->kept_fd, &s->kept, sizeof(s->kept), s->kept_at);
 
-	if (n != (ssize_t)sizeof(s->kept))
-		vd_log_info(s->log, uvdpa_dev_name(s->dev), "in-flight region: %s",
-			    n < 0 ? "not to be written" : "it ended");
+	if (n == (ssize_t)sizeof(s->kept))
+		return;
+	vd_err(-EIO, "in-flight region: %s", n < 0 ? strerror(errno) : "it ends before");
+	vd_vus_complain(s, "the configuration is not kept");
 }
 
 static void keep(struct vd_vus_session *s, const struct vd_vu_config *c, uint32_t from, uint32_t to)
