@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/loop.h"
 #include "parent/blk-fx.h"
@@ -221,6 +223,32 @@ static void test_paused_quiesce(void **state)
 	bed_end(&b);
 }
 
+/* What was to be written where the disk ends before by now fails: it would make the image larger. */
+static void test_paused_shrink(void **state)
+{
+	static const char *const attrs[] = { "on_enospc", "pause", NULL };
+	static const struct uvdpa_attr less[] = { { "size", "64K" }, { "shrink", "on" } };
+	struct stat st;
+	struct bed b;
+
+	(void)state;
+	fx_begin(&b, &threads, attrs, NULL);
+	FAKE_SET(write_err, ENOSPC);
+	begin(&b, 0, 1, VIRTIO_BLK_T_OUT, 8);
+	begin(&b, 0, 20, VIRTIO_BLK_T_OUT, 8);
+	assert_int_equal(get(&b, 0, 1, 300), 0);
+	assert_int_equal(uvdpa_dev_set(b.dev, less, 2), 0);
+	FAKE_SET(write_err, 0);
+	assert_int_equal(get(&b, 0, 2, 5000), 2);
+	assert_int_equal(status_of(&b, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(status_of(&b, 20), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(stat(fx_image, &st), 0);
+	assert_int_equal(st.st_size, 65536);
+	assert_string_equal(bed_shown(&b, "paused"), "");
+	bed_end(&b);
+	assert_int_equal(truncate(fx_image, FX_DISK), 0);
+}
+
 /* ---- how long it took ------------------------------------------------------------------------ */
 
 static void test_times(void **state)
@@ -246,7 +274,8 @@ int main(void)
 		cmocka_unit_test(test_iops),           cmocka_unit_test(test_bps),
 		cmocka_unit_test(test_other_limit),    cmocka_unit_test(test_limited_quiesce),
 		cmocka_unit_test(test_report),         cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_paused_quiesce), cmocka_unit_test(test_times),
+		cmocka_unit_test(test_paused_quiesce), cmocka_unit_test(test_paused_shrink),
+		cmocka_unit_test(test_times),
 	};
 
 	return cmocka_run_group_tests(tests, fx_image_make, fx_image_remove);

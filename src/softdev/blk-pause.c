@@ -64,6 +64,14 @@ void vd_blk_unpark(struct vd_blk_req *req)
 		vd_log_warn(vd_ctx_log(blk->sd.u), blk->sd.name, "not paused any more");
 }
 
+/* The disk may have become smaller since. */
+static bool beyond_end(const struct vd_blk *blk, const struct vd_blk_req *req)
+{
+	uint64_t sectors = __atomic_load_n(&blk->capacity_sectors, __ATOMIC_RELAXED);
+
+	return req->off + req->len > sectors * VD_BLK_SECTOR;
+}
+
 void vd_blk_try_again(struct vd_blk *blk, struct vd_worker *w)
 {
 	struct vd_blk_parking *p = parking(blk, w);
@@ -75,6 +83,9 @@ void vd_blk_try_again(struct vd_blk *blk, struct vd_worker *w)
 	p->first = NULL;
 	while ((req = next)) {
 		next = req->next;
-		blk->ops->submit(blk, w, &req, 1);
+		if (beyond_end(blk, req))
+			vd_blk_done(req, -EIO);
+		else
+			blk->ops->submit(blk, w, &req, 1);
 	}
 }
