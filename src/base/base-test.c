@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of err, fd, bell, unix, loop. */
+/* Tests of err, dl, fd, bell, unix, loop. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/bell.h"
+#include "base/dl.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/foreign.h"
@@ -51,6 +52,29 @@ static void drain_never_blocks(void **state)
 	assert_false(vd_eventfd_drain(fd));
 	alarm(0);
 	close(fd);
+}
+
+/* What is said where a library is not, or is another; and that one is found. */
+static void dl_says_what_is_missing(void **state)
+{
+	struct lib {
+		typeof(strlen) *strlen;
+		typeof(strlen) *other;
+	} lib = { 0 };
+	static const struct vd_dl_name names[] = {
+		{ "strlen", offsetof(struct lib, strlen) },
+		{ "vd_no_such_function", offsetof(struct lib, other) },
+	};
+
+	(void)state;
+	assert_int_equal(vd_dl_load("libuvdpa-none.so.7", "none7", names, 2, &lib), -EOPNOTSUPP);
+	assert_string_equal(vd_err_text(), "libuvdpa-none.so.7: cannot open shared object file: "
+					   "No such file or directory; install none7");
+	assert_int_equal(vd_dl_load("libc.so.6", "libc6", names, 2, &lib), -EOPNOTSUPP);
+	assert_non_null(strstr(vd_err_text(), "vd_no_such_function; install a later libc6"));
+	assert_int_equal(vd_dl_load("libc.so.6", "libc6", names, 1, &lib), 0);
+	assert_int_equal(lib.strlen("four"), 4);
+	assert_null(lib.other);
 }
 
 /* A peer fills the counter of an eventfd that blocks; the bell must not wait for it. */
@@ -310,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(err_keeps_errno_and_text),
+		cmocka_unit_test(dl_says_what_is_missing),
 		cmocka_unit_test(drain_never_blocks),
 		cmocka_unit_test(bell_never_blocks),
 		cmocka_unit_test(foreign_descriptors),

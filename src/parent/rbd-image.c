@@ -99,13 +99,13 @@ void vd_rbd_client_put(struct vd_rbd_client *cl)
 	if (__atomic_sub_fetch(&cl->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (cl->connected)
-		rados_shutdown(cl->rados);
+		cl->lib.rados_shutdown(cl->rados);
 	client_free(cl);
 }
 
 static int set(const struct vd_rbd_image *img, rados_t r, const char *key, const char *value)
 {
-	int e = value ? rados_conf_set(r, key, value) : 0;
+	int e = value ? img->lib->rados_conf_set(r, key, value) : 0;
 
 	return e ? vd_err(e, "%s: %s \"%s\": %s", img->name, key, value, strerror(-e)) : 0;
 }
@@ -129,7 +129,7 @@ static int configure(const struct vd_rbd_image *img, const struct vd_rbd_who *wh
 
 	/* With the monitors given no file is needed; there may be one all the same. */
 	if (who->conf || !who->mon_host)
-		e = rados_conf_read_file(r, who->conf);
+		e = img->lib->rados_conf_read_file(r, who->conf);
 	if (e)
 		return vd_err(e, "%s: configuration %s: %s", img->name,
 			      who->conf ? who->conf : "of Ceph", strerror(-e));
@@ -157,7 +157,7 @@ static void enter(struct vd_rbd_image *img, enum vd_rbd_step step)
 /* Whom it asks, for messages. */
 static void note_mons(struct vd_rbd_image *img, rados_t r)
 {
-	if (rados_conf_get(r, "mon_host", img->mons, sizeof(img->mons)) || !*img->mons)
+	if (img->lib->rados_conf_get(r, "mon_host", img->mons, sizeof(img->mons)) || !*img->mons)
 		snprintf(img->mons, sizeof(img->mons), "none configured");
 }
 
@@ -168,10 +168,13 @@ static int client_connect(struct vd_rbd_image *img)
 	rados_t r;
 	int e;
 
+	e = vd_rbd_lib_load(&cl->lib);
+	if (e)
+		return vd_err_prefix(e, "%s: ", img->name);
 	if (asprintf(&user, "client.%s", cl->who.user) < 0)
 		return vd_err(-ENOMEM, "%s: no memory", img->name);
 	/* The name of the cluster is a part of default paths; Ceph has but this one today. */
-	e = rados_create2(&r, "ceph", user, 0);
+	e = img->lib->rados_create2(&r, "ceph", user, 0);
 	free(user);
 	if (e)
 		return vd_err(e, "%s: client of Ceph: %s", img->name, strerror(-e));
@@ -179,13 +182,13 @@ static int client_connect(struct vd_rbd_image *img)
 	if (!e) {
 		note_mons(img, r);
 		enter(img, VD_RBD_CONNECT);
-		e = rados_connect(r);
+		e = img->lib->rados_connect(r);
 		if (e)
 			e = vd_err(e, "%s: connect to the monitors (%s) as client.%s: %s",
 				   img->name, img->mons, cl->who.user, strerror(-e));
 	}
 	if (e) {
-		rados_shutdown(r);
+		img->lib->rados_shutdown(r);
 		return e;
 	}
 	cl->rados = r;
@@ -209,7 +212,7 @@ static int connect_client(struct vd_rbd_image *img)
 
 static int open_pool(struct vd_rbd_image *img)
 {
-	int e = rados_ioctx_create(img->client->rados, img->pool, &img->io);
+	int e = img->lib->rados_ioctx_create(img->client->rados, img->pool, &img->io);
 
 	if (e == -ENOENT)
 		return vd_err(e, "%s: there is no pool %s", img->name, img->pool);
@@ -217,7 +220,7 @@ static int open_pool(struct vd_rbd_image *img)
 		return vd_err(e, "%s: pool %s: %s", img->name, img->pool, strerror(-e));
 	img->has_io = true;
 	if (img->namespace)
-		rados_ioctx_set_namespace(img->io, img->namespace);
+		img->lib->rados_ioctx_set_namespace(img->io, img->namespace);
 	return 0;
 }
 
@@ -225,8 +228,8 @@ static int open_rbd(struct vd_rbd_image *img)
 {
 	int e;
 
-	e = img->readonly ? rbd_open_read_only(img->io, img->image, &img->rbd, NULL) :
-			    rbd_open(img->io, img->image, &img->rbd, NULL);
+	e = img->readonly ? img->lib->rbd_open_read_only(img->io, img->image, &img->rbd, NULL) :
+			    img->lib->rbd_open(img->io, img->image, &img->rbd, NULL);
 	if (e == -ENOENT)
 		return vd_err(e, "%s: there is no such image", img->name);
 	if (e)
@@ -234,25 +237,25 @@ static int open_rbd(struct vd_rbd_image *img)
 	img->has_rbd = true;
 	if (!img->snapshot)
 		return 0;
-	e = rbd_snap_set(img->rbd, img->snapshot);
+	e = img->lib->rbd_snap_set(img->rbd, img->snapshot);
 	if (e == -ENOENT)
 		return vd_err(e, "%s: there is no such snapshot", img->name);
 	return e ? vd_err(e, "%s: snapshot: %s", img->name, strerror(-e)) : 0;
 }
 
 /* Who has the lock, if that can be told. */
-static void owner(rbd_image_t rbd, char *to, size_t size)
+static void owner(const struct vd_rbd_image *img, char *to, size_t size)
 {
 	rbd_lock_mode_t mode;
 	char *owners[4];
 	size_t n = VD_ARRAY_SIZE(owners);
 
 	snprintf(to, size, "another");
-	if (rbd_lock_get_owners(rbd, &mode, owners, &n))
+	if (img->lib->rbd_lock_get_owners(img->rbd, &mode, owners, &n))
 		return;
 	if (n)
 		snprintf(to, size, "%s", owners[0]);
-	rbd_lock_get_owners_cleanup(owners, n);
+	img->lib->rbd_lock_get_owners_cleanup(owners, n);
 }
 
 /* From here on nobody else writes: librbd gives a lock that was asked for to no other. */
@@ -264,15 +267,15 @@ static int lock_rbd(struct vd_rbd_image *img)
 
 	if (img->readonly || !img->want_lock)
 		return 0;
-	e = rbd_get_features(img->rbd, &features);
+	e = img->lib->rbd_get_features(img->rbd, &features);
 	if (e)
 		return vd_err(e, "%s: features: %s", img->name, strerror(-e));
 	if (!(features & RBD_FEATURE_EXCLUSIVE_LOCK))
 		return vd_err(-EOPNOTSUPP, "%s: the image has no feature exclusive-lock, so that "
 			      "another may write to it; lock=off does without", img->name);
-	e = rbd_lock_acquire(img->rbd, RBD_LOCK_MODE_EXCLUSIVE);
+	e = img->lib->rbd_lock_acquire(img->rbd, RBD_LOCK_MODE_EXCLUSIVE);
 	if (e == -EROFS || e == -EBUSY || e == -EAGAIN) {
-		owner(img->rbd, who, sizeof(who));
+		owner(img, who, sizeof(who));
 		return vd_err(-EBUSY, "%s: in use: %s has the lock", img->name, who);
 	}
 	return e ? vd_err(e, "%s: lock: %s", img->name, strerror(-e)) : 0;
@@ -307,7 +310,7 @@ static int read_config(struct vd_rbd_image *img)
 	rbd_config_option_t *o = NULL;
 	int n = 0, e;
 
-	while ((e = rbd_config_image_list(img->rbd, o, &n)) == -ERANGE) {
+	while ((e = img->lib->rbd_config_image_list(img->rbd, o, &n)) == -ERANGE) {
 		free(o);
 		o = calloc((size_t)n, sizeof(*o));
 		if (!o)
@@ -321,7 +324,7 @@ static int read_config(struct vd_rbd_image *img)
 		n = 0;
 	img->cache = cache_of(o, n);
 	img->discard_align = strtoull(find(o, n, "rbd_discard_granularity_bytes"), NULL, 10);
-	rbd_config_image_list_cleanup(o, n);
+	img->lib->rbd_config_image_list_cleanup(o, n);
 	free(o);
 	if (want != VD_RBD_CACHE_AUTO && want != img->cache)
 		return vd_err(-EINVAL, "%s: cache=%s, but the configuration of the image or its pool "
@@ -333,7 +336,7 @@ static int read_config(struct vd_rbd_image *img)
 static int update_size(struct vd_rbd_image *img)
 {
 	uint64_t size = 0;
-	int e = rbd_get_size(img->rbd, &size);
+	int e = img->lib->rbd_get_size(img->rbd, &size);
 
 	if (!e)
 		__atomic_store_n(&img->size, size, __ATOMIC_RELAXED);
@@ -357,16 +360,16 @@ static int measure(struct vd_rbd_image *img)
 
 	/* Watched first: so no change is missed. A snapshot has none. */
 	if (!img->snapshot) {
-		e = rbd_update_watch(img->rbd, &img->watch, image_changed, img);
+		e = img->lib->rbd_update_watch(img->rbd, &img->watch, image_changed, img);
 		if (e)
 			return vd_err(e, "%s: watch: %s", img->name, strerror(-e));
 		img->watched = true;
 	}
-	e = rbd_stat(img->rbd, &info, sizeof(info));
+	e = img->lib->rbd_stat(img->rbd, &info, sizeof(info));
 	if (!e)
-		e = rbd_get_stripe_unit(img->rbd, &unit);
+		e = img->lib->rbd_get_stripe_unit(img->rbd, &unit);
 	if (!e)
-		e = rbd_get_stripe_count(img->rbd, &count);
+		e = img->lib->rbd_get_stripe_count(img->rbd, &count);
 	if (!e)
 		e = update_size(img);
 	if (e)
@@ -407,12 +410,13 @@ static int close_run(struct vd_job *j)
 {
 	struct vd_rbd_image *img = container_of(j, struct vd_rbd_image, job);
 
+	/* No image_changed() after it. */
 	if (img->watched)
-		rbd_update_unwatch(img->rbd, img->watch);	/* no image_changed() after it */
+		img->lib->rbd_update_unwatch(img->rbd, img->watch);
 	if (img->has_rbd)
-		rbd_close(img->rbd);	/* the lock goes with it */
+		img->lib->rbd_close(img->rbd);	/* the lock goes with it */
 	if (img->has_io)
-		rados_ioctx_destroy(img->io);
+		img->lib->rados_ioctx_destroy(img->io);
 	vd_rbd_client_put(img->client);
 	return 0;
 }
@@ -519,6 +523,7 @@ int vd_rbd_image_open(struct vd_rbd *d, struct uvdpa *u, const char *name, struc
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	img->u = u;
 	img->client = cl;
+	img->lib = &cl->lib;
 	img->dev = d;
 	img->opened = opened;
 	img->resized = resized;

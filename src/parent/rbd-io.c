@@ -38,10 +38,11 @@ static void ended(rbd_completion_t c, void *arg)
 	/* Acquire: all of @req. Pairs with begin(). */
 	int err = __atomic_load_n(&req->err, __ATOMIC_ACQUIRE);
 	struct rbd_engine *en = to_engine(vd_worker_engine(vd_softq_worker(req->q)));
-	ssize_t r = rbd_aio_get_return_value(c);
+	const struct vd_rbd_lib *lib = en->d->img->lib;
+	ssize_t r = lib->rbd_aio_get_return_value(c);
 	bool first;
 
-	rbd_aio_release(c);
+	lib->rbd_aio_release(c);
 	if (r < 0)
 		err = (int)r;
 	/* The image is shorter than it was when the request was looked at. */
@@ -68,9 +69,10 @@ static bool keeps_writes(const struct vd_rbd *d)
 static int begin(const struct vd_rbd *d, struct vd_blk_req *req, enum vd_blk_op op)
 {
 	const struct iovec *iov = vd_iov_kernel(req->iov);
+	const struct vd_rbd_lib *lib = d->img->lib;
 	rbd_image_t image = d->img->rbd;
 	rbd_completion_t c;
-	int r = rbd_aio_create_completion(req, ended, &c);
+	int r = lib->rbd_aio_create_completion(req, ended, &c);
 
 	if (r)
 		return r;
@@ -78,27 +80,28 @@ static int begin(const struct vd_rbd *d, struct vd_blk_req *req, enum vd_blk_op 
 	__atomic_store_n(&req->err, 0, __ATOMIC_RELEASE);
 	switch (op) {
 	case VD_BLK_READ:
-		r = rbd_aio_readv(image, iov, (int)req->niov, req->off, c);
+		r = lib->rbd_aio_readv(image, iov, (int)req->niov, req->off, c);
 		break;
 	case VD_BLK_WRITE:
-		r = rbd_aio_writev(image, iov, (int)req->niov, req->off, c);
+		r = lib->rbd_aio_writev(image, iov, (int)req->niov, req->off, c);
 		break;
 	case VD_BLK_DISCARD:
-		r = rbd_aio_discard(image, req->off, req->len, c);
+		r = lib->rbd_aio_discard(image, req->off, req->len, c);
 		break;
 	case VD_BLK_WRITE_ZEROES:
-		r = rbd_aio_write_zeroes(image, req->off, req->len, c,
-					 req->unmap ? 0 : RBD_WRITE_ZEROES_FLAG_THICK_PROVISION, 0);
+		r = lib->rbd_aio_write_zeroes(image, req->off, req->len, c,
+					      req->unmap ? 0 : RBD_WRITE_ZEROES_FLAG_THICK_PROVISION,
+					      0);
 		break;
 	case VD_BLK_FLUSH:
-		r = rbd_aio_flush(image, c);
+		r = lib->rbd_aio_flush(image, c);
 		break;
 	default:
 		r = -EOPNOTSUPP;
 		break;
 	}
 	if (r < 0)
-		rbd_aio_release(c);
+		lib->rbd_aio_release(c);
 	return r < 0 ? r : 0;
 }
 

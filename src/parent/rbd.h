@@ -5,6 +5,7 @@
  *	rbd.c		the parent and its devices; control thread
  *	rbd-image.c	images and clients, opened and closed in jobs: any of it may wait for ever
  *	rbd-io.c	requests: a worker begins them, threads of librbd end them
+ *	rbd-lib.c	librbd itself, loaded by the first job that needs it
  *
  *	device --> image --> client <-- image <-- device
  *
@@ -16,9 +17,8 @@
 #define VD_PARENT_RBD_H
 
 #include <pthread.h>
-#include <rados/librados.h>
-#include <rbd/librbd.h>
 
+#include "parent/rbd-lib.h"
 #include "softdev/blk.h"
 
 enum vd_rbd_cache {
@@ -52,7 +52,8 @@ struct vd_rbd_client {
 	struct vd_rbd_who who;
 	pthread_mutex_t lock;		/* held while one connects: others want the same */
 	bool connected;			/* protected by lock */
-	rados_t rados;			/* constant once connected */
+	struct vd_rbd_lib lib;		/* constant once connected, as the next */
+	rados_t rados;
 };
 
 /* What the opening of an image is waiting for. */
@@ -62,6 +63,7 @@ struct vd_rbd_image {
 	struct vd_job job;
 	struct uvdpa *u;
 	struct vd_rbd_client *client;
+	const struct vd_rbd_lib *lib;	/* the client's */
 	char *name;			/* for messages: "rbd:POOL/IMAGE" */
 	char *pool, *namespace, *image, *snapshot;
 	bool readonly, want_lock;
