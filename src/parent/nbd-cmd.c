@@ -138,18 +138,18 @@ static int64_t issue(struct vd_nbd_cmds *s, struct vd_nbd_cmd *cmd)
 	if (req->done == req->len) {
 		cmd->flush = __atomic_add_fetch(s->flushes, 1, __ATOMIC_ACQ_REL);
 		req->done++;
-		return nbd_aio_flush(s->h, cb, 0);
+		return s->lib->nbd_aio_flush(s->h, cb, 0);
 	}
 	if (req->op == VD_BLK_READ || req->op == VD_BLK_WRITE) {
 		data = place_data(s, cmd);
 		req->done += cmd->len;
-		return req->op == VD_BLK_READ ? nbd_aio_pread(s->h, data, cmd->len, at, cb, 0)
-					      : nbd_aio_pwrite(s->h, data, cmd->len, at, cb, fua);
+		return req->op == VD_BLK_READ ? s->lib->nbd_aio_pread(s->h, data, cmd->len, at, cb, 0)
+					      : s->lib->nbd_aio_pwrite(s->h, data, cmd->len, at, cb, fua);
 	}
 	cmd->len = (uint32_t)vd_min(req->len - req->done, (uint64_t)RANGE_MAX);
 	req->done += cmd->len;
-	return req->op == VD_BLK_DISCARD ? nbd_aio_trim(s->h, cmd->len, at, cb, 0)
-					 : nbd_aio_zero(s->h, cmd->len, at, cb, fua | hole);
+	return req->op == VD_BLK_DISCARD ? s->lib->nbd_aio_trim(s->h, cmd->len, at, cb, 0)
+					 : s->lib->nbd_aio_zero(s->h, cmd->len, at, cb, fua | hole);
 }
 
 int vd_nbd_cmd_issue(struct vd_nbd_cmds *s, struct vd_blk_req *req)
@@ -169,11 +169,11 @@ int vd_nbd_cmd_issue(struct vd_nbd_cmds *s, struct vd_blk_req *req)
 	cookie = issue(s, cmd);
 	s->issuing = NULL;
 	if (cookie >= 0) {
-		if (s->answered_end == &cmd->next && !nbd_aio_is_dead(s->h))
-			nbd_aio_command_completed(s->h, (uint64_t)cookie);
+		if (s->answered_end == &cmd->next && !s->lib->nbd_aio_is_dead(s->h))
+			s->lib->nbd_aio_command_completed(s->h, (uint64_t)cookie);
 		return 0;
 	}
-	err = nbd_get_errno();
+	err = s->lib->nbd_get_errno();
 	req->parts--;
 	set_free(cmd);
 	return err ? -err : -EIO;

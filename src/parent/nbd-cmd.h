@@ -27,6 +27,7 @@ struct vd_nbd_cmd {
 };
 
 struct vd_nbd_cmds {
+	const struct vd_nbd_lib *lib;
 	/* The connection's. */
 	struct nbd_handle *h;
 	bool fua;

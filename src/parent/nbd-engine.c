@@ -35,6 +35,7 @@
 struct conn {
 	struct vd_engine e;
 	struct vd_nbd *nbd;
+	const struct vd_nbd_lib *lib;
 	struct vd_worker *w;
 	struct vd_nbd_slot *slot;
 	struct nbd_handle *h;        /* NULL: there is no connection */
@@ -118,7 +119,7 @@ static void settle(struct conn *c, struct vd_blk_req *req)
 
 static bool is_dead(const struct conn *c)
 {
-	return nbd_aio_is_dead(c->h) || nbd_aio_is_closed(c->h);
+	return c->lib->nbd_aio_is_dead(c->h) || c->lib->nbd_aio_is_closed(c->h);
 }
 
 static void flush_done(struct conn *c, uint64_t number)
@@ -132,7 +133,7 @@ static void flush_done(struct conn *c, uint64_t number)
 
 static const char *why_dead(const struct conn *c)
 {
-	const char *text = nbd_aio_is_closed(c->h) ? NULL : nbd_get_error();
+	const char *text = c->lib->nbd_aio_is_closed(c->h) ? NULL : c->lib->nbd_get_error();
 
 	return text ? text : "closed by the server";
 }
@@ -140,7 +141,7 @@ static const char *why_dead(const struct conn *c)
 /* Guest memory that is not there any more: the next connection would end the same way. */
 static bool is_fault(const struct conn *c)
 {
-	return nbd_aio_is_dead(c->h) && nbd_get_errno() == EFAULT;
+	return c->lib->nbd_aio_is_dead(c->h) && c->lib->nbd_get_errno() == EFAULT;
 }
 
 /* The first to see that a server is gone says what is lost with it. */
@@ -180,7 +181,7 @@ static void lose(struct conn *c, const char *why, bool fault)
 		vd_log_warn(vd_ctx_log(c->nbd->u), c->nbd->name, "%s: connection lost: %s",
 			    c->nbd->where, why);
 	__atomic_store_n(&c->slot->up, false, __ATOMIC_RELAXED);
-	nbd_close(c->h);
+	c->lib->nbd_close(c->h);
 	c->h = NULL;
 	c->stale = false;
 	count_loss(c);
@@ -229,7 +230,7 @@ static void take(struct conn *c)
 	c->cmds.block_size = block;
 	c->cmds.payload_max = vd_max(max - max % block, block);
 	__atomic_store_n(&c->slot->up, true, __ATOMIC_RELAXED);
-	if (epoll_ctl(c->e.fd, EPOLL_CTL_ADD, nbd_aio_get_fd(h), &ev))
+	if (epoll_ctl(c->e.fd, EPOLL_CTL_ADD, c->lib->nbd_aio_get_fd(h), &ev))
 		lose(c, strerror(errno), false);
 	else if (is_stale(c))
 		lose(c, "it is older than the loss of another", false);
@@ -242,7 +243,7 @@ static void issue(struct conn *c)
 		struct vd_blk_req *req = vd_list_entry(c->todo.next, struct vd_blk_req, node);
 
 		/* Something that was no answer came by TLS: see move(). */
-		if (c->cmds.nfree == VD_NBD_CMDS && !nbd_aio_is_ready(c->h)) {
+		if (c->cmds.nfree == VD_NBD_CMDS && !c->lib->nbd_aio_is_ready(c->h)) {
 			lose(c, "it is not ready for requests", false);
 			return;
 		}
@@ -266,13 +267,13 @@ static void watch(struct conn *c)
 
 	if (!c->h)
 		return;
-	dir = nbd_aio_get_direction(c->h);
+	dir = c->lib->nbd_aio_get_direction(c->h);
 	ev.events = (dir & LIBNBD_AIO_DIRECTION_READ ? EPOLLIN : 0) |
 		    (dir & LIBNBD_AIO_DIRECTION_WRITE ? EPOLLOUT : 0);
 	if (ev.events == c->events)
 		return;
 	c->events = ev.events;
-	epoll_ctl(c->e.fd, EPOLL_CTL_MOD, nbd_aio_get_fd(c->h), &ev);
+	epoll_ctl(c->e.fd, EPOLL_CTL_MOD, c->lib->nbd_aio_get_fd(c->h), &ev);
 }
 
 /* ---- what has come
@@ -282,9 +283,9 @@ static bool more(const struct conn *c)
 {
 	struct pollfd p = { .events = POLLIN };
 
-	if (is_dead(c) || !(nbd_aio_get_direction(c->h) & LIBNBD_AIO_DIRECTION_READ))
+	if (is_dead(c) || !(c->lib->nbd_aio_get_direction(c->h) & LIBNBD_AIO_DIRECTION_READ))
 		return false;
-	p.fd = nbd_aio_get_fd(c->h);
+	p.fd = c->lib->nbd_aio_get_fd(c->h);
 	return poll(&p, 1, 0) == 1;
 }
 
@@ -294,14 +295,14 @@ static bool more(const struct conn *c)
  */
 static void move(struct conn *c, uint32_t events)
 {
-	unsigned int dir = nbd_aio_get_direction(c->h);
+	unsigned int dir = c->lib->nbd_aio_get_direction(c->h);
 
 	if (events & ~EPOLLOUT && dir & LIBNBD_AIO_DIRECTION_READ) {
 		do
-			nbd_aio_notify_read(c->h);
+			c->lib->nbd_aio_notify_read(c->h);
 		while (more(c));
 	} else if (dir & LIBNBD_AIO_DIRECTION_WRITE) {
-		nbd_aio_notify_write(c->h);
+		c->lib->nbd_aio_notify_write(c->h);
 	}
 }
 
@@ -444,9 +445,9 @@ static void conn_destroy(struct vd_engine *e)
 {
 	struct conn *c = to_conn(e);
 
-	if (c->h && nbd_aio_is_ready(c->h))
-		nbd_aio_disconnect(c->h, 0);
-	nbd_close(c->h);
+	if (c->h && c->lib->nbd_aio_is_ready(c->h))
+		c->lib->nbd_aio_disconnect(c->h, 0);
+	c->lib->nbd_close(c->h);
 	__atomic_store_n(&c->slot->up, false, __ATOMIC_RELAXED);
 	vd_nbd_cmds_fini(&c->cmds);
 	vd_close(&c->timer);
@@ -495,6 +496,7 @@ int vd_nbd_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_engin
 	if (!c)
 		return vd_err(-ENOMEM, "%s: no memory", nbd->name);
 	c->nbd = nbd;
+	c->lib = c->cmds.lib = nbd->lib;
 	c->w = w;
 	c->slot = &nbd->slots[idx];
 	c->e = (struct vd_engine){ .ops = &conn_ops, .fd = -1 };

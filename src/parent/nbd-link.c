@@ -10,8 +10,8 @@
  *	take <---- eventfd ---	the same disk? into the slot <-------	done
  *				no: again, later
  *
- * One attempt at a time, and after one that failed a pause that grows. There is no limit to the
- * number: a server that is away for a day is there on the next.
+ * The first job of all loads libnbd. One attempt at a time, and after one that failed a pause that
+ * grows. There is no limit to the number: a server that is away for a day is there on the next.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,9 +26,10 @@
 #include "base/fd.h"
 #include "parent/nbd.h"
 
-/* Control thread's, but for what the job uses: h, stop_fd, uri, socket, where, export. */
+/* Control thread's, but for what the job uses: lib, h, stop_fd, uri, socket, where, export. */
 struct vd_nbd_link {
 	struct vd_nbd *nbd; /* NULL: closed while a job was running, which frees it */
+	struct vd_nbd_lib lib;
 	struct uvdpa *u;
 	struct vd_job job;
 	struct vd_post wanted;
@@ -49,8 +50,8 @@ struct vd_nbd_link {
 /* libnbd's sentence, but for one that repeats a URI, which may have a password in it. */
 static int nbd_err(const struct vd_nbd_link *l)
 {
-	const char *text = nbd_get_error();
-	int err = nbd_get_errno();
+	const char *text = l->lib.nbd_get_error();
+	int err = l->lib.nbd_get_errno();
 
 	if (!text || (l->uri && strstr(text, l->uri)))
 		text = "the uri makes no sense";
@@ -77,9 +78,9 @@ static void watch_peer(int fd)
 /* One turn of the handshake. Return: 0; -errno. */
 static int handshake_turn(struct vd_nbd_link *l, uint64_t deadline_ns)
 {
-	unsigned int dir = nbd_aio_get_direction(l->h);
+	unsigned int dir = l->lib.nbd_aio_get_direction(l->h);
 	struct pollfd p[] = {
-		{ .fd = nbd_aio_get_fd(l->h),
+		{ .fd = l->lib.nbd_aio_get_fd(l->h),
 		  .events = (short)((dir & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
 				    (dir & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0)) },
 		{ .fd = l->stop_fd, .events = POLLIN },
@@ -97,15 +98,15 @@ static int handshake_turn(struct vd_nbd_link *l, uint64_t deadline_ns)
 	if (n < 0)
 		return errno == EINTR ? 0 : vd_err(-errno, "%s: poll: %m", l->where);
 	if (dir & LIBNBD_AIO_DIRECTION_READ && p[0].revents & ~POLLOUT)
-		return nbd_aio_notify_read(l->h) ? nbd_err(l) : 0;
+		return l->lib.nbd_aio_notify_read(l->h) ? nbd_err(l) : 0;
 	if (dir & LIBNBD_AIO_DIRECTION_WRITE && p[0].revents)
-		return nbd_aio_notify_write(l->h) ? nbd_err(l) : 0;
+		return l->lib.nbd_aio_notify_write(l->h) ? nbd_err(l) : 0;
 	return 0;
 }
 
-static int block_size(struct nbd_handle *h, int which)
+static int block_size(const struct vd_nbd_link *l, int which)
 {
-	int64_t n = nbd_get_block_size(h, which);
+	int64_t n = l->lib.nbd_get_block_size(l->h, which);
 
 	return n > 0 && n <= INT32_MAX ? (int)n : 0;
 }
@@ -113,22 +114,22 @@ static int block_size(struct nbd_handle *h, int which)
 static int read_export(struct vd_nbd_link *l)
 {
 	struct nbd_handle *h = l->h;
-	int64_t size = nbd_get_size(h);
+	int64_t size = l->lib.nbd_get_size(h);
 
 	if (size < 0)
 		return nbd_err(l);
 	l->export = (struct vd_nbd_export){
 		.size = (uint64_t)size,
-		.block_min = (uint32_t)block_size(h, LIBNBD_SIZE_MINIMUM),
-		.block_best = (uint32_t)block_size(h, LIBNBD_SIZE_PREFERRED),
-		.payload_max = (uint32_t)block_size(h, LIBNBD_SIZE_MAXIMUM),
-		.readonly = nbd_is_read_only(h) != 0,
-		.flush = nbd_can_flush(h) == 1,
-		.fua = nbd_can_fua(h) == 1,
-		.trim = nbd_can_trim(h) == 1,
-		.zero = nbd_can_zero(h) == 1,
-		.multi_conn = nbd_can_multi_conn(h) == 1,
-		.tls = nbd_get_tls_negotiated(h) == 1,
+		.block_min = (uint32_t)block_size(l, LIBNBD_SIZE_MINIMUM),
+		.block_best = (uint32_t)block_size(l, LIBNBD_SIZE_PREFERRED),
+		.payload_max = (uint32_t)block_size(l, LIBNBD_SIZE_MAXIMUM),
+		.readonly = l->lib.nbd_is_read_only(h) != 0,
+		.flush = l->lib.nbd_can_flush(h) == 1,
+		.fua = l->lib.nbd_can_fua(h) == 1,
+		.trim = l->lib.nbd_can_trim(h) == 1,
+		.zero = l->lib.nbd_can_zero(h) == 1,
+		.multi_conn = l->lib.nbd_can_multi_conn(h) == 1,
+		.tls = l->lib.nbd_get_tls_negotiated(h) == 1,
 	};
 	return 0;
 }
@@ -137,18 +138,19 @@ static int attempt(struct vd_job *j)
 {
 	struct vd_nbd_link *l = container_of(j, struct vd_nbd_link, job);
 	uint64_t deadline_ns = vd_now_ns() + VD_NBD_CONNECT_MS * 1000000ull;
-	int r = l->uri ? nbd_aio_connect_uri(l->h, l->uri) : nbd_aio_connect_unix(l->h, l->socket);
+	int r = l->uri ? l->lib.nbd_aio_connect_uri(l->h, l->uri)
+		       : l->lib.nbd_aio_connect_unix(l->h, l->socket);
 
 	if (r)
 		return nbd_err(l);
-	while (!nbd_aio_is_ready(l->h)) {
-		if (nbd_aio_is_dead(l->h) || nbd_aio_is_closed(l->h))
+	while (!l->lib.nbd_aio_is_ready(l->h)) {
+		if (l->lib.nbd_aio_is_dead(l->h) || l->lib.nbd_aio_is_closed(l->h))
 			return nbd_err(l);
 		r = handshake_turn(l, deadline_ns);
 		if (r)
 			return r;
 	}
-	watch_peer(nbd_aio_get_fd(l->h));
+	watch_peer(l->lib.nbd_aio_get_fd(l->h));
 	return read_export(l);
 }
 
@@ -157,7 +159,8 @@ static int attempt(struct vd_job *j)
 
 static void link_free(struct vd_nbd_link *l)
 {
-	nbd_close(l->h);
+	if (l->h)
+		l->lib.nbd_close(l->h);
 	vd_close(&l->stop_fd);
 	free(l->uri);
 	free(l->socket);
@@ -166,22 +169,23 @@ static void link_free(struct vd_nbd_link *l)
 }
 
 /* A handle with all that it needs to know. Return: NULL with libnbd's sentence. */
-static struct nbd_handle *new_handle(const struct vd_nbd *nbd)
+static struct nbd_handle *new_handle(const struct vd_nbd_link *l)
 {
 	static const int tls[] = { LIBNBD_TLS_DISABLE, LIBNBD_TLS_ALLOW, LIBNBD_TLS_REQUIRE };
-	const struct vd_nbd_conf *c = nbd->conf;
-	struct nbd_handle *h = nbd_create();
+	const struct vd_nbd_lib *lib = &l->lib;
+	const struct vd_nbd_conf *c = l->nbd->conf;
+	struct nbd_handle *h = lib->nbd_create();
 
 	if (!h)
 		return NULL;
-	if (nbd_set_handle_name(h, nbd->name) || nbd_set_pread_initialize(h, false) ||
-	    nbd_set_uri_allow_local_file(h, true) ||
-	    (c->export && nbd_set_export_name(h, c->export)) ||
-	    (c->tls_certificates && nbd_set_tls_certificates(h, c->tls_certificates)) ||
-	    (c->tls_username && nbd_set_tls_username(h, c->tls_username)) ||
-	    (c->tls_psk_file && nbd_set_tls_psk_file(h, c->tls_psk_file)) ||
-	    nbd_set_tls_verify_peer(h, c->tls_verify) || nbd_set_tls(h, tls[c->tls])) {
-		nbd_close(h);
+	if (lib->nbd_set_handle_name(h, l->nbd->name) || lib->nbd_set_pread_initialize(h, false) ||
+	    lib->nbd_set_uri_allow_local_file(h, true) ||
+	    (c->export && lib->nbd_set_export_name(h, c->export)) ||
+	    (c->tls_certificates && lib->nbd_set_tls_certificates(h, c->tls_certificates)) ||
+	    (c->tls_username && lib->nbd_set_tls_username(h, c->tls_username)) ||
+	    (c->tls_psk_file && lib->nbd_set_tls_psk_file(h, c->tls_psk_file)) ||
+	    lib->nbd_set_tls_verify_peer(h, c->tls_verify) || lib->nbd_set_tls(h, tls[c->tls])) {
+		lib->nbd_close(h);
 		return NULL;
 	}
 	return h;
@@ -200,7 +204,7 @@ static int start(struct vd_nbd_link *l)
 	int r;
 
 	l->slot->losses = __atomic_load_n(&l->nbd->losses, __ATOMIC_SEQ_CST);
-	l->h = new_handle(l->nbd);
+	l->h = new_handle(l);
 	if (!l->h)
 		return nbd_err(l);
 	r = vd_job_start(&l->job, l->u, "uvdpa/nbd");
@@ -214,7 +218,7 @@ static void failed(struct vd_nbd_link *l, int err)
 	uint64_t max = nbd->conf->reconnect_ms;
 	unsigned int missed;
 
-	nbd_close(l->h);
+	l->lib.nbd_close(l->h);
 	l->h = NULL;
 	if (!nbd->known) {
 		vd_nbd_found(nbd, NULL, err);
@@ -278,6 +282,34 @@ static void attempted(struct vd_job *j, int err)
 	go_on(l);
 }
 
+/* In the job's thread. */
+static int load(struct vd_job *j)
+{
+	struct vd_nbd_link *l = container_of(j, struct vd_nbd_link, job);
+	int r = vd_nbd_lib_load(&l->lib);
+
+	return r ? vd_err_prefix(r, "%s: ", l->where) : 0;
+}
+
+static void loaded(struct vd_job *j, int err)
+{
+	struct vd_nbd_link *l = container_of(j, struct vd_nbd_link, job);
+
+	l->running = false;
+	if (!l->nbd) {
+		link_free(l);
+		return;
+	}
+	if (err) {
+		vd_nbd_found(l->nbd, NULL, err);
+		return;
+	}
+	l->nbd->lib = &l->lib;
+	l->job.run = attempt;
+	l->job.done = attempted;
+	go_on(l);
+}
+
 static void paused(struct vd_timer *t)
 {
 	struct vd_nbd_link *l = container_of(t, struct vd_nbd_link, pause);
@@ -316,8 +348,8 @@ int vd_nbd_link_open(struct vd_nbd *nbd)
 		return vd_err(-ENOMEM, "%s: no memory", nbd->name);
 	l->nbd = nbd;
 	l->u = nbd->u;
-	l->job.run = attempt;
-	l->job.done = attempted;
+	l->job.run = load;
+	l->job.done = loaded;
 	l->wanted.fn = wanted_posted;
 	l->pause.fn = paused;
 	l->uri = copy(nbd->conf->uri, &ok);
@@ -327,14 +359,14 @@ int vd_nbd_link_open(struct vd_nbd *nbd)
 	if (r >= 0 && !ok)
 		r = vd_err(-ENOMEM, "%s: no memory", nbd->name);
 	if (r >= 0) {
-		l->slot = &nbd->slots[0];
-		l->slot->wanted = true;
-		r = start(l);
+		nbd->slots[0].wanted = true;
+		r = vd_job_start(&l->job, l->u, "uvdpa/nbd-load");
 	}
 	if (r) {
 		link_free(l);
 		return r;
 	}
+	l->running = true;
 	nbd->link = l;
 	return 0;
 }

@@ -159,11 +159,12 @@ static void nbd_free(struct vd_nbd *nbd)
 {
 	unsigned int n = nbd->slots ? workers_wanted(nbd) : 0;
 
-	vd_nbd_link_close(nbd->link);
 	for (unsigned int i = 0; i < n; i++) {
-		nbd_close(nbd->slots[i].h); /* that nobody has taken */
+		if (nbd->slots[i].h) /* that nobody has taken */
+			nbd->lib->nbd_close(nbd->slots[i].h);
 		vd_close(&nbd->slots[i].fd);
 	}
+	vd_nbd_link_close(nbd->link);
 	free(nbd->slots);
 	free(nbd->where);
 	free(nbd);

@@ -6,14 +6,14 @@
  *	nbd-link.c	makes connections, one attempt after another		control thread, jobs
  *	nbd-engine.c	requests: one engine and one connection per worker	the worker
  *	nbd-cmd.c	the commands that they are cut into			the worker
+ *	nbd-lib.c	libnbd itself, loaded by the first job
  *
  * A worker that has no connection asks for one in its slot, and finds it there later.
  */
 #ifndef VD_PARENT_NBD_H
 #define VD_PARENT_NBD_H
 
-#include <libnbd.h>
-
+#include "parent/nbd-lib.h"
 #include "softdev/blk.h"
 
 /* What requests have to come home when their queue is to become quiet and the server does not
@@ -64,6 +64,7 @@ struct vd_nbd {
 	char name[UVDPA_NAME_MAX + 1];
 	char *where; /* the server, for messages: no secrets */
 	struct vd_nbd_link *link;
+	const struct vd_nbd_lib *lib; /* the link's, once it is loaded */
 	struct vd_nbd_slot *slots;   /* as many as workers were asked for */
 	unsigned int nslots;         /* in use: 1 until the first connection */
 	struct vd_nbd_export export; /* as the first connection found it; then constant */
