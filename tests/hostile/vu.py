@@ -127,7 +127,8 @@ class Frontend:
                              head + n + 1)
         struct.pack_into("<H", self.mem, b + AVAIL + 4 + self.idx[i] % NUM * 2, head)
         self.idx[i] = self.idx[i] + 1 & 0xffff
-        struct.pack_into("<H", self.mem, b + AVAIL + 2, self.idx[i])
+        at_once = struct.pack("<H", self.idx[i])	# pack_into() makes it zero first
+        self.mem[b + AVAIL + 2:b + AVAIL + 4] = at_once
         if notify:
             self.notify(i)
         return at + 16
