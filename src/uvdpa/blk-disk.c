@@ -58,21 +58,45 @@ int session_begin(struct session *s, const struct cmd *cmd)
 	return 0;
 }
 
-/* A daemon that is gone may have left its socket. */
+/* {WHAT: {NAME: O}}. Return: a string of O, or NULL. */
+static const char *find_str(struct json_object *result, const char *what, const char *name,
+			    const char *key)
+{
+	struct json_object *o;
+
+	return json_object_object_get_ex(result, what, &o) &&
+			       json_object_object_get_ex(o, name, &o) &&
+			       json_object_object_get_ex(o, key, &o)
+		       ? json_object_get_string(o)
+		       : NULL;
+}
+
+/*
+ * Somebody may have bound it to something else meanwhile: that stays. A daemon that is gone may have
+ * left its socket.
+ */
 static int unbind(struct disk *d)
 {
-	int r = client_do(d->s->cmd, "dev.unbind", words_param("name", d->word));
+	struct json_object *result;
+	const char *path;
+	int r = client_call(d->s->cmd, "dev.describe", words_param("name", d->word), &result);
 
+	if (!r) {
+		path = find_str(result, "describe", d->word, "socket");
+		if (path && !strcmp(path, d->bound))
+			r = client_do(d->s->cmd, "dev.unbind", words_param("name", d->word));
+		json_object_put(result);
+	}
 	if (r)
 		unlink(d->bound);
 	return r;
 }
 
-static int disk_end(struct disk *d, int r)
+static int disk_end(struct disk *d, bool failed)
 {
-	if (d->bound && unbind(d) && !r)
-		r = -1;
-	if (r < 0 && d->created)
+	int r = d->bound ? unbind(d) : 0;
+
+	if (failed && d->created)
 		unlink(d->created);
 	vd_close(&d->fd);
 	free(d->created);
@@ -83,13 +107,17 @@ static int disk_end(struct disk *d, int r)
 
 int session_end(struct session *s, int r)
 {
+	const bool failed = r < 0;
+
 	for (unsigned int i = 0; i < s->ndisks; i++)
 		uvdpa_blk_close(s->disks[i]->blk);
 	if (s->u)
 		uvdpa_watch_del(s->u, &s->watch);
 	uvdpa_destroy(s->u);
+	/* What was done before counts as done, whatever becomes of this. */
 	for (unsigned int i = 0; i < s->ndisks; i++)
-		r = disk_end(s->disks[i], r);
+		if (disk_end(s->disks[i], failed) && !r)
+			r = -1;
 	vd_close(&s->signals);
 	if (s->stop)	/* a shell wants to see it, to end its own loop */
 		raise(s->stop);
@@ -220,19 +248,6 @@ static int make_of_path(struct disk *d, const struct disk_want *want, struct mak
 }
 
 /* ---- a device of the daemon ------------------------------------------------------------------ */
-
-/* {WHAT: {NAME: O}}. Return: a string of O, or NULL. */
-static const char *find_str(struct json_object *result, const char *what, const char *name,
-			    const char *key)
-{
-	struct json_object *o;
-
-	return json_object_object_get_ex(result, what, &o) &&
-			       json_object_object_get_ex(o, name, &o) &&
-			       json_object_object_get_ex(o, key, &o)
-		       ? json_object_get_string(o)
-		       : NULL;
-}
 
 /* Beside the daemon's own socket: that folder is the same for both. The caller's. */
 static char *socket_path(struct disk *d)

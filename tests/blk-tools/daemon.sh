@@ -50,6 +50,36 @@ for signal in INT TERM; do
 	nothing_left
 done
 
+# ---- somebody takes it for something else in the middle: that stays
+background "$UVDPA" -s "$ctl" blk bench d0 seconds 30 2>bench.err
+pid=$!
+wait_for 5 test -S "d0.$pid.sock"
+sleep 0.3
+uvdpa dev bind d0 vhost-user socket "$tmp/vm.socket"
+rc=0
+wait $pid || rc=$?
+same 1 $rc "status without the device"
+same vhost-user "$(driver d0)" "driver of d0"
+[ -S vm.socket ] || fail "the socket of others is gone"
+uvdpa dev unbind d0
+nothing_left
+
+# ---- the daemon cannot be told at the end: an error, and the copy is whole and stays
+uvdpa dev set d0 bps 64M
+background "$UVDPA" -s "$ctl" blk copy d0 ./whole.img 2>copy.err
+pid=$!
+wait_for 5 test -S "d0.$pid.sock"
+mv "$ctl" "$ctl.away"
+rc=0
+wait $pid || rc=$?
+mv "$ctl.away" "$ctl"
+same 1 $rc "status without an answer"
+grep -q 'cannot reach uvdpad' copy.err
+cmp b.img whole.img
+uvdpa dev set d0 bps 0
+uvdpa dev unbind d0
+nothing_left
+
 # ---- bound already
 uvdpa dev bind d0 vhost-user socket "$tmp/vm.socket"
 status 2 blk compare d0 d0
