@@ -55,5 +55,5 @@ kill -INT -- "-${pids[-1]}" || true
 timeout 20 tail -q -s 0.05 --pid="${pids[-1]}" -f /dev/null || fail "it does not end"
 left=$(find "$tmp" -name 'uvdpa-tour*')
 [ -z "$left" ] || fail "left behind after an interrupt: $left"
-! mount | grep -q "$tmp" || fail "left a mount"
+! mount | grep "$tmp" >/dev/null || fail "left a mount"
 wait_for 5 eval "! pgrep -g ${pids[-1]} -r RSDt >/dev/null"

@@ -5,13 +5,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/nbdkit.sh"
 need psktool
 
-kit --dump-config | grep -q '^tls=yes' || skip "nbdkit without TLS"
+kit --dump-config | grep '^tls=yes' >/dev/null || skip "nbdkit without TLS"
 psktool -u alice -p keys.psk >/dev/null 2>&1
 chmod 600 keys.psk
 random a.img 8M
 serve --tls=require --tls-psk=keys.psk "$PLUGIN" mgmtdev=blk image=a.img
 secure="nbds+unix://alice@/?socket=$tmp/nbd.sock&tls-psk-file=$tmp/keys.psk"
-nbdinfo "$secure" | grep -q 'with TLS'
+nbdinfo "$secure" | grep 'with TLS' >/dev/null
 nbdcopy "$secure" b.img
 cmp a.img b.img
 random b.img 8M
