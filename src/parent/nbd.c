@@ -278,8 +278,8 @@ static const char *const server_words[] = { "lost", "kept", NULL };
 
 static const struct uvdpa_opt nbd_opts[] = {
 	NBD_OPT("uri", STRING, uri,
-		.help = "the server and its export: nbd://HOST/EXPORT, nbds://, "
-			"nbd+unix:///EXPORT?socket=PATH, ..."),
+		.help = "the server and its export, as nbd://HOST/EXPORT, nbds://HOST/EXPORT or "
+			"nbd+unix:///EXPORT?socket=PATH"),
 	NBD_OPT("socket", PATH, socket, .help = "or the path of its socket"),
 	NBD_OPT("export", STRING, export,
 		.help = "then the name of the export; the default one if "

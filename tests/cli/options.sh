@@ -37,6 +37,17 @@ wrong() {
 	n_wrong=$((n_wrong + 1))
 }
 
+# goes_with KEY VALUE - what else must be said for it to be right
+goes_with() {
+	case $1=$2 in
+	pin_memory=on | pin_memory=true | pin_memory=yes | pin_memory=1) echo cache none engine io_uring ;;
+	esac
+}
+
+# What a right value needs of this system, which it may not have.
+direct=1
+dd if=/dev/zero of="$tmp/file" bs=4096 count=1 oflag=direct conv=notrunc status=none 2>/dev/null || direct=0
+
 # wrong_values OPTION - values that its type and limits exclude, one in each line
 wrong_values() {
 	jq -r '
@@ -61,7 +72,7 @@ right_values() {
 # one_table FILTER BEFORE... - the options that FILTER finds; BEFORE are the words in front of them
 one_table() {
 	local filter=$1 key option value works=1
-	local -a required=() before
+	local -a required=() before more
 
 	shift
 	before=("$@")
@@ -102,7 +113,11 @@ one_table() {
 		done < <(wrong_values "$option")
 		[ "$works" = 1 ] || continue
 		while IFS= read -r value; do
-			accepted "${before[@]}" "${others[@]}" "$key" "$value"
+			read -ra more < <(goes_with "$key" "$value") || true
+			if [ $direct = 0 ] && [[ " $key $value ${more[*]} " == *" cache none "* ]]; then
+				continue
+			fi
+			accepted "${before[@]}" "${others[@]}" "$key" "$value" "${more[@]}"
 		done < <(right_values "$option")
 	done <"$tmp/options"
 }
