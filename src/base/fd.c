@@ -27,6 +27,17 @@ void vd_closep(int *fd)
 	vd_close(fd);
 }
 
+void vd_std_fds(void)
+{
+	int fd;
+
+	/* For the programs that are started by this one, too. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	vd_close(&fd);
+}
+
 int vd_eventfd(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

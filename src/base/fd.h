@@ -14,6 +14,15 @@ void vd_closep(int *fd);
 /* Close *@fd unless it is -1, and set it to -1. errno is kept. */
 void vd_close(int *fd);
 
+/**
+ * vd_std_fds() - Give a program that was started without them its first three descriptors
+ *
+ * Otherwise the next things that it opens have these numbers, and what is printed goes into them. What
+ * takes the place of one reads as empty and cannot be written to, so whoever prints notices. To be called
+ * before anything is opened.
+ */
+void vd_std_fds(void);
+
 /* A new eventfd, not blocking. Return: the descriptor or -errno with a sentence. */
 int vd_eventfd(void);
 

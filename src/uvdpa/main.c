@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fd.h"
 #include "config.h"
 #include "control/control.h"
 #include "uvdpa/cmd.h"
@@ -52,6 +53,7 @@ int main(int argc, char **argv)
 	struct cmd cmd = { .socket = VD_CONTROL_SOCKET };
 	int opt, r;
 
+	vd_std_fds();
 	while ((opt = getopt_long(argc, argv, "+Vjps:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'V':

@@ -225,6 +225,7 @@ int main(int argc, char **argv)
 	struct daemon d = { .path = VD_CONTROL_SOCKET, .level = UVDPA_LOG_WARN, .listen = { .fd = -1 } };
 	int opt, r;
 
+	vd_std_fds();
 	while ((opt = getopt_long(argc, argv, "s:l:Vh", options, NULL)) != -1) {
 		switch (opt) {
 		case 's':

@@ -95,3 +95,17 @@ same '{"dev":{}}' "$(uvdpa -j dev show)"
 kill -INT "$daemon_pid"
 wait "$daemon_pid" || fail "SIGINT: status $?"
 daemon_pid=''
+
+# ---- without standard descriptors: nothing else gets their numbers, to be printed into
+"$UVDPAD" -s "$ctl" --log-level debug <&- >&- 2>&- &
+daemon_pid=$!
+wait_for 20 daemon_answers
+for i in 0 1 2; do
+	same /dev/null "$(readlink "/proc/$daemon_pid/fd/$i")" "descriptor $i"
+done
+rc=0
+"$UVDPA" -s "$ctl" dev show >&- 2>&- || rc=$?
+same 0 $rc "status with nothing to print"
+"$UVDPA" -s "$ctl" mgmtdev show >&- 2>&- || rc=$?
+same 1 $rc "status without a place to print to"
+daemon_stop
