@@ -4,6 +4,7 @@
 BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 
 .PHONY: help run check build install bench fuzz clean setup
 
@@ -28,12 +29,14 @@ check:
 	@scripts/check
 
 build:
-	@test -f '$(BUILD)/build.ninja' || meson setup '$(BUILD)' --prefix='$(PREFIX)'
+	@test -f '$(BUILD)/build.ninja' || meson setup '$(BUILD)' --prefix='$(PREFIX)' --libdir='$(LIBDIR)'
 	@ninja -C '$(BUILD)'
 
+# Finds what came after the first build, but for librbd: make clean before that.
 install: build
-	@meson configure '$(BUILD)' --prefix='$(PREFIX)'
+	@meson setup --reconfigure '$(BUILD)' --prefix='$(PREFIX)' --libdir='$(LIBDIR)'
 	@DESTDIR='$(DESTDIR)' meson install -C '$(BUILD)'
+	@test -n '$(DESTDIR)' || ldconfig 2>/dev/null || true
 
 bench fuzz:
 	@scripts/setup check

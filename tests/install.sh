@@ -19,6 +19,17 @@ LD_LIBRARY_PATH=$(pkg-config --variable=libdir uvdpa)
 case $LD_LIBRARY_PATH in "$tmp"*) ;; *) LD_LIBRARY_PATH=$tmp/root$LD_LIBRARY_PATH ;; esac
 export LD_LIBRARY_PATH
 
+# The programs find their library where it is installed; in /usr the system looks by itself.
+libdir=$(pkg-config --variable=libdir uvdpa)
+libdir=${libdir#"$tmp/root"}
+if [ "${libdir#/usr/lib}" = "$libdir" ]; then
+	find "$tmp/root" -name uvdpa -perm -100 -type f -o -name uvdpad -o -name 'nbdkit-*.so' >"$tmp/programs"
+	grep -q /uvdpad "$tmp/programs" || fail "what is installed: $(cat "$tmp/programs")"
+	while read -r program; do
+		readelf -d "$program" | grep -Fq "[$libdir" || fail "$program does not know $libdir"
+	done <"$tmp/programs"
+fi
+
 # The library of a build with a sanitizer needs it in the program, too.
 sanitize=$(meson introspect --buildoptions "$build" |
 	python3 -c 'import json, sys
