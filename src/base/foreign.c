@@ -41,12 +41,23 @@ static bool waits_for_somebody(const char *fstype)
 	return false;
 }
 
+/* In a chroot that is no mount, the list of mounts lacks the one that it is in. */
+static bool is_our_root(int mount)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	bool same = fd >= 0 && mount_of(fd) == mount;
+
+	if (fd >= 0)
+		close(fd);
+	return same;
+}
+
 /* Of a mount in another namespace nothing is known here. */
 static bool is_local(int fd)
 {
 	int id, want = mount_of(fd);
 	char *line = NULL, *type;
-	bool local = false;
+	bool local = want >= 0 && is_our_root(want);
 	size_t size = 0;
 	FILE *f = want < 0 ? NULL : fopen("/proc/self/mountinfo", "re");
 
