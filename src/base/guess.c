@@ -33,6 +33,8 @@ const char *vd_guess(const char *word, const char *best, const char *known)
 
 	if (best && distance(word, best) <= d)
 		return best;
+	if (strlen(word) > 1 && !strncmp(word, known, strlen(word)))
+		return known;
 	return d <= 2 && 2 * d <= strlen(known) ? known : best;
 }
 

@@ -11,7 +11,8 @@
  * @best: the nearest so far, NULL at first
  * @known: the next one
  *
- * Return: the nearer of @best and @known; NULL if @word is like neither. Borrowed from them.
+ * Return: the nearer of @best and @known; NULL if @word is like neither, nor their beginning.
+ * Borrowed from them.
  */
 const char *vd_guess(const char *word, const char *best, const char *known);
 

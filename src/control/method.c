@@ -99,8 +99,8 @@ static int check_param(const struct param *p, struct json_object *v)
 	case BITS:
 		if (!get_bits(v, &bits))
 			return vd_err(-EINVAL,
-				      "parameter \"%s\": not a string of 64 bits, decimal or 0x",
-				      p->name);
+				      "parameter \"%s\": %s, not a string of 64 bits in decimal or 0x",
+				      p->name, json_object_to_json_string(v));
 		return 0;
 	case INDEX:
 		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0 ||

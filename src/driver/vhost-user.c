@@ -190,7 +190,7 @@ static int open_socket(struct vu_server *v)
 	int e;
 
 	if (!c->socket == !c->fd)
-		return vd_err(-EINVAL, "vhost-user: either socket=PATH or fd=N");
+		return vd_err(-EINVAL, "vhost-user: either socket PATH or fd NUMBER");
 	if (c->connect)
 		return c->fd ? vd_err(-EINVAL, "vhost-user: connect=on with fd=N") :
 			       vd_unix_address(c->socket, &sa);

@@ -88,6 +88,7 @@ enum print_layout {
 	PRINT_LINE,   /* "NAME: key value key a,b" */
 	PRINT_CONFIG, /* "NAME: key value", each list in a line of its own */
 	PRINT_BLOCK,  /* "NAME:", each key in a line of its own */
+	PRINT_STATS,  /* "NAME: key value", a line for each kind of request, no histogram */
 };
 
 /* "Error: uvdpa: SENTENCE." Return: -1, so that "return print_error(...)" reads well. */

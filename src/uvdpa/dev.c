@@ -32,7 +32,13 @@ static int add(const struct cmd *cmd, int argc, char **argv)
 
 	if (r)
 		return r;
-	r = words_paths(params, "attrs", "driver_attrs");
+	if (!json_object_object_get_ex(params, "name", NULL) ||
+	    !json_object_object_get_ex(params, "mgmtdev", NULL))
+		r = words_count(-1, 0,
+				"dev add name NAME mgmtdev MGMTDEV [ device_features BITS ] "
+				"[ KEY VALUE ]... [ driver DRIVER [ KEY VALUE ]... ]");
+	else
+		r = words_paths(params, "attrs", "driver_attrs");
 	if (!r)
 		return client_do(cmd, "dev.add", params);
 	json_object_put(params);
@@ -137,7 +143,7 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 	}
 	r = client_call(cmd, "dev.vstats.show", params, &result);
 	if (!r)
-		print_result(cmd, result, PRINT_LINE);
+		print_result(cmd, result, PRINT_STATS);
 	return r;
 }
 
@@ -145,9 +151,8 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 {
 	(void)cmd, (void)argc, (void)argv;
 	fputs("Usage: uvdpa dev show [ DEV ]\n"
-	      "       uvdpa dev add name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE "
-	      "]...\n"
-	      "                     [ driver DRIVER [ KEY VALUE ]... ]\n"
+	      "       uvdpa dev add name NAME mgmtdev MGMTDEV [ device_features BITS ]\n"
+	      "                     [ KEY VALUE ]... [ driver DRIVER [ KEY VALUE ]... ]\n"
 	      "       uvdpa dev del DEV\n"
 	      "       uvdpa dev set DEV KEY VALUE [ KEY VALUE ]...\n"
 	      "       uvdpa dev bind DEV DRIVER [ KEY VALUE ]...\n"
@@ -156,7 +161,8 @@ static int help(const struct cmd *cmd, int argc, char **argv)
 	      "       uvdpa dev describe [ DEV ]          how to attach to it\n"
 	      "       uvdpa dev config show [ DEV ]\n"
 	      "       uvdpa dev vstats show DEV [ qidx QUEUE ]\n"
-	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys.\n",
+	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys; what\n"
+	      "can be set while a device is used is in \"man uvdpa-disk\".\n",
 	      stdout);
 	return 0;
 }

@@ -11,11 +11,19 @@
 
 static void usage(FILE *f)
 {
-	fputs("Usage: uvdpa [ OPTIONS ] { mgmtdev | dev | driver | run | blk } { COMMAND | help }\n"
+	fputs("Usage: uvdpa [ OPTIONS ] { dev | mgmtdev | driver | run | blk } COMMAND\n"
+	      "       dev       devices: make them, hand them to a driver, look at them\n"
+	      "       mgmtdev   parents, which make devices, and their options\n"
+	      "       driver    bus drivers, which have devices, and their options\n"
+	      "       run       one device, without the daemon\n"
+	      "       blk       copy, compare, fill and measure disks\n"
+	      "OPTIONS are\n"
 	      "       -V  --version\n"
 	      "       -j  --json\n"
-	      "       -p  --pretty          with -j: for people\n"
+	      "       -p  --pretty          with -j: in several lines\n"
 	      "       -s  --socket PATH     of uvdpad (" VD_CONTROL_SOCKET ")\n"
+	      "       -h  --help\n"
+	      "\"uvdpa dev help\" and so on list the commands; \"man uvdpa\" has all of it.\n"
 	      "Words may be abbreviated.\n",
 	      f);
 }

@@ -6,12 +6,16 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/size.h"
 #include "uvdpa/cmd.h"
 
 #define ERROR_MAX 4096
+#define OPTION_COLUMN 27 /* where the text of an option begins */
 
 #undef print_error /* for the analyzer, see cmd.h */
 int print_error(const char *fmt, ...)
@@ -19,13 +23,15 @@ int print_error(const char *fmt, ...)
 	char text[ERROR_MAX];
 	va_list ap;
 	size_t n;
+	bool open; /* a sentence without its full stop */
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	n = strlen(text);
+	open = !n || (text[n - 1] != '?' && text[n - 1] != '.' && strncmp(text, "usage:", 6) != 0);
 	fflush(stdout);
-	fprintf(stderr, "Error: uvdpa: %s%s\n", text, n && text[n - 1] == '?' ? "" : ".");
+	fprintf(stderr, "Error: uvdpa: %s%s\n", text, open ? "." : "");
 	return -1;
 }
 
@@ -38,20 +44,20 @@ static void print_json(const struct cmd *cmd, struct json_object *o)
 }
 
 /* The words of a list, or the keys of an object, with @sep between them. */
-static void print_list(struct json_object *v, char sep)
+static void print_list(FILE *f, struct json_object *v, char sep)
 {
 	bool first = true;
 
 	if (json_object_is_type(v, json_type_array)) {
 		for (size_t i = 0; i < json_object_array_length(v); i++)
-			printf("%c%s", i ? sep : ' ',
-			       json_object_get_string(json_object_array_get_idx(v, i)));
+			fprintf(f, "%c%s", i ? sep : ' ',
+				json_object_get_string(json_object_array_get_idx(v, i)));
 		return;
 	}
 	json_object_object_foreach(v, key, value)
 	{
 		(void)value;
-		printf("%c%s", first ? ' ' : sep, key);
+		fprintf(f, "%c%s", first ? ' ' : sep, key);
 		first = false;
 	}
 }
@@ -67,19 +73,39 @@ static bool is_empty(struct json_object *v)
 	       (json_object_is_type(v, json_type_object) && !json_object_object_length(v));
 }
 
+static bool ends_with(const char *word, const char *end)
+{
+	size_t n = strlen(word), m = strlen(end);
+
+	return n >= m && !strcmp(word + n - m, end);
+}
+
+/* Does @key begin a line? */
+static bool is_line(enum print_layout layout, const char *key, struct json_object *value)
+{
+	switch (layout) {
+	case PRINT_CONFIG:
+		return is_list(value);
+	case PRINT_STATS:
+		return ends_with(key, "_requests");
+	default:
+		return layout == PRINT_BLOCK;
+	}
+}
+
 static void print_one(const char *name, struct json_object *o, enum print_layout layout)
 {
 	printf("%s:", name);
 	json_object_object_foreach(o, key, value)
 	{
 		bool list = is_list(value);
-		bool line = layout == PRINT_BLOCK || (layout == PRINT_CONFIG && list);
+		bool line = is_line(layout, key, value);
 
-		if (is_empty(value))
+		if (is_empty(value) || (layout == PRINT_STATS && ends_with(key, "_took_ns")))
 			continue;
 		printf("%s%s", line ? "\n  " : " ", key);
 		if (list)
-			print_list(value, line ? ' ' : ',');
+			print_list(stdout, value, line ? ' ' : ',');
 		else
 			printf(" %s", json_object_get_string(value));
 	}
@@ -130,28 +156,67 @@ static const char *limit(struct json_object *o, const char *key, char text[VD_SI
 	return vd_size_text(json_object_get_uint64(v), text);
 }
 
-/* "  image STRING    the file (required)" */
+/* Columns of the terminal, 0 if it is none. */
+static size_t columns(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+}
+
+/* The words of @text from column @at on, in as many lines as they need where there are @width. */
+static void print_words(const char *text, size_t at, size_t width)
+{
+	size_t col = at;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (width > at && col > at && col + 1 + n > width) {
+			printf("\n%*s", (int)at, "");
+			col = at;
+		}
+		col += (size_t)printf("%s%.*s", col > at ? " " : "", (int)n, text);
+		text += n + strspn(text + n, " ");
+	}
+}
+
+/* "what it is; default 128M; 512 to 64T" */
+static void write_option(FILE *f, struct json_object *o)
+{
+	char first[VD_SIZE_TEXT], last[VD_SIZE_TEXT];
+	struct json_object *choices;
+
+	fputs(member(o, "help"), f);
+	if (!strcmp(member(o, "required"), "true"))
+		fputs("; required", f);
+	if (member(o, "default"))
+		fprintf(f, "; default %s", member(o, "default"));
+	if (member(o, "max"))
+		fprintf(f, "; %s to %s", limit(o, "min", first), limit(o, "max", last));
+	else if (member(o, "min") && strcmp(member(o, "min"), "0") != 0)
+		fprintf(f, "; at least %s", limit(o, "min", first));
+	if (json_object_object_get_ex(o, "choices", &choices)) {
+		fputs("; one of", f);
+		print_list(f, choices, ' ');
+	}
+}
+
 static void print_option(const char *key, struct json_object *o)
 {
-	const char *type = member(o, "type");
-	struct json_object *choices;
-	char head[64], first[VD_SIZE_TEXT], last[VD_SIZE_TEXT];
+	char *text = NULL, head[64];
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
 
-	snprintf(head, sizeof(head), "%s %s", key, type);
-	printf("  %-24s %s", head, member(o, "help"));
-	if (!strcmp(member(o, "required"), "true"))
-		printf("; required");
-	if (member(o, "default"))
-		printf("; default %s", member(o, "default"));
-	if (member(o, "max"))
-		printf("; %s to %s", limit(o, "min", first), limit(o, "max", last));
-	else if (member(o, "min") && strcmp(member(o, "min"), "0") != 0)
-		printf("; at least %s", limit(o, "min", first));
-	if (json_object_object_get_ex(o, "choices", &choices)) {
-		printf("; one of");
-		print_list(choices, ' ');
+	if (f) {
+		write_option(f, o);
+		fclose(f);
 	}
+	snprintf(head, sizeof(head), "%s %s", key, member(o, "type"));
+	printf("  %-*s ", OPTION_COLUMN - 3, head);
+	print_words(text ? text : "", OPTION_COLUMN, columns());
 	putchar('\n');
+	free(text);
 }
 
 void print_options(const struct cmd *cmd, struct json_object *result)

@@ -46,7 +46,7 @@ struct json_object *words_param(const char *key, const char *value)
 static int add_pair(struct json_object *o, const char *key, const char *word, const char *value)
 {
 	if (!value)
-		return print_error("\"%s\" needs a value", word);
+		return print_error("\"%s\" needs a value; the words are pairs: KEY VALUE", word);
 	if (json_object_object_get_ex(o, key, NULL))
 		return print_error("\"%s\" is there twice", word);
 	json_object_object_add(o, key, json_object_new_string(value));

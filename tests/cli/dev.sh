@@ -73,6 +73,14 @@ same "$(json .dev.d0.max_vqs dev show d0)" "$(json '.vstats.d0.queues|length' de
 uvdpa dev vstats show d0 | grep -Eq '^d0: qidx 0 '
 refused . uvdpa dev vstats show d0 qidx 65535
 
+# For people each kind of request has a line, and no histogram; for programs all is there.
+uvdpa blk fill d0 random 1 length 1M >/dev/null
+uvdpa dev vstats show d0 >"$tmp/stats"
+grep -Eq '^  write_requests [1-9][0-9]* write_took_p50_ns [0-9]+ ' "$tmp/stats"
+grep -Eq '^  flush_requests 1 ' "$tmp/stats"
+! grep -q '_took_ns' "$tmp/stats" || fail "a histogram: $(cat "$tmp/stats")"
+json '.vstats.d0.queues[0].write_took_ns' dev vstats show d0 | grep -Eq '^<[0-9]+:[0-9]+'
+
 # ---- binding
 refused . uvdpa dev describe d0
 refused . uvdpa dev unbind d0

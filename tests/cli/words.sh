@@ -54,21 +54,25 @@ refused '"mgmtdev" needs a value' uvdpa dev add name d0 mgmtdev
 refused '"name" is there twice' uvdpa dev add name d0 name d1
 refused '"capacity" is there twice' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M capacity 1M
 refused '"driver" is there twice' uvdpa dev add name d0 mgmtdev m driver a driver b
-refused 'parameter "name" is missing' uvdpa dev add mgmtdev sim-blk
-refused 'parameter "mgmtdev" is missing' uvdpa dev add name d0
+refused 'usage: uvdpa dev add name NAME mgmtdev MGMTDEV .*\]\.\.\. \]$' uvdpa dev add mgmtdev sim-blk
+refused 'usage: uvdpa dev add name NAME' uvdpa dev add name d0
+refused 'usage: uvdpa dev add name NAME' uvdpa dev add
 refused 'usage: uvdpa dev del DEV' uvdpa dev del
 refused 'usage: uvdpa dev del DEV' uvdpa dev del a b
-refused 'usage: uvdpa dev bind DEV DRIVER' uvdpa dev bind a
-refused '"sim-blk" needs a value; the words are pairs' uvdpa dev add d0 mgmtdev sim-blk
+refused 'usage: uvdpa dev bind DEV DRIVER .*[^.]\.\.\.$' uvdpa dev bind a
+refused '"socket=a" needs a value; the words are pairs: KEY VALUE\.$' uvdpa dev bind a vhost-user socket=a
+refused '"sim-blk" needs a value; the words are pairs: .*[^.]\.\.\.$' uvdpa dev add d0 mgmtdev sim-blk
 refused 'd0: no parent "simblk"; did you mean "sim-blk"\?$' uvdpa dev add name d0 mgmtdev simblk
 refused 'd0: no bus driver "vhostuser"; did you mean "vhost-user"\?$' \
 	uvdpa dev add name d0 mgmtdev sim-blk driver vhostuser
+refused 'd0: no bus driver "vhost"; did you mean "vhost-user"\?$' \
+	uvdpa dev add name d0 mgmtdev sim-blk driver vhost
 refused 'device "blc" not found; did you mean "blk"\?$' uvdpa mgmtdev show blc
 refused 'driver "virtoi" not found; did you mean "virtio"\?$' uvdpa driver help virtoi
 refused 'not found\.$' uvdpa mgmtdev show something-else
 refused 'qidx "x" is not a number' uvdpa dev vstats show d0 qidx x
 refused 'parameter "qidx": not a number 0 to 65535' uvdpa dev vstats show d0 qidx -1
-refused 'parameter "features"' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
+refused 'parameter "features": "0y", not a string of 64 bits' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
 refused 'usage: uvdpa run ' uvdpa run mgmtdev sim-blk
 
 # Output that cannot be written is not a success.
