@@ -31,6 +31,8 @@ int print_error(const char *fmt, ...)
 	n = strlen(text);
 	open = !n || (text[n - 1] != '?' && text[n - 1] != '.' && strncmp(text, "usage:", 6) != 0);
 	fflush(stdout);
+	if (isatty(STDERR_FILENO))	/* progress may stand in the line */
+		fputs("\r\033[K", stderr);
 	fprintf(stderr, "Error: uvdpa: %s%s\n", text, open ? "." : "");
 	return -1;
 }

@@ -71,3 +71,10 @@ grep -q 'bytes 8589934592' tty.out
 [ ! -s err ] || fail "progress without a terminal"
 timeout 60 script -qec "'$UVDPA' blk checksum sim-blk:capacity=4G" /dev/null >tty.out
 grep -q 'GiB of 4.0 GiB, [0-9]* %, .*/s, [0-9]* s left' tty.out || fail "no progress: $(tr '\r' '\n' <tty.out)"
+
+# What went wrong does not stand behind it.
+timeout 60 script -qec "timeout --foreground -s INT 3 '$UVDPA' blk fill sim-blk:capacity=4G,bps=100M random 1" \
+	/dev/null >tty.out || true
+tr '\r' '\n' <tty.out | grep -q 's left' || fail "no progress: $(tr '\r' '\n' <tty.out)"
+tr '\r' '\n' <tty.out | tr -d '\033' | grep -qx '\[KError: uvdpa: interrupted\.' ||
+	fail "$(tr '\r' '\n' <tty.out)"
