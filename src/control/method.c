@@ -336,14 +336,17 @@ static int dev_unbind(struct uvdpa *u, struct json_object *params, struct vd_cal
 
 static int dev_set(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	vd_cleanup(attrs_free) struct attrs attrs = { 0 };
+	struct attrs attrs = { 0 };
 	struct uvdpa_dev *dev;
 	int r = find_dev(u, params, &dev);
 
 	(void)call;
 	if (!r)
 		r = attrs_get(&attrs, params, "attrs");
-	return r ? r : lib(uvdpa_dev_set(dev, attrs.v, attrs.n));
+	if (!r)
+		r = lib(uvdpa_dev_set(dev, attrs.v, attrs.n));
+	attrs_free(&attrs);
+	return r;
 }
 
 static int dev_override(struct uvdpa *u, struct json_object *params, struct vd_call *call)
