@@ -427,12 +427,17 @@ static void test_pin_errors(void **state)
 	const char *cached[] = { "image", fx_image, "pin_memory", "on", NULL };
 	const char *threads[] = { "image", fx_image, "pin_memory", "on", "cache",
 				  "none",  "engine", "threads",    NULL };
+	const char *forbidden[] = { "image", fx_image, "pin_memory", "on", "cache", "none", NULL };
 	struct bed b;
 
 	(void)state;
 	assert_int_equal(bed_add(&b, "blk", cached), -EINVAL);
 	assert_int_equal(bed_add(&b, "blk", threads), -EINVAL);
 	assert_non_null(strstr(uvdpa_error(), "pin_memory"));
+	/* Where there is no io_uring threads do not do instead. */
+	FAKE_SET(uring_err, -EPERM);
+	assert_int_equal(bed_add(&b, "blk", forbidden), -EPERM);
+	FAKE_SET(uring_err, 0);
 }
 
 #define EACH(k)                                                          \

@@ -175,7 +175,7 @@ static int file_worker_start(struct vd_blk *blk, struct vd_worker *w, struct vd_
 
 	if (f->kind != VD_FILE_THREADS) {
 		r = vd_file_uring_create(f, w, &fe);
-		if (r && f->kind == VD_FILE_IO_URING)
+		if (r && (f->kind == VD_FILE_IO_URING || f->pin))
 			return r;
 		if (r) {
 			vd_log_info(vd_ctx_log(blk->sd.u), NULL, "%s; threads instead", vd_err_text());
