@@ -14,6 +14,9 @@
 #define NO_SEED UINT64_MAX
 #define NO_BYTE UINT64_MAX
 
+/* What read_words() takes. */
+#define CONTENT_WORDS "DISK { pattern BYTE | random SEED | zeroes } [ offset SIZE ] [ length SIZE ]"
+
 struct content {
 	uint64_t byte, seed, zeroes;
 	uint64_t off, len, end;
@@ -132,8 +135,7 @@ static int fill(struct session *s, const char *word, const struct content *c)
 
 int blk_fill(const struct cmd *cmd, int argc, char **argv)
 {
-	static const char usage[] = "fill DISK { pattern BYTE | random SEED | zeroes } "
-				    "[ offset SIZE ] [ length SIZE ]";
+	static const char usage[] = "fill " CONTENT_WORDS;
 	struct content c;
 	struct session s;
 	int r = read_words(&c, usage, argc, argv);
@@ -220,8 +222,7 @@ static int verify(struct session *s, const char *word, const struct content *c)
 
 int blk_verify(const struct cmd *cmd, int argc, char **argv)
 {
-	static const char usage[] = "verify DISK { pattern BYTE | random SEED | zeroes } "
-				    "[ offset SIZE ] [ length SIZE ]";
+	static const char usage[] = "verify " CONTENT_WORDS;
 	struct content c;
 	struct session s;
 	int r = read_words(&c, usage, argc, argv);
