@@ -3,11 +3,8 @@
 #ifndef BENCH_BLK_H
 #define BENCH_BLK_H
 
-#include "lib/bench.h"
 #include "lib/client.h"
-#include "lib/proc.h"
-
-#define PATH_ROOM 128
+#include "lib/compare.h"
 
 /* What is measured; the rest says how, to the run function of its kind. */
 struct cell {
@@ -20,28 +17,6 @@ struct cell {
 };
 
 extern const struct cell null_cells[], file_cells[], fuse_cells[], control_cells[];
-
-extern char tmp[];
-extern unsigned int repeats; /* times the rounds that a cell has by itself */
-
-/* A daemon of ours, and the connection that controls it. */
-struct uvdpad {
-	pid_t pid;
-	int ctl;
-	char path[PATH_ROOM];
-};
-
-int daemon_start(struct uvdpad *d, unsigned int cpu);
-void daemon_stop(struct uvdpad *d);
-
-/* A path in the temporary directory, where nothing is. @buf: PATH_ROOM bytes. */
-char *at(char *buf, const char *name);
-/* How long a disk of ours looks for requests before it sleeps. */
-const char *poll_us(void);
-bool has(const char *program);
-/* A line for each distance. @scale: ns in the unit; for rates, minus what one a ns would be. */
-void print_pair(const char *cell, const struct bench_case *ours, const struct bench_case *theirs,
-		const char *unit, double scale);
 
 /* blk-fio.c: a case that runs fio on @path. @engine: with its options, separated by spaces. */
 struct fio {

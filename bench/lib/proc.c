@@ -120,6 +120,17 @@ static void become(const char *const *argv, int cpu, int out, int err)
 	_exit(127);
 }
 
+pid_t proc_spawn(const char *const *argv, int cpu, int fd)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(fd, 0);
+		become(argv, cpu, fd, fd);
+	}
+	return pid;
+}
+
 static void sleep_ms(unsigned int ms)
 {
 	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000l }, NULL);

@@ -28,6 +28,9 @@ long proc_private_kib(pid_t pid);
  */
 pid_t proc_start(const char *const *argv, int cpu, const char *path);
 
+/* The same, without waiting; @fd is its input and output. Return: its pid; -1. */
+pid_t proc_spawn(const char *const *argv, int cpu, int fd);
+
 /* End it. 0 is fine. */
 void proc_stop(pid_t pid);
 
