@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net.c - the network device, and its peer, on this machine and in the same minutes
+ *
+ * 64-byte packets. The driver is DPDK's testpmd over net_virtio_user, on the first CPU; the device,
+ * on the second, is uvdpad's sim-net, or testpmd over net_vhost, in turn. It is the driver that
+ * counts, so both are judged by the same figures. Both poll and never sleep; whoever has no turn
+ * is stopped.
+ *
+ *	tx	the driver sends, the device takes in
+ *	rx	the device sends, the driver takes in
+ *	loop	128 packets go round: the device sends back what it gets, and the driver too
+ *	rtt	one packet goes round; ns for a round
+ *
+ *	bench/net [-r REPEATS] [WAY-RING...]	patterns are fine; all cells without
+ *
+ * BENCH_NET_DEVICE says which other device stands for ours, as "testpmd" to see what a difference
+ * of nothing looks like.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/compare.h"
+#include "lib/console.h"
+
+#define SAMPLE_MS  100
+#define WARM_MS    20
+#define ROUNDS     12
+#define LEAST_CPU  95 /* hundredths of the time that each end must have had its CPU */
+#define ASK_NS_MAX 2000000
+#define PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define PAGES      "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+#define MEMORY_MIB "128"
+#define PAGES_NEED (4 * 68) /* four testpmds at most, each with that memory and a little more */
+
+/* What goes which way. */
+struct way {
+	const char *name;
+	const char *driver, *device; /* modes of testpmd */
+	const char *ours;            /* mode of sim-net */
+	const char *burst;           /* NULL: testpmd's own */
+	const char *start;           /* the driver */
+	const char *counter;         /* of the driver */
+	bool is_time;                /* not a rate */
+};
+
+static const struct way ways[] = {
+	{ "tx", "txonly", "rxonly", "sink", NULL, "start", "TX-packets:", false },
+	{ "rx", "rxonly", "txonly", "source", NULL, "start", "RX-packets:", false },
+	{ "loop", "io", "io", "echo", NULL, "start tx_first 4", "RX-packets:", false },
+	{ "rtt", "io", "io", "echo", "set burst 1", "start tx_first 1", "RX-packets:", true },
+};
+
+/* What the driver asks for. */
+static const struct ring {
+	const char *name, *args;
+} rings[] = {
+	{ "split", "packed_vq=0,mrg_rxbuf=0,in_order=0" },
+	{ "split-mrg", "packed_vq=0,mrg_rxbuf=1,in_order=0" },
+	{ "split-inorder", "packed_vq=0,mrg_rxbuf=0,in_order=1" },
+	{ "packed", "packed_vq=1,mrg_rxbuf=0,in_order=0" },
+	{ "packed-mrg", "packed_vq=1,mrg_rxbuf=1,in_order=0" },
+	{ "packed-inorder", "packed_vq=1,mrg_rxbuf=0,in_order=1" },
+};
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+
+/* A device and the driver that has it. */
+struct side {
+	const struct way *way;
+	struct bench_case *c;
+	char socket[PATH_ROOM];
+	struct uvdpad ours; /* one of these two; */
+	struct console theirs;
+	pid_t device; /* which is this */
+	struct console driver;
+};
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+static bool huge; /* there are large pages */
+
+static long pages(const char *path, long more)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char text[32] = "";
+	long n = -1;
+
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		n = atol(text);
+	if (n >= 0 && more) {
+		snprintf(text, sizeof(text), "%ld", n + more);
+		n = pwrite(fd, text, strlen(text), 0) > 0 ? n + more : -1;
+	}
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+static void pages_back(void)
+{
+	if (huge)
+		pages(PAGES, -PAGES_NEED);
+	huge = false;
+}
+
+static void on_signal(int sig)
+{
+	pages_back();
+	_exit(128 + sig);
+}
+
+static void pages_take(void)
+{
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	signal(SIGHUP, on_signal);
+	huge = pages(PAGES, PAGES_NEED) >= 0;
+	if (huge && pages(PAGES_FREE, 0) < PAGES_NEED)
+		pages_back();
+	if (!huge)
+		printf("no large pages: testpmd has small ones\n");
+}
+
+/* ---- both ends ---------------------------------------------------------------------------------
+ */
+
+static int testpmd_start(struct console *c, unsigned int cpu, const char *vdev, const char *mode)
+{
+	char lcores[64], prefix[64], line[64];
+	const char *argv[] = {
+		"dpdk-testpmd",
+		"--lcores",
+		lcores,
+		"--file-prefix",
+		prefix,
+		"--no-pci",
+		"--no-telemetry",
+		"--single-file-segments",
+		huge ? "--in-memory" : "--no-huge",
+		"-m",
+		MEMORY_MIB,
+		"--vdev",
+		vdev,
+		"--",
+		"-i",
+		"--total-num-mbufs=16384",
+		"--nb-cores=1",
+		"--disable-link-check",
+		NULL,
+	};
+	static unsigned int n;
+
+	snprintf(lcores, sizeof(lcores), "0@%d,1@%d", bench_cpu(cpu), bench_cpu(cpu));
+	snprintf(prefix, sizeof(prefix), "uvdpa-bench-%d-%u", getpid(), n++);
+	snprintf(line, sizeof(line), "set fwd %s", mode);
+	return console_start(c, argv, bench_cpu(cpu), "testpmd> ") || !console_say(c, line) ? -1
+											    : 0;
+}
+
+static int ours_start(struct side *s)
+{
+	if (daemon_start(&s->ours, 1))
+		return -1;
+	s->device = s->ours.pid;
+	return ctl_call(s->ours.ctl,
+			"\"method\":\"dev.add\",\"params\":{\"name\":\"n\",\"mgmtdev\":\"sim-net\","
+			"\"attrs\":{\"mode\":\"%s\",\"poll_us\":\"%s\"},"
+			"\"driver\":\"vhost-user\",\"driver_attrs\":{\"socket\":\"%s\"}}",
+			s->way->ours, poll_us(), s->socket);
+}
+
+static int theirs_start(struct side *s)
+{
+	char vdev[PATH_ROOM + 64];
+
+	snprintf(vdev, sizeof(vdev), "net_vhost0,iface=%s,queues=1", s->socket);
+	if (testpmd_start(&s->theirs, 1, vdev, s->way->device))
+		return -1;
+	s->device = s->theirs.pid;
+	return console_say(&s->theirs, "start") ? 0 : -1;
+}
+
+static const struct device {
+	const char *name;
+	int (*start)(struct side *s);
+} devices[] = {
+	{ "uvdpad", ours_start },
+	{ "testpmd", theirs_start },
+};
+
+static void side_signal(const struct side *s, int sig)
+{
+	if (s->device > 0)
+		kill(s->device, sig);
+	if (s->driver.pid > 0)
+		kill(s->driver.pid, sig);
+}
+
+static int side_start(struct side *s, const struct device *device, const struct ring *ring)
+{
+	char vdev[PATH_ROOM + 128];
+
+	s->ours.ctl = -1;
+	at(s->socket, s->c == NULL ? "a" : s->c->name);
+	if (device->start(s))
+		return -1;
+	snprintf(vdev, sizeof(vdev), "net_virtio_user0,path=%s,queues=1,queue_size=256,%s",
+		 s->socket, ring->args);
+	if (testpmd_start(&s->driver, 0, vdev, s->way->driver) ||
+	    (s->way->burst && !console_say(&s->driver, s->way->burst)) ||
+	    !console_say(&s->driver, s->way->start))
+		return -1;
+	side_signal(s, SIGSTOP);
+	return 0;
+}
+
+static void side_end(struct side *s)
+{
+	side_signal(s, SIGCONT);
+	console_stop(&s->driver);
+	console_stop(&s->theirs);
+	daemon_stop(&s->ours);
+}
+
+/* ---- samples -----------------------------------------------------------------------------------
+ */
+
+struct look {
+	uint64_t packets, ns, cpu_ns[2];
+};
+
+/* Return: false if it took too long to be told when it was. */
+static bool look(struct side *s, struct look *l)
+{
+	uint64_t ns = bench_now_ns();
+	const char *text = console_say(&s->driver, "show port stats 0");
+	const char *at = text ? strstr(text, s->way->counter) : NULL;
+
+	l->ns = bench_now_ns();
+	l->packets = at ? strtoull(at + strlen(s->way->counter), NULL, 10) : 0;
+	l->cpu_ns[0] = proc_cpu_ns(s->driver.pid);
+	l->cpu_ns[1] = proc_cpu_ns(s->device);
+	return at && l->ns - ns < ASK_NS_MAX;
+}
+
+static uint64_t here(void *arg, uint64_t until_ns)
+{
+	struct side *s = arg;
+	struct look a, b;
+	uint64_t least;
+	bool ok;
+
+	(void)until_ns;
+	side_signal(s, SIGCONT);
+	usleep(WARM_MS * 1000);
+	ok = look(s, &a);
+	usleep(SAMPLE_MS * 1000);
+	ok &= look(s, &b);
+	side_signal(s, SIGSTOP);
+	s->c->took_ns = b.ns - a.ns;
+	least = s->c->took_ns * LEAST_CPU / 100;
+	for (unsigned int i = 0; i < 2; i++)
+		ok &= b.cpu_ns[i] - a.cpu_ns[i] >= least;
+	return ok ? b.packets - a.packets : 0;
+}
+
+/* Ours over theirs, of each cell, by distance. */
+static double ratios[BENCH_DISTANCES][COUNT(ways) * COUNT(rings)];
+static unsigned int nratios[BENCH_DISTANCES];
+
+static int run(const char *name, const struct way *way, const struct ring *ring)
+{
+	struct bench_case *cases = calloc(2, sizeof(*cases));
+	struct side *sides = calloc(2, sizeof(*sides));
+	const struct device *first = &devices[0];
+	const char *other = getenv("BENCH_NET_DEVICE");
+	int r = 0;
+
+	for (unsigned int i = 0; other && i < COUNT(devices); i++)
+		if (!strcmp(devices[i].name, other))
+			first = &devices[i];
+	for (unsigned int i = 0; i < 2 && !r; i++) {
+		const struct device *device = i ? &devices[1] : first;
+
+		sides[i].way = way;
+		sides[i].c = &cases[i];
+		cases[i] = (struct bench_case){
+			.here = here, .arg = &sides[i], .loose = true, .apart = true
+		};
+		snprintf(cases[i].name, sizeof(cases[i].name), "%s%u", device->name, i);
+		r = side_start(&sides[i], device, ring);
+	}
+	if (!r)
+		r = bench_rounds(cases, 2, ROUNDS * repeats);
+	for (unsigned int i = 0; i < 2; i++)
+		side_end(&sides[i]);
+	if (!r)
+		print_pair(name, &cases[0], &cases[1], way->is_time ? "ns" : "Mpps",
+			   way->is_time ? 1 : -1e3);
+	for (unsigned int d = 0; d < BENCH_DISTANCES && !r; d++)
+		if (cases[0].n[d] && cases[1].n[d])
+			ratios[d][nratios[d]++] =
+				bench_part(&cases[1], d, 50) / bench_part(&cases[0], d, 50);
+	free(cases);
+	free(sides);
+	return r;
+}
+
+static int order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print_ratios(void)
+{
+	for (unsigned int d = 0; d < BENCH_DISTANCES; d++) {
+		unsigned int n = nratios[d];
+
+		if (!n)
+			continue;
+		qsort(ratios[d], n, sizeof(double), order);
+		printf("%-16s %-8s %u cells: ratio at least %.2f, median %.2f\n", "all",
+		       bench_distance_names[d], n, ratios[d][0], ratios[d][n / 2]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char **patterns, name[64];
+	int failed = 0;
+
+	if (!has("dpdk-testpmd")) {
+		printf("no dpdk-testpmd\n");
+		return 0;
+	}
+	patterns = compare_begin(argc, argv);
+	if (!patterns)
+		return 2;
+	pages_take();
+	for (unsigned int w = 0; w < COUNT(ways); w++)
+		for (unsigned int k = 0; k < COUNT(rings); k++) {
+			snprintf(name, sizeof(name), "%s-%s", ways[w].name, rings[k].name);
+			if (compare_wants(patterns, name))
+				failed |= run(name, &ways[w], &rings[k]) != 0;
+		}
+	print_ratios();
+	pages_back();
+	return compare_end(failed);
+}
