@@ -119,6 +119,11 @@ static inline void vd_guest_write(void vd_guest *to, const void *from, size_t le
 	memcpy(vd_guest_expose(to), from, len);
 }
 
+static inline void vd_guest_copy(void vd_guest *to, const void vd_guest *from, size_t len)
+{
+	memcpy(vd_guest_expose(to), vd_guest_expose(from), len);
+}
+
 static inline void vd_guest_fill(void vd_guest *to, int byte, size_t len)
 {
 	memset(vd_guest_expose(to), byte, len);

@@ -63,6 +63,21 @@ size_t vd_sg_fill(struct vd_sg *sg, int byte, size_t len)
 	return done;
 }
 
+size_t vd_sg_copy(struct vd_sg *to, struct vd_sg *from, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len && to->n && from->n) {
+		size_t room = from->iov->len - from->off;
+		struct vd_iov t = next(to, vd_min(len - done, room));
+		struct vd_iov f = next(from, t.len);
+
+		vd_guest_copy(t.base, f.base, t.len);
+		done += t.len;
+	}
+	return done;
+}
+
 size_t vd_sg_skip(struct vd_sg *sg, size_t len)
 {
 	size_t done = 0;

@@ -29,6 +29,9 @@ size_t vd_sg_read(struct vd_sg *sg, void *to, size_t len);
 size_t vd_sg_write(struct vd_sg *sg, const void *from, size_t len);
 size_t vd_sg_fill(struct vd_sg *sg, int byte, size_t len);
 
+/* From one to the other, both moving on; each byte is read once. Return: bytes copied. */
+size_t vd_sg_copy(struct vd_sg *to, struct vd_sg *from, size_t len);
+
 /* Move on. Return: bytes skipped. */
 size_t vd_sg_skip(struct vd_sg *sg, size_t len);
 

@@ -430,6 +430,7 @@ static const struct vd_softdev_ops blk_softdev_ops = {
 	.handle = blk_handle,
 	.held = blk_held,
 	.worker_start = blk_worker_start,
+	.stats = vd_softq_emit,
 	.set_features = blk_set_features,
 	.get_config = blk_get_config,
 	.set_config = blk_set_config,

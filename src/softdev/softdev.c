@@ -26,6 +26,22 @@ struct vd_softdev *vd_softq_dev(struct vd_softq *q)
 	return q->sd;
 }
 
+unsigned int vd_softq_index(const struct vd_softq *q)
+{
+	return q->idx;
+}
+
+struct vd_softq *vd_softdev_queue(struct vd_softdev *sd, unsigned int idx)
+{
+	return &sd->queues[idx];
+}
+
+void vd_softq_set_pulled(struct vd_softdev *sd, unsigned int idx, bool pulled)
+{
+	assert(!sd->queues[idx].attached);
+	sd->queues[idx].pulled = pulled;
+}
+
 struct vd_worker *vd_softq_worker(struct vd_softq *q)
 {
 	return q->worker;
@@ -299,10 +315,10 @@ static void emit_took(const char *kind, const struct vd_hist *h, struct uvdpa_em
 	e->str(e, key, text);
 }
 
-static int softdev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e)
+int vd_softq_emit(struct vd_softdev *sd, unsigned int idx, struct uvdpa_emit *e)
 {
-	const struct vd_softdev_ops *ops = to_sd(dev)->ops;
-	const struct vd_softq_stats *s = &to_sd(dev)->queues[idx].stats;
+	const struct vd_softdev_ops *ops = sd->ops;
+	const struct vd_softq_stats *s = &sd->queues[idx].stats;
 	const struct {
 		const char *name;
 		const uint64_t *value;
@@ -321,15 +337,20 @@ static int softdev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_e
 	return 0;
 }
 
+static int softdev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e)
+{
+	return to_sd(dev)->ops->stats(to_sd(dev), idx, e);
+}
+
 static const struct uvdpa_stats_ops softdev_stats_ops = { .get = softdev_stats };
 
-static void init_queue(struct vd_softdev *sd, unsigned int idx)
+static void init_queue(struct vd_softdev *sd, unsigned int idx, unsigned int span)
 {
 	struct vd_softq *q = &sd->queues[idx];
 
 	q->sd = sd;
 	q->idx = idx;
-	q->worker = &sd->workers[idx % sd->nworkers];
+	q->worker = &sd->workers[idx / span % sd->nworkers];
 	q->conf.kick = q->conf.call = q->call = q->kick = -1;
 	q->post.fn = vd_softq_event;
 }
@@ -371,7 +392,7 @@ int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_soft
 		goto err_free;
 	}
 	for (unsigned int i = 0; i < nqueues; i++)
-		init_queue(sd, i);
+		init_queue(sd, i, vd_max(conf->span, 1u));
 	for (; started < sd->nworkers; started++) {
 		r = vd_worker_start(&sd->workers[started], sd, started, conf->poll_us);
 		if (r)

@@ -71,7 +71,8 @@ struct vd_engine_ops {
 struct vd_softdev_ops {
 	size_t chain_size;	/* of a request; begins with struct vd_chain */
 	unsigned int iov_max;	/* pieces of a request at most */
-	const char *kinds[VD_SOFTQ_KINDS];	/* "read", ...; NULL: there is none */
+	/* "read", ...; NULL: there is none. Without any, no times are taken. */
+	const char *kinds[VD_SOFTQ_KINDS];
 
 	/* A burst of requests. Each is given back by vd_softq_done(), now or later. */
 	void (*handle)(struct vd_softq *q, struct vd_chain **chains, unsigned int n);
@@ -82,6 +83,9 @@ struct vd_softdev_ops {
 	/* A worker is being started. *ret_engine may stay NULL. Return: 0 or -errno. */
 	int (*worker_start)(struct vd_softdev *sd, struct vd_worker *w,
 			    struct vd_engine **ret_engine);
+
+	/* Counters of a queue; vd_softq_emit() has those that every one has. */
+	int (*stats)(struct vd_softdev *sd, unsigned int idx, struct uvdpa_emit *e);
 
 	/* As in uvdpa_dev_ops. */
 	int (*set_features)(struct vd_softdev *sd, uint64_t features);
@@ -117,6 +121,7 @@ struct vd_softdev_conf {
 	const char *name;		/* the device's, as add got it; copied */
 	unsigned int workers;		/* data threads; at most one for each queue; 0: 1 */
 	unsigned int poll_us;		/* longest time to poll before sleeping; 0: never poll */
+	unsigned int span;		/* so many queues in a row have the same worker; 0: 1 */
 	struct vd_softdev_limits limits;
 };
 
@@ -139,6 +144,9 @@ int vd_softdev_init(struct vd_softdev *sd, struct uvdpa *u, const struct vd_soft
 
 /* Ends the workers. For an author's add that fails after init; destroy does it otherwise. */
 void vd_softdev_fini(struct vd_softdev *sd);
+
+/* What every queue counts. Control thread. */
+int vd_softq_emit(struct vd_softdev *sd, unsigned int idx, struct uvdpa_emit *e);
 
 /* Other limits, from now on. Control thread. */
 void vd_softdev_set_limits(struct vd_softdev *sd, const struct vd_softdev_limits *limits);
@@ -164,7 +172,48 @@ void vd_worker_hold(struct vd_worker *w, uint64_t until_ns);
  */
 void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok);
 
+/**
+ * vd_softq_give() - Give requests back, many at once
+ * @chains: @n of them, each with its written set
+ *
+ * Context: the queue's worker; of a queue that is pulled, who has locked it.
+ */
+void vd_softq_give(struct vd_softq *q, struct vd_chain *const *chains, unsigned int n);
+
+/* The last @n that were handled or taken stay in the ring after all; see vd_virtq_unpop(). Likewise. */
+void vd_softq_untake(struct vd_softq *q, struct vd_chain *const *chains, unsigned int n);
+
+/* Handle no more of this queue until told otherwise. The queue's worker. */
+void vd_softq_pause(struct vd_softq *q, bool pause);
+
+/* ---- queues of buffers that wait for something to come -------------------------------------------- *
+ *
+ * Such a queue is pulled: its worker handles nothing of it. Whoever brings something, in whatever data
+ * thread, locks it, takes what it needs, gives it back or unpops it, publishes and unlocks; a burst at
+ * a time. So nothing of it is in flight for longer, and it is quiet as soon as it shall be. Only the
+ * queue's own worker writes its call eventfd, as that may block for as long as the peer likes.
+ */
+
+/* Control thread, while the queue does not run. */
+void vd_softq_set_pulled(struct vd_softdev *sd, unsigned int idx, bool pulled);
+
+/* Return: true, locked; false: it does not run. */
+bool vd_softq_lock(struct vd_softq *q);
+void vd_softq_unlock(struct vd_softq *q);
+
+/* Locked. Return: how many, at most VD_VIRTQ_BURST; with none the queue is starved: its worker asks
+ * for kicks before it sleeps, and is woken by the next. */
+unsigned int vd_softq_take(struct vd_softq *q, struct vd_chain **chains, unsigned int max);
+
+/* Locked; @by: the worker whose thread this is, of any device; NULL: none. */
+void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by);
+
+/* Of a queue that is pulled: does it run, and has it buffers as far as is known? The queue's worker. */
+bool vd_softq_fed(struct vd_softq *q);
+
 struct vd_softdev *vd_softq_dev(struct vd_softq *q);
+unsigned int vd_softq_index(const struct vd_softq *q);
+struct vd_softq *vd_softdev_queue(struct vd_softdev *sd, unsigned int idx);
 struct vd_worker *vd_softq_worker(struct vd_softq *q);
 struct vd_engine *vd_worker_engine(struct vd_worker *w);
 unsigned int vd_worker_index(const struct vd_worker *w);

@@ -73,10 +73,28 @@ static void unwatch_kick(struct vd_softq *q)
 	q->timed = false;
 }
 
+static void lock(struct vd_softq *q)
+{
+	for (unsigned int i = 1; __atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE); i++) {
+		/* Who has it may have lost its CPU to us. */
+		if (i % 64)
+			cpu_relax();
+		else
+			sched_yield();
+	}
+}
+
+static void unlock(struct vd_softq *q)
+{
+	__atomic_store_n(&q->lock, false, __ATOMIC_RELEASE);
+}
+
 static void queue_begin(struct vd_softq *q)
 {
-	q->stopping = q->broken = q->flush = false;
+	lock(q);
+	q->stopping = q->broken = q->flush = q->paused = q->starved = false;
 	q->running = true;
+	unlock(q);
 	if (!q->worker->nrun)
 		q->worker->epoch++;
 	q->worker->run[q->worker->nrun++] = q;
@@ -93,7 +111,9 @@ static void queue_end(struct vd_softq *q)
 		while (w->run[i] != q)
 			i++;
 		w->run[i] = w->run[--w->nrun];
+		lock(q);
 		q->running = false;
+		unlock(q);
 	}
 	/* Release: control has the queue back. Pairs with the exchange in vd_softq_event(). */
 	__atomic_store_n(&q->want, VD_SOFTQ_IDLE, __ATOMIC_RELEASE);
@@ -116,11 +136,14 @@ static void read_mail(struct vd_worker *w)
 
 	if (w->hold_until_ns) /* what it waits for may have changed: look anew */
 		w->hold_until_ns = 1;
-	for (unsigned int i = w->idx; i < sd->dev.info.nvqs; i += sd->nworkers) {
+	for (unsigned int i = 0; i < sd->dev.info.nvqs; i++) {
 		struct vd_softq *q = &sd->queues[i];
-		/* Acquire: q->vq and q->conf. Pairs with the release in softdev.c. */
-		enum vd_softq_want want = __atomic_load_n(&q->want, __ATOMIC_ACQUIRE);
+		enum vd_softq_want want;
 
+		if (q->worker != w)
+			continue;
+		/* Acquire: q->vq and q->conf. Pairs with the release in softdev.c. */
+		want = __atomic_load_n(&q->want, __ATOMIC_ACQUIRE);
 		if (want == VD_SOFTQ_RUN && !q->running)
 			queue_begin(q);
 		if (want == VD_SOFTQ_STOP) {
@@ -176,10 +199,9 @@ static bool queue_pop(struct vd_softq *q)
 	bool limited = __atomic_load_n(&q->sd->limited, __ATOMIC_RELAXED);
 	struct vd_chain *chains[VD_SOFTQ_BURST];
 	unsigned int max = VD_SOFTQ_BURST;
-	uint64_t now;
 	int n;
 
-	if (q->broken || (q->stopping && !vd_virtq_again(q->vq)))
+	if (q->pulled || q->broken || q->paused || (q->stopping && !vd_virtq_again(q->vq)))
 		return false;
 	if (vd_unlikely(limited) && !q->stopping)	/* what was begun before has no limit */
 		max = limit_room(q);
@@ -194,11 +216,14 @@ static bool queue_pop(struct vd_softq *q)
 	}
 	vd_virtq_kicks_off(q->vq);
 	count(&q->stats.bursts, 1);
-	now = vd_now_ns();
-	for (int i = 0; i < n; i++)
-		chains[i]->since_ns = now;
+	if (q->sd->ops->kinds[0]) {
+		uint64_t now = vd_now_ns();
+
+		for (int i = 0; i < n; i++)
+			chains[i]->since_ns = now;
+	}
 	if (vd_unlikely(limited))
-		vd_limit_take(&q->sd->iops, (unsigned int)n, now);
+		vd_limit_take(&q->sd->iops, (unsigned int)n, vd_now_ns());
 	q->sd->ops->handle(q, chains, (unsigned int)n);
 	return true;
 }
@@ -206,26 +231,38 @@ static bool queue_pop(struct vd_softq *q)
 /* Push what has ended; all of it did so, as far as it is worth telling apart, now. */
 static void queue_push(struct vd_softq *q)
 {
-	uint64_t in = 0, out = 0, now = vd_now_ns();
+	uint64_t now = vd_now_ns();
 
-	for (unsigned int i = 0; i < q->ndone; i++) {
-		const struct vd_chain *c = q->done[i];
-
-		in += c->written;
-		out += c->out_len;
-		vd_hist_add(&q->stats.took[c->kind], now - c->since_ns);
-	}
-	count(&q->stats.requests, q->ndone);
-	count(&q->stats.bytes_in, in);
-	count(&q->stats.bytes_out, out);
-	vd_virtq_push_burst(q->vq, q->done, q->ndone);
+	for (unsigned int i = 0; q->sd->ops->kinds[0] && i < q->ndone; i++)
+		vd_hist_add(&q->stats.took[q->done[i]->kind], now - q->done[i]->since_ns);
+	vd_softq_give(q, q->done, q->ndone);
 	q->ndone = 0;
-	q->flush = true;
+}
+
+/* The call that others who gave something back have left to us; the queue may be quiet. */
+static void pulled_settle(struct vd_softq *q)
+{
+	bool quiet;
+
+	if (vd_unlikely(__atomic_load_n(&q->owes_call, __ATOMIC_RELAXED)) &&
+	    __atomic_exchange_n(&q->owes_call, false, __ATOMIC_ACQ_REL))
+		queue_call(q);
+	if (vd_likely(!q->stopping))
+		return;
+	lock(q);
+	quiet = !vd_virtq_inflight(q->vq);
+	unlock(q);
+	if (quiet)
+		queue_end(q);
 }
 
 /* Publish what has ended; the queue may be quiet with it. */
 static void queue_settle(struct vd_softq *q)
 {
+	if (q->pulled) {
+		pulled_settle(q);
+		return;
+	}
 	if (q->ndone)
 		queue_push(q);
 	if (q->flush) {
@@ -281,7 +318,7 @@ static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
 	bool found = false;
 
 	for (unsigned int i = 0; i < w->nrun; i++)
-		if (!w->run[i]->broken)
+		if (!w->run[i]->pulled && !w->run[i]->broken)
 			vd_virtq_kicks_off(w->run[i]->vq);
 	do {
 		for (unsigned int i = 0; i < 16 && !found; i++) {
@@ -342,6 +379,21 @@ static int sleep_ms(const struct vd_worker *w)
 	return (int)vd_min(ms, 1000u);
 }
 
+/* Ask for kicks, if they are of interest. Return: whether something has come in between. */
+static bool queue_sleeps(struct vd_softq *q)
+{
+	bool found;
+
+	if (!q->pulled)
+		return !q->stopping && !q->broken && !q->paused && !q->worker->hold_until_ns &&
+		       vd_virtq_kicks_on(q->vq);
+	lock(q);
+	found = q->starved && !q->stopping && !q->broken && vd_virtq_kicks_on(q->vq);
+	q->starved &= !found;
+	unlock(q);
+	return found || __atomic_load_n(&q->owes_call, __ATOMIC_RELAXED);
+}
+
 static void worker_sleep(struct vd_worker *w)
 {
 	struct epoll_event ev[EVENTS];
@@ -349,12 +401,8 @@ static void worker_sleep(struct vd_worker *w)
 	int n;
 
 	/* All of them, so that each is noticed whoever wakes us. */
-	for (unsigned int i = 0; i < w->nrun; i++) {
-		struct vd_softq *q = w->run[i];
-
-		if (!q->stopping && !q->broken && !w->hold_until_ns)
-			found |= vd_virtq_kicks_on(q->vq);
-	}
+	for (unsigned int i = 0; i < w->nrun; i++)
+		found |= queue_sleeps(w->run[i]);
 	if (w->engine)
 		found |= w->engine->ops->arm(w->engine);
 	if (found)
@@ -429,11 +477,10 @@ static int watch(struct vd_worker *w, int fd, void *ptr)
 int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx,
 		    unsigned int poll_us)
 {
-	unsigned int nqueues = (sd->dev.info.nvqs - idx + sd->nworkers - 1) / sd->nworkers;
 	int r;
 
 	*w = (struct vd_worker){ .sd = sd, .idx = idx, .poll_max_ns = poll_us * 1000ull };
-	w->run = calloc(nqueues, sizeof(struct vd_softq *));
+	w->run = calloc(sd->dev.info.nvqs, sizeof(struct vd_softq *));
 	if (!w->run)
 		return vd_err(-ENOMEM, "%s: data thread %u: no memory", sd->name, idx);
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -493,4 +540,86 @@ void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written,
 	q->done[q->ndone++] = chain;
 	if (q->ndone == VD_SOFTQ_BURST)
 		queue_push(q);
+}
+
+void vd_softq_give(struct vd_softq *q, struct vd_chain *const *chains, unsigned int n)
+{
+	uint64_t in = 0, out = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		in += chains[i]->written;
+		out += chains[i]->out_len;
+	}
+	count(&q->stats.requests, n);
+	count(&q->stats.bytes_in, in);
+	count(&q->stats.bytes_out, out);
+	vd_virtq_push_burst(q->vq, chains, n);
+	q->flush = true;
+}
+
+void vd_softq_untake(struct vd_softq *q, struct vd_chain *const *chains, unsigned int n)
+{
+	vd_virtq_unpop(q->vq, chains, n);
+}
+
+void vd_softq_pause(struct vd_softq *q, bool pause)
+{
+	q->paused = pause;
+}
+
+bool vd_softq_lock(struct vd_softq *q)
+{
+	lock(q);
+	if (vd_likely(q->running && !q->broken))
+		return true;
+	unlock(q);
+	return false;
+}
+
+void vd_softq_unlock(struct vd_softq *q)
+{
+	unlock(q);
+}
+
+unsigned int vd_softq_take(struct vd_softq *q, struct vd_chain **chains, unsigned int max)
+{
+	int n = q->broken ? 0 : vd_virtq_pop(q->vq, chains, max);
+
+	if (vd_likely(n > 0)) {
+		vd_virtq_kicks_off(q->vq);
+		q->starved = false;
+		return (unsigned int)n;
+	}
+	q->starved = true;
+	if (n < 0) {
+		q->broken = true;
+		tell_control(q, VD_SOFTQ_BROKEN);
+	}
+	return 0;
+}
+
+void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by)
+{
+	if (!q->flush)
+		return;
+	q->flush = false;
+	count(&q->stats.bursts, 1);
+	if (!vd_virtq_flush(q->vq))
+		return;
+	if (by == q->worker)
+		queue_call(q);
+	else if (!__atomic_exchange_n(&q->owes_call, true, __ATOMIC_ACQ_REL))
+		vd_worker_wake(q->worker);
+}
+
+bool vd_softq_fed(struct vd_softq *q)
+{
+	bool fed;
+
+	lock(q);
+	fed = q->running && !q->stopping && !q->broken;
+	if (fed && q->starved)
+		fed = !(q->starved = !vd_virtq_pending(q->vq));
+	unlock(q);
+	return fed;
 }

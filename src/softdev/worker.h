@@ -30,6 +30,7 @@ struct vd_softq {
 	struct vd_worker *worker;
 	unsigned int idx;
 	struct uvdpa_vq conf;
+	bool pulled;
 	const struct vd_mem *mem; /* in force while it runs */
 	bool attached;		/* handed to the worker; control's alone */
 	bool answer;		/* uvdpa_dev_quiesced() is owed for this queue; control's alone */
@@ -41,12 +42,17 @@ struct vd_softq {
 	int call;		/* atomic: the first may come while the queue runs */
 	unsigned int events;	/* atomic: VD_SOFTQ_* that control has not seen */
 
-	/* The worker's. */
-	bool running __attribute__((aligned(VD_CACHE_LINE)));	/* in worker->run */
+	bool owes_call;		/* atomic: of a pulled queue; the worker shall make it */
+
+	/* The worker's; of a pulled queue, what @lock covers is marked so. */
+	bool lock __attribute__((aligned(VD_CACHE_LINE)));	/* atomic */
+	bool running;		/* in worker->run; changes locked */
 	bool stopping;		/* takes no new work (what a crash has left is none), goes when
 				 * the last request is home */
-	bool broken;		/* takes no new work */
-	bool flush;		/* something was pushed in this round */
+	bool broken;		/* takes no new work; locked */
+	bool paused;		/* takes no new work for now */
+	bool starved;		/* pulled, and has no buffers; locked */
+	bool flush;		/* something was pushed in this round; locked */
 	unsigned int ndone;
 	struct vd_chain *done[VD_SOFTQ_BURST];	/* to be pushed */
 	bool timed;		/* nobody kicks: look again after a while */
@@ -56,7 +62,7 @@ struct vd_softq {
 
 struct vd_worker {
 	struct vd_softdev *sd;
-	unsigned int idx;	/* serves the queues idx, idx + nworkers, ... */
+	unsigned int idx;
 	pthread_t thread;
 	int epfd, wakefd;
 	struct vd_engine *engine;

@@ -211,6 +211,20 @@ static int packed_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned in
 	return (int)i;
 }
 
+static void packed_unpop(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
+{
+	struct packed_dev *p = to_packed(vq);
+	unsigned int back = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		back += chains[i]->ndesc;
+	p->owed -= back;
+	if (back > p->next.idx)
+		p->next = (struct packed_pos){ p->next.idx + vq->num - back, !p->next.wrap };
+	else
+		p->next.idx -= back;
+}
+
 /* The second word of the entry of @c; @flags are those of the round. */
 static inline uint64_t packed_used(const struct vd_chain *c, unsigned int flags)
 {
@@ -334,6 +348,7 @@ static void packed_destroy(struct vd_virtq *vq)
 
 static const struct vd_virtq_ops packed_ops = {
 	.pop = packed_pop,
+	.unpop = packed_unpop,
 	.push = packed_push,
 	.flush = packed_flush,
 	.pending = packed_pending,

@@ -128,6 +128,8 @@ static inline void prefetch_read(const void vd_guest *p)
 struct vd_virtq_ops {
 	/* Find requests, check them, and set held. */
 	int (*pop)(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
+	/* Step back over the last @n that were popped. */
+	void (*unpop)(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n);
 	/* Take them back and write their used entries; not with IN_ORDER. */
 	void (*push)(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n);
 	bool (*flush)(struct vd_virtq *vq);

@@ -203,6 +203,12 @@ static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int
 	return (int)i;
 }
 
+static void split_unpop(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
+{
+	(void)chains;
+	to_split(vq)->next = (uint16_t)(to_split(vq)->next - n);
+}
+
 /* An entry has the alignment of 4, not of its 8 bytes. */
 static inline void split_write_used(uint32_t vd_guest *entry, const struct vd_chain *c)
 {
@@ -305,6 +311,7 @@ static void split_destroy(struct vd_virtq *vq)
 
 static const struct vd_virtq_ops split_ops = {
 	.pop = split_pop,
+	.unpop = split_unpop,
 	.push = split_push,
 	.flush = split_flush,
 	.pending = split_pending,

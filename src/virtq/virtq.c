@@ -139,6 +139,19 @@ int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max
 	return n;
 }
 
+void vd_virtq_unpop(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
+{
+	assert(!vq->inflight && n <= vq->popped);
+	if (!n)
+		return;
+	vq->ops->unpop(vq, chains, n);
+	for (unsigned int i = 0; i < n; i++)
+		chains[i]->held = 0;
+	vq->popped -= n;
+	if (vq->in_order)
+		vq->order_tail -= n;
+}
+
 void vd_virtq_push_burst(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n)
 {
 	vq->popped -= n;

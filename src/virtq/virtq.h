@@ -102,6 +102,14 @@ void vd_virtq_destroy(struct vd_virtq *vq);
 int vd_virtq_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max);
 
 /**
+ * vd_virtq_unpop() - The last requests that were popped stay in the ring after all
+ * @chains: the last @n of them, in their order; nothing was popped since
+ *
+ * The next pop reads them anew. For a queue without an in-flight region.
+ */
+void vd_virtq_unpop(struct vd_virtq *vq, struct vd_chain *const *chains, unsigned int n);
+
+/**
  * vd_virtq_push_burst() - Give requests back; visible to the driver after vd_virtq_flush()
  * @chains: @n of them, each with its @written set
  *

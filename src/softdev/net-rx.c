@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net-rx.c - what a network device receives (virtio 1.3, 5.1.6.3 and 4)
+ *
+ * Who has locked a receive queue takes buffers into the stash of its pair, uses some of them, in
+ * their order, and at the end gives those back and lets the others stay in the ring:
+ *
+ *	stash:	| filled ............. | the frame that is on its way ... | left over .. |
+ *		0		       nfilled				     nstash
+ *
+ * A frame takes several buffers only with MRG_RXBUF. A buffer that has no room for the header
+ * comes back empty.
+ */
+#include "softdev/net.h"
+
+#include <string.h>
+
+/* Make room behind those that are taken. Return: false: there is none. */
+static bool compact(struct vd_net_pair *pair)
+{
+	if (!pair->nfilled)
+		return false;
+	vd_softq_give(pair->rx, pair->stash, pair->nfilled);
+	pair->nstash -= pair->nfilled;
+	memmove(pair->stash, pair->stash + pair->nfilled, pair->nstash * sizeof(*pair->stash));
+	pair->nfilled = 0;
+	return true;
+}
+
+/* Return: whether there is one behind the first @*n. */
+static bool refill(struct vd_net_pair *pair, unsigned int *n)
+{
+	unsigned int filled = pair->nfilled;
+
+	if (vd_likely(*n < pair->nstash))
+		return true;
+	if (pair->nstash + VD_SOFTQ_BURST > VD_NET_STASH) {
+		if (!compact(pair))
+			return false;
+		*n -= filled;
+	}
+	pair->nstash += vd_softq_take(pair->rx, pair->stash + pair->nstash,
+				      vd_min(VD_SOFTQ_BURST, VD_NET_STASH - pair->nstash));
+	for (unsigned int i = *n; i < pair->nstash; i++) {
+		const struct vd_chain *c = pair->stash[i];
+
+		if (vd_likely(c->nin))
+			__builtin_prefetch(vd_guest_expose(c->iov[c->nout].base), 1);
+	}
+	return *n < pair->nstash;
+}
+
+bool vd_net_rx_begin(struct vd_net_pair *pair, const struct vd_worker *by)
+{
+	if (!vd_softq_lock(pair->rx))
+		return false;
+	pair->by = by;
+	return true;
+}
+
+void vd_net_rx_end(struct vd_net_pair *pair)
+{
+	unsigned int left = pair->nstash - pair->nfilled;
+
+	vd_softq_untake(pair->rx, pair->stash + pair->nfilled, left);
+	if (pair->nfilled)
+		vd_softq_give(pair->rx, pair->stash, pair->nfilled);
+	pair->nstash = pair->nfilled = 0;
+	vd_softq_publish(pair->rx, pair->by);
+	vd_softq_unlock(pair->rx);
+}
+
+bool vd_net_rx_get(struct vd_net_pair *pair, uint32_t want, struct vd_net_rx *ret_rx)
+{
+	const struct vd_net *net = pair->net;
+	unsigned int n = pair->nfilled, niov = 0;
+	uint64_t room = 0, wanted = (uint64_t)want + net->hdr_len;
+	struct vd_sg sg;
+
+	while (room < wanted && refill(pair, &n)) {
+		struct vd_chain *c = pair->stash[n];
+
+		if (vd_unlikely(n == pair->nfilled && c->in_len < net->hdr_len)) {
+			c->written = 0;
+			pair->nfilled = ++n;
+			continue;
+		}
+		if (vd_unlikely(niov + c->nin > VD_NET_PIECES))
+			break;
+		for (unsigned int i = 0; i < c->nin; i++)
+			pair->pieces[niov++] = c->iov[c->nout + i];
+		room += c->in_len;
+		n++;
+		if (!net->mergeable)
+			break;
+	}
+	if (!room)
+		return false;
+	sg = vd_sg(pair->pieces, niov);
+	vd_sg_skip(&sg, net->hdr_len);
+	if (sg.off) {
+		sg.iov->base += sg.off;
+		sg.iov->len -= sg.off;
+	}
+	*ret_rx = (struct vd_net_rx){ sg.iov, sg.n, (uint32_t)vd_min(room - net->hdr_len, UINT32_MAX),
+				      n - pair->nfilled };
+	return true;
+}
+
+static void write_header(const struct vd_net *net, struct vd_chain *c, const struct vd_net_hdr *h,
+			 unsigned int buffers)
+{
+	struct virtio_net_hdr_v1_hash raw = {
+		.hdr = {
+			.flags = h->flags,
+			.gso_type = h->gso_type,
+			.hdr_len = htole16(h->hdr_len),
+			.gso_size = htole16(h->gso_size),
+			.csum_start = htole16(h->csum_start),
+			.csum_offset = htole16(h->csum_offset),
+			.num_buffers = htole16((uint16_t)buffers),
+		},
+	};
+	struct vd_iov *iov = c->iov + c->nout;
+
+	if (vd_likely(iov->len >= sizeof(raw.hdr) && net->hdr_len == sizeof(raw.hdr))) {
+		vd_guest_write(iov->base, &raw.hdr, sizeof(raw.hdr));
+	} else {
+		struct vd_sg sg = vd_sg(iov, c->nin);
+
+		vd_sg_write(&sg, &raw, net->hdr_len);
+	}
+}
+
+void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
+		   const struct vd_net_hdr *hdr, uint32_t len)
+{
+	struct vd_net *net = pair->net;
+	uint32_t left = len + net->hdr_len;
+	unsigned int n = 0;
+
+	assert(len <= rx->len);
+	if (!len)
+		return;
+	for (; left; n++) {
+		struct vd_chain *c = pair->stash[pair->nfilled + n];
+
+		c->written = vd_min(left, c->in_len);
+		left -= c->written;
+	}
+	write_header(net, pair->stash[pair->nfilled], hdr, n);
+	pair->nfilled += n;
+	vd_net_count(&pair->received.packets, 1);
+	vd_net_count(&pair->received.bytes, len);
+}
+
+/* ---- by a copy ----------------------------------------------------------------------------------------- */
+
+static void copy(const struct vd_net_rx *rx, const struct vd_net_frame *f)
+{
+	struct vd_sg to, from;
+
+	if (vd_likely(f->niov == 1 && rx->iov->len >= f->len)) {
+		vd_guest_copy(rx->iov->base, f->iov->base, f->len);
+		return;
+	}
+	to = vd_sg(rx->iov, rx->niov);
+	from = vd_sg(f->iov, f->niov);
+	vd_sg_copy(&to, &from, f->len);
+}
+
+static unsigned int deliver(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_net_rx rx;
+	unsigned int got = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (!vd_net_rx_get(pair, frames[i].len, &rx)) {
+			vd_net_count(&pair->received.overruns, n - i);
+			break;
+		}
+		if (vd_unlikely(rx.len < frames[i].len)) {
+			vd_net_count(pair->net->mergeable ? &pair->received.overruns
+							  : &pair->received.errors, 1);
+			continue;
+		}
+		copy(&rx, &frames[i]);
+		vd_net_rx_put(pair, &rx, &frames[i].hdr, frames[i].len);
+		got++;
+	}
+	return got;
+}
+
+unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
+			    const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_net_pair *pair = &net->pairs[0];
+	unsigned int got;
+
+	if (!vd_net_rx_begin(pair, by))
+		return 0;
+	if (vd_likely(__atomic_load_n(&net->link_up, __ATOMIC_RELAXED))) {
+		got = deliver(pair, frames, n);
+	} else {
+		vd_net_count(&pair->received.drops, n);
+		got = 0;
+	}
+	vd_net_rx_end(pair);
+	return got;
+}

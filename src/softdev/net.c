@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net.c - the virtio network device, and what is transmitted (virtio 1.3, 5.1.6.2)
+ *
+ *	| header, 12 bytes, or 20 with HASH_REPORT | frame |
+ *
+ * How the driver cuts this into descriptors is its own affair (ANY_LAYOUT). The header is copied
+ * out once, checked, and never looked at again; the frame stays where it is. What makes no sense
+ * (a frame that is too short or too long, work left to us that was not negotiated, or that lies
+ * outside of the frame) is given back as if it had been sent, and counted as an error.
+ */
+#include "softdev/net.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+#define EVENTS 16
+
+static_assert(sizeof(struct virtio_net_hdr) == 10, "virtio 1.3, 5.1.6, without num_buffers");
+static_assert(sizeof(struct virtio_net_hdr_v1) == 12, "virtio 1.3, 5.1.6");
+static_assert(sizeof(struct virtio_net_hdr_v1_hash) == 20, "virtio 1.3, 5.1.6");
+
+static struct vd_net *to_net(struct vd_softdev *sd)
+{
+	return container_of(sd, struct vd_net, sd);
+}
+
+/* ---- for parents that need nothing of it ------------------------------------------------------- */
+
+int vd_net_no_fd(struct vd_net *net, unsigned int pair)
+{
+	(void)net, (void)pair;
+	return -1;
+}
+
+void vd_net_any_offloads(struct vd_net *net, uint64_t guest)
+{
+	(void)net, (void)guest;
+}
+
+void vd_net_any_pairs(struct vd_net *net, unsigned int pairs)
+{
+	(void)net, (void)pairs;
+}
+
+void vd_net_show_nothing(struct vd_net *net, struct uvdpa_emit *e)
+{
+	(void)net, (void)e;
+}
+
+void vd_net_reset_nothing(struct vd_net *net)
+{
+	(void)net;
+}
+
+/* ---- transmit -------------------------------------------------------------------------------------- */
+
+/* The feature without which a driver may not leave this to us; 0: there is no such thing. */
+static uint64_t gso_feature(uint8_t type)
+{
+	switch (type) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return VD_NET_F(HOST_TSO4);
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return VD_NET_F(HOST_TSO6);
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return VD_NET_F(HOST_UFO);
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return VD_NET_F(HOST_USO);
+	}
+	return 0;
+}
+
+/* Work that is left to us (virtio 1.3, 5.1.6.2). Return: false: it cannot be done. */
+static vd_noinline bool take_offloads(const struct vd_net *net, const struct virtio_net_hdr *h,
+				      struct vd_net_frame *f)
+{
+	uint8_t type = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	struct vd_net_hdr *hdr = &f->hdr;
+
+	*hdr = (struct vd_net_hdr){
+		.flags = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,	/* the rest is for us to say */
+		.gso_type = h->gso_type,
+	};
+	if (hdr->flags) {
+		hdr->csum_start = le16toh(h->csum_start);
+		hdr->csum_offset = le16toh(h->csum_offset);
+		if (!vd_net_has(net, VD_NET_F(CSUM)) ||
+		    hdr->csum_start + hdr->csum_offset + 2u > f->len)
+			return false;
+	}
+	if (h->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	hdr->gso_size = le16toh(h->gso_size);
+	hdr->hdr_len = le16toh(h->hdr_len);
+	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN && !vd_net_has(net, VD_NET_F(HOST_ECN)))
+		return false;
+	return hdr->flags && hdr->gso_size && hdr->hdr_len <= f->len &&
+	       vd_net_has(net, gso_feature(type));
+}
+
+/* The header lies in several pieces, or there is not all of it. */
+static vd_noinline bool take_header(const struct vd_net *net, struct vd_chain *c,
+				    struct virtio_net_hdr *ret_h, struct vd_net_frame *f)
+{
+	struct vd_sg sg = vd_sg(c->iov, c->nout);
+
+	if (vd_sg_read(&sg, ret_h, sizeof(*ret_h)) < sizeof(*ret_h) ||
+	    vd_sg_skip(&sg, net->hdr_len - sizeof(*ret_h)) < net->hdr_len - sizeof(*ret_h))
+		return false;
+	f->iov = sg.iov;
+	f->niov = sg.n;
+	if (sg.off) {
+		sg.iov->base += sg.off;
+		sg.iov->len -= sg.off;
+	}
+	return true;
+}
+
+/* Return: false: there is no frame in it. */
+static bool decode(const struct vd_net *net, struct vd_chain *c, struct vd_net_frame *f)
+{
+	struct virtio_net_hdr h;
+
+	f->chain = c;
+	f->len = c->out_len - net->hdr_len;
+	if (vd_unlikely(f->len - VD_NET_HLEN > VD_NET_FRAME_MAX - VD_NET_HLEN))
+		return false;
+	if (vd_likely(c->iov->len > net->hdr_len)) {
+		vd_guest_read(&h, c->iov->base, sizeof(h));
+		c->iov->base += net->hdr_len;
+		c->iov->len -= net->hdr_len;
+		f->iov = c->iov;
+		f->niov = c->nout;
+	} else if (!take_header(net, c, &h, f)) {
+		return false;
+	}
+	if (vd_likely(!h.flags && !h.gso_type)) {
+		f->hdr = (struct vd_net_hdr){ 0 };
+		return true;
+	}
+	return take_offloads(net, &h, f);
+}
+
+static void give_all(struct vd_softq *q, struct vd_chain **chains, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		chains[i]->written = 0;
+	vd_softq_give(q, chains, n);
+}
+
+void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_chain *chains[VD_SOFTQ_BURST];
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		chains[i] = frames[i].chain;
+		bytes += frames[i].len;
+	}
+	vd_net_count(&pair->sent.packets, n);
+	vd_net_count(&pair->sent.bytes, bytes);
+	give_all(pair->tx, chains, n);
+}
+
+static void block(struct vd_net_pair *pair, bool blocked)
+{
+	pair->tx_blocked = blocked;
+	vd_softq_pause(pair->tx, blocked);
+}
+
+void vd_net_tx_retry(struct vd_net_pair *pair)
+{
+	block(pair, false);
+}
+
+static void transmit(struct vd_net_pair *pair, struct vd_chain **chains, unsigned int n)
+{
+	struct vd_net *net = pair->net;
+	struct vd_net_frame frames[VD_SOFTQ_BURST];
+	unsigned int from = 0, at = 0, sent;
+
+	for (unsigned int i = 0; i < n; i++)
+		__builtin_prefetch(vd_guest_expose(chains[i]->iov->base));
+	while (from < n) {
+		while (at < n && decode(net, chains[at], &frames[at - from]))
+			at++;
+		sent = at > from ? net->ops->send(net, pair, frames, at - from) : 0;
+		if (vd_unlikely(sent < at - from)) {
+			vd_softq_untake(pair->tx, chains + from + sent, n - from - sent);
+			block(pair, true);
+			return;
+		}
+		if (vd_unlikely(at < n)) {
+			vd_net_count(&pair->sent.errors, 1);
+			give_all(pair->tx, chains + at++, 1);
+		}
+		from = at;
+	}
+}
+
+static void net_handle(struct vd_softq *q, struct vd_chain **chains, unsigned int n)
+{
+	struct vd_net *net = to_net(vd_softq_dev(q));
+	unsigned int idx = vd_softq_index(q);
+	struct vd_net_pair *pair = &net->pairs[idx / 2];
+
+	if (vd_unlikely(idx == net->ctrl_idx)) {
+		vd_net_ctrl(q, chains, n);
+	} else if (vd_unlikely(idx >= 2 * net->conf.max_vqp)) {
+		give_all(q, chains, n);	/* a control queue without CTRL_VQ */
+	} else if (vd_likely(__atomic_load_n(&net->link_up, __ATOMIC_RELAXED))) {
+		transmit(pair, chains, n);
+	} else {
+		vd_net_count(&pair->sent.drops, n);
+		give_all(q, chains, n);
+	}
+}
+
+/* ---- a worker's pairs ------------------------------------------------------------------------------- */
+
+struct vd_net_worker {
+	struct vd_engine engine;
+	struct vd_net *net;
+	struct vd_worker *w;
+};
+
+static struct vd_net_worker *to_worker(struct vd_engine *e)
+{
+	return container_of(e, struct vd_net_worker, engine);
+}
+
+/* The next pair of this worker after @pair, or the first; NULL: no more. */
+static struct vd_net_pair *next_pair(const struct vd_net_worker *nw, const struct vd_net_pair *pair)
+{
+	unsigned int idx = pair ? pair->idx + nw->net->sd.nworkers : vd_worker_index(nw->w);
+
+	return idx < nw->net->conf.max_vqp ? &nw->net->pairs[idx] : NULL;
+}
+
+static void engine_submit(struct vd_engine *e)
+{
+	(void)e;
+}
+
+/* Which pairs that could not send may go on? */
+static void look_for_room(struct vd_net_worker *nw)
+{
+	struct epoll_event ev[EVENTS];
+	int n = epoll_wait(nw->engine.fd, ev, EVENTS, 0);
+
+	for (int i = 0; i < n; i++)
+		if (ev[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+			vd_net_tx_retry(ev[i].data.ptr);
+}
+
+static unsigned int engine_reap(struct vd_engine *e)
+{
+	struct vd_net_worker *nw = to_worker(e);
+	const struct vd_net_ops *ops = nw->net->ops;
+	unsigned int n = 0;
+	bool blocked = false;
+
+	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
+		if (vd_softq_fed(p->rx))
+			n += ops->receive(nw->net, p);
+		blocked |= p->tx_blocked && p->watched & EPOLLOUT;
+	}
+	if (vd_unlikely(blocked))
+		look_for_room(nw);
+	return n;
+}
+
+static void watch(struct vd_net_worker *nw, struct vd_net_pair *p, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = p };
+
+	if (p->fd < 0 || p->watched == events)
+		return;
+	epoll_ctl(nw->engine.fd, !p->watched ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
+		  p->fd, &ev);
+	p->watched = events;
+}
+
+static bool engine_arm(struct vd_engine *e)
+{
+	struct vd_net_worker *nw = to_worker(e);
+
+	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
+		watch(nw, p, (vd_softq_fed(p->rx) ? (uint32_t)EPOLLIN : 0) |
+				     (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
+	return false;
+}
+
+static void engine_destroy(struct vd_engine *e)
+{
+	close(e->fd);
+}
+
+static const struct vd_engine_ops engine_ops = {
+	.submit = engine_submit,
+	.reap = engine_reap,
+	.arm = engine_arm,
+	.destroy = engine_destroy,
+};
+
+static int net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct vd_engine **ret_engine)
+{
+	struct vd_net *net = to_net(sd);
+	struct vd_net_worker *nw = &net->workers[vd_worker_index(w)];
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return vd_err(-errno, "%s: epoll: %m", sd->name);
+	*nw = (struct vd_net_worker){ { &engine_ops, fd }, net, w };
+	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
+		p->rx = vd_softdev_queue(sd, 2 * p->idx);
+		p->tx = vd_softdev_queue(sd, 2 * p->idx + 1);
+		p->worker = w;
+		p->fd = net->ops->pair_fd(net, p->idx);
+	}
+	*ret_engine = &nw->engine;
+	return 0;
+}
+
+/* ---- the device --------------------------------------------------------------------------------------- */
+
+void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
+{
+	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
+	net->ops->set_pairs(net, pairs);
+}
+
+void vd_net_use_offloads(struct vd_net *net, uint64_t guest)
+{
+	__atomic_store_n(&net->guest_offloads, guest, __ATOMIC_RELAXED);
+	net->ops->set_offloads(net, guest);
+}
+
+static int net_set_features(struct vd_softdev *sd, uint64_t features)
+{
+	struct vd_net *net = to_net(sd);
+	uint64_t many = VD_NET_F(MQ) | VD_NET_F(RSS);
+
+	net->hdr_len = features & VD_NET_F(HASH_REPORT) ? sizeof(struct virtio_net_hdr_v1_hash)
+							: sizeof(struct virtio_net_hdr_v1);
+	net->mergeable = features & VD_NET_F(MRG_RXBUF);
+	net->ctrl_idx = UINT_MAX;
+	if (features & VD_NET_F(CTRL_VQ))
+		net->ctrl_idx = features & many ? 2 * net->conf.max_vqp : 2;
+	for (unsigned int i = 0; i < 2 * net->conf.max_vqp; i += 2)
+		vd_softq_set_pulled(sd, i, i != net->ctrl_idx);
+	/* Who keeps the control queue to himself, as QEMU does, starts the queues that are used. */
+	vd_net_use_pairs(net, features & many && !(features & VD_NET_F(CTRL_VQ)) ? net->conf.max_vqp
+										  : 1);
+	vd_net_use_offloads(net, features & VD_NET_GUEST_OFFLOADS);
+	return 0;
+}
+
+static int net_get_config(struct vd_softdev *sd, uint32_t off, void *buf, uint32_t len)
+{
+	struct virtio_net_config c = to_net(sd)->config;
+
+	c.status = __atomic_load_n(&to_net(sd)->config.status, __ATOMIC_RELAXED);
+	memcpy(buf, (const char *)&c + off, len);
+	return 0;
+}
+
+/* The address can be written only by legacy drivers (virtio 1.3, 5.1.4). */
+static int net_set_config(struct vd_softdev *sd, uint32_t off, const void *buf, uint32_t len)
+{
+	(void)buf;
+	return vd_err(-EOPNOTSUPP, "%s: configuration bytes %u to %u: not writable", sd->name, off,
+		      off + len - 1);
+}
+
+static void net_held(struct vd_softdev *sd, struct vd_worker *w)
+{
+	(void)sd, (void)w;
+}
+
+static void net_reset(struct vd_softdev *sd)
+{
+	struct vd_net *net = to_net(sd);
+
+	for (unsigned int i = 0; i < net->conf.max_vqp; i++)
+		net->pairs[i].tx_blocked = false;
+	net->ctrl_idx = UINT_MAX;
+	vd_net_use_pairs(net, 1);
+	vd_net_use_offloads(net, 0);
+	memcpy(net->config.mac, net->conf.mac, sizeof(net->conf.mac));
+	net->ops->reset(net);
+}
+
+static void net_destroy(struct vd_softdev *sd)
+{
+	struct vd_net *net = to_net(sd);
+
+	free(net->pairs);
+	free(net->workers);
+	net->ops->destroy(net);
+}
+
+static const struct vd_softdev_ops net_softdev_ops = {
+	.chain_size = sizeof(struct vd_chain),
+	.iov_max = VD_NET_PIECES,
+	.handle = net_handle,
+	.held = net_held,
+	.worker_start = net_worker_start,
+	.stats = vd_net_stats,
+	.set_features = net_set_features,
+	.get_config = net_get_config,
+	.set_config = net_set_config,
+	.reset = net_reset,
+	.destroy = net_destroy,
+};
+
+void vd_net_set_link(struct vd_net *net, bool up)
+{
+	uint16_t bit = htole16(VIRTIO_NET_S_LINK_UP);
+
+	if (__atomic_exchange_n(&net->link_up, up, __ATOMIC_RELAXED) == up)
+		return;
+	if (up)
+		__atomic_fetch_or(&net->config.status, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&net->config.status, (uint16_t)~bit, __ATOMIC_RELAXED);
+	uvdpa_dev_config_changed(&net->sd.dev);
+}
+
+int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops,
+		const struct vd_net_conf *conf)
+{
+	struct vd_net_conf *c = &net->conf;
+	int r;
+
+	*c = *conf;
+	r = vd_net_complete(c);
+	if (r)
+		return r;
+	net->ops = ops;
+	net->link_up = !c->link_down;
+	net->ctrl_idx = UINT_MAX;
+	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
+	net->used_pairs = 1;
+	net->sd.dev.info = (struct uvdpa_dev_info){
+		.device_id = VIRTIO_ID_NET,
+		.features = vd_net_features(c),
+		.nvqs = 2 * c->max_vqp + 1,
+		.vq_num_max = c->queue_size,
+		.vq_num_min = 1,
+		.config_size = sizeof(net->config),
+		.ngroups = 1,
+		.nas = 1,
+		.iova_last = UINT64_MAX,
+	};
+	vd_net_fill_config(net);
+	net->sd.dev.set = &vd_net_set_ops;
+	net->sd.dev.show = &vd_net_show_ops;
+	net->pairs = calloc(c->max_vqp, sizeof(*net->pairs));
+	net->workers = calloc(c->soft.workers, sizeof(*net->workers));
+	if (!net->pairs || !net->workers) {
+		r = vd_err(-ENOMEM, "%s: no memory for %u pairs", c->soft.name, c->max_vqp);
+		goto err_free;
+	}
+	for (unsigned int i = 0; i < c->max_vqp; i++) {
+		net->pairs[i].net = net;
+		net->pairs[i].idx = i;
+		net->pairs[i].fd = -1;
+	}
+	r = vd_softdev_init(&net->sd, u, &net_softdev_ops, &c->soft);
+	if (r)
+		goto err_free;
+	net->sd.dev.inflight = false;	/* nothing is in flight for long */
+	return 0;
+
+err_free:
+	free(net->pairs);
+	free(net->workers);
+	net->pairs = NULL;
+	net->workers = NULL;
+	return r;
+}
