@@ -5,7 +5,8 @@
 # Emulated (TCG), so it runs everywhere: some five seconds of CPU to the script. The kernel is in
 # the cache, where scripts/setup put it, and so is the QEMU of another suite, if $GUEST_QEMU names
 # one. Properties of -d are those of QEMU's device: "-d /x.sock:2,packed=on,num-queues=2"; but
-# reconnect=SECONDS is of the socket. ARGs after "--" go to QEMU as they are.
+# reconnect=SECONDS and server=on are of the socket, and queues=PAIRS of a NIC's netdev. ARGs after
+# "--" go to QEMU as they are.
 set -euo pipefail
 # shellcheck source=guest.sh
 . "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
@@ -24,21 +25,30 @@ guest_initrd "$modules"
 args=()
 n=0
 for d in "${guest_devices[@]}"; do
-	properties='' socket=''
+	properties='' socket='' queues=''
 	IFS=, read -ra words <<<"$d"
 	for w in "${words[@]:1}"; do
 		case $w in
 		reconnect=*)	socket+=,$w ;;
+		server=*)	socket+=,$w,wait=off ;;
+		queues=*)	queues=$w ;;
 		*)		properties+=,$w ;;
 		esac
 	done
 	d=${d%%,*}
+	args+=(-chardev "socket,id=c$n,path=${d%:*}$socket")
 	case ${d##*:} in
-	2)	type=vhost-user-blk-pci ;;
+	1)	args+=(-netdev "vhost-user,id=n$n,chardev=c$n${queues:+,$queues}")
+		type=virtio-net-pci
+		properties=,netdev=n$n${queues:+,mq=on}$properties
+		# QEMU 7.2 that emulates comes to grief when it unmasks the vector of such a NIC.
+		[ -n "${GUEST_QEMU:-}" ] || properties+=,vectors=0 ;;
+	2)	type=vhost-user-blk-pci
+		properties=,chardev=c$n$properties ;;
 	*)	echo "guest: QEMU has no vhost-user device for virtio id ${d##*:} here" >&2
 		exit 2 ;;
 	esac
-	args+=(-chardev "socket,id=c$n,path=${d%:*}$socket" -device "$type,chardev=c$n,id=d$n$properties")
+	args+=(-device "$type,id=d$n$properties")
 	n=$((n + 1))
 done
 
