@@ -32,7 +32,7 @@
 static uint64_t offered_protocol(const struct vd_vus_session *s)
 {
 	return PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(RESET_DEVICE) |
-	       PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) |
+	       PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) | vd_vus_net_protocol(s) |
 	       (s->dev->inflight ? PF(INFLIGHT_SHMFD) : 0) |
 	       (s->owner->inband ? PF(INBAND_NOTIFICATIONS) : 0);
 }
@@ -145,6 +145,11 @@ static int nothing(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_m
 	return 0;
 }
 
+/*
+ * Virtqueues, as the specification says, of a network device too: its control queue, which many
+ * front-ends keep to themselves, and both of each pair. QEMU compares it with the pairs that it
+ * was asked for, so it does not notice all that are too many.
+ */
 static int get_queue_num(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
 	(void)m;
@@ -242,6 +247,8 @@ static const struct {
 	[VD_VU_SET_PROTOCOL_FEATURES] = { set_protocol_features, 0, 0 },
 	[VD_VU_GET_QUEUE_NUM] = { get_queue_num, 8, 0 },
 	[VD_VU_SET_VRING_ENABLE] = { vd_vus_set_vring_enable, 0, 0 },
+	[VD_VU_SEND_RARP] = { vd_vus_send_rarp, 0, PF(RARP) },
+	[VD_VU_NET_SET_MTU] = { vd_vus_net_set_mtu, 0, PF(NET_MTU) },
 	[VD_VU_SET_BACKEND_REQ_FD] = { vd_vus_set_backend_req_fd, 0, PF(BACKEND_REQ) },
 	[VD_VU_GET_CONFIG] = { vd_vus_get_config, 8, 0 },
 	[VD_VU_SET_CONFIG] = { vd_vus_set_config, 0, PF(CONFIG) },

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 
 #include "core/core.h"
 #include "wire/vhost-user.h"
@@ -193,6 +194,13 @@ void vd_vus_config_region(struct vd_vus_session *s, int fd, const struct vd_vu_i
 void vd_vus_config_again(struct vd_vus_session *s);
 /* Where it lies in a region for so many queues, in bytes: behind what they need in any layout. */
 uint64_t vd_vus_config_kept_at(unsigned int queues, unsigned int queue_size);
+
+/* ---- vu-net.c ------------------------------------------------------------------------------------- */
+
+int vd_vus_net_set_mtu(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+int vd_vus_send_rarp(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
+/* Protocol features of the device as a network device, none if it is another one. */
+uint64_t vd_vus_net_protocol(const struct vd_vus_session *s);
 
 /* ---- vu-mem.c ------------------------------------------------------------------------------------ */
 

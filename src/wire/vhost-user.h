@@ -54,6 +54,8 @@ enum vd_vu_request {
 	VD_VU_SET_PROTOCOL_FEATURES = 16,
 	VD_VU_GET_QUEUE_NUM = 17,
 	VD_VU_SET_VRING_ENABLE = 18,
+	VD_VU_SEND_RARP = 19,
+	VD_VU_NET_SET_MTU = 20,
 	VD_VU_SET_BACKEND_REQ_FD = 21,
 	VD_VU_SET_VRING_ENDIAN = 23,
 	VD_VU_GET_CONFIG = 24,
@@ -79,7 +81,9 @@ enum vd_vu_backend_request {
 
 enum vd_vu_protocol_feature {
 	VD_VU_PF_MQ = 0,
+	VD_VU_PF_RARP = 2,
 	VD_VU_PF_REPLY_ACK = 3,
+	VD_VU_PF_NET_MTU = 4,
 	VD_VU_PF_BACKEND_REQ = 5,
 	VD_VU_PF_CONFIG = 9,
 	VD_VU_PF_BACKEND_SEND_FD = 10,
