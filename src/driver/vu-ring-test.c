@@ -106,6 +106,35 @@ static void a_ring_that_stopped_nobody_knows_where(void **state)
 	assert_int_equal(fe_ask(b, &m), GONE);
 }
 
+/* DPDK gives the available side's place alone; others both. */
+static void a_packed_ring_goes_on(void **state)
+{
+	static const struct {
+		uint32_t base;
+		uint16_t avail, used;
+	} bases[] = {
+		{ 0x8000, 0x8000, 0x8000 },
+		{ 0x8007, 0x8007, 0x8007 },
+		{ 0x80078007, 0x8007, 0x8007 },
+		{ 0x00058007, 0x8007, 5 },
+	};
+	struct bed *b = *state;
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(bases); i++) {
+		fe_hello(b, NO_STATUS);
+		assert_int_equal(fe_set(b, VD_VU_SET_FEATURES,
+					V1 | F_PF | 1ull << VIRTIO_F_RING_PACKED, -1), 0);
+		assert_int_equal(fe_set_mem(b, GPA, MEM_SIZE, UVA, 0), 0);
+		fe_ring(b, 0, bases[i].base);
+		assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 0);
+		assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_KICK, 0), 0);
+		assert_true(b->f->vqs[0].running);
+		assert_int_equal(b->f->vqs[0].vq.state.avail, bases[i].avail);
+		assert_int_equal(b->f->vqs[0].vq.state.used, bases[i].used);
+		fe_close(b);
+	}
+}
+
 /* CVE-2020-10723: an index that is right in its low 16 bits only. */
 static void queue_indices(void **state)
 {
@@ -146,6 +175,7 @@ int main(void)
 		FE_TEST(a_ring_runs_with_status),
 		FE_TEST(a_ring_stops_and_starts),
 		FE_TEST(a_ring_that_stopped_nobody_knows_where),
+		FE_TEST(a_packed_ring_goes_on),
 		FE_TEST(queue_indices),
 	};
 

@@ -129,6 +129,10 @@ static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, unsigned i
 		return (struct uvdpa_vq_state){ .avail = (uint16_t)base };
 	if (!base && packed_ring_is_new(s, idx, desc))
 		return (struct uvdpa_vq_state){ .avail = 0x8000, .used = 0x8000 };
+	/* DPDK tells of the available side only. The other one is at the same place: a queue that
+	 * stops has nothing in flight, and if it was a crash, the in-flight region knows. */
+	if (!(base >> 16))
+		return (struct uvdpa_vq_state){ .avail = (uint16_t)base, .used = (uint16_t)base };
 	return (struct uvdpa_vq_state){ .avail = (uint16_t)base, .used = (uint16_t)(base >> 16) };
 }
 
