@@ -255,7 +255,11 @@ static void sizes_and_versions(void **state)
 		{ VD_VU_ADD_MEM_REG, 1, 40, -EPROTO },	/* no descriptor */
 		{ VD_VU_SET_VRING_KICK, 1, 8, -EPROTO },	/* likewise */
 		{ 0, 1, 0, -EPROTO },
-		{ 19, 1, 8, -EPROTO },
+		{ VD_VU_SEND_RARP, 1, 8, 1 },
+		{ VD_VU_SEND_RARP, 1, 6, -EPROTO },
+		{ VD_VU_NET_SET_MTU, 1, 8, 1 },
+		{ VD_VU_NET_SET_MTU, 1, 4, -EPROTO },
+		{ 22, 1, 8, -EPROTO },
 		{ VD_VU_REQUEST_MAX, 1, 0, -EPROTO },
 		{ UINT32_MAX, 1, 0, -EPROTO },
 		{ VD_VU_SET_FEATURES, 1, UINT32_MAX, -EPROTO },
