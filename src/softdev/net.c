@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "softdev/worker.h"
 
 #define EVENTS 16
 
@@ -180,6 +181,11 @@ void vd_net_tx_retry(struct vd_net_pair *pair)
 	block(pair, false);
 }
 
+void vd_net_tx_wait(struct vd_net_pair *pair)
+{
+	block(pair, true);
+}
+
 static void transmit(struct vd_net_pair *pair, struct vd_chain **chains, unsigned int n)
 {
 	struct vd_net *net = pair->net;
@@ -255,9 +261,31 @@ static void look_for_room(struct vd_net_worker *nw)
 	struct epoll_event ev[EVENTS];
 	int n = epoll_wait(nw->engine.fd, ev, EVENTS, 0);
 
-	for (int i = 0; i < n; i++)
-		if (ev[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-			vd_net_tx_retry(ev[i].data.ptr);
+	for (int i = 0; i < n; i++) {
+		struct vd_net_pair *p = ev[i].data.ptr;
+
+		if (!p->tx_blocked || !(ev[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+			continue;
+		vd_net_tx_retry(p);
+		nw->net->ops->send(nw->net, p, NULL, 0);
+	}
+}
+
+static void watch(struct vd_net_worker *nw, struct vd_net_pair *p, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = p };
+
+	if (p->fd < 0 || p->watched == events)
+		return;
+	epoll_ctl(nw->engine.fd, !p->watched ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
+		  p->fd, &ev);
+	p->watched = events;
+}
+
+void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd)
+{
+	watch(&pair->net->workers[vd_worker_index(pair->worker)], pair, 0);
+	pair->fd = fd;
 }
 
 static unsigned int engine_reap(struct vd_engine *e)
@@ -270,22 +298,14 @@ static unsigned int engine_reap(struct vd_engine *e)
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
 		if (vd_softq_fed(p->rx))
 			n += ops->receive(nw->net, p);
-		blocked |= p->tx_blocked && p->watched & EPOLLOUT;
+		if (vd_unlikely(p->tx_blocked)) {
+			watch(nw, p, p->watched | EPOLLOUT);	/* who is busy never arms */
+			blocked |= p->watched != 0;
+		}
 	}
 	if (vd_unlikely(blocked))
 		look_for_room(nw);
 	return n;
-}
-
-static void watch(struct vd_net_worker *nw, struct vd_net_pair *p, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.ptr = p };
-
-	if (p->fd < 0 || p->watched == events)
-		return;
-	epoll_ctl(nw->engine.fd, !p->watched ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
-		  p->fd, &ev);
-	p->watched = events;
 }
 
 static bool engine_arm(struct vd_engine *e)
@@ -421,9 +441,10 @@ static const struct vd_softdev_ops net_softdev_ops = {
 	.destroy = net_destroy,
 };
 
-void vd_net_set_link(struct vd_net *net, bool up)
+static void settle_link(struct vd_net *net)
 {
 	uint16_t bit = htole16(VIRTIO_NET_S_LINK_UP);
+	bool up = net->link_wanted && net->carrier;
 
 	if (__atomic_exchange_n(&net->link_up, up, __ATOMIC_RELAXED) == up)
 		return;
@@ -432,6 +453,23 @@ void vd_net_set_link(struct vd_net *net, bool up)
 	else
 		__atomic_fetch_and(&net->config.status, (uint16_t)~bit, __ATOMIC_RELAXED);
 	uvdpa_dev_config_changed(&net->sd.dev);
+}
+
+void vd_net_set_link(struct vd_net *net, bool wanted)
+{
+	net->link_wanted = wanted;
+	settle_link(net);
+}
+
+void vd_net_set_carrier(struct vd_net *net, bool carrier)
+{
+	net->carrier = carrier;
+	settle_link(net);
+}
+
+void vd_net_wake(struct vd_net_pair *pair)
+{
+	vd_worker_wake(pair->worker);
 }
 
 int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops,
@@ -445,7 +483,9 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	if (r)
 		return r;
 	net->ops = ops;
-	net->link_up = !c->link_down;
+	net->link_wanted = !c->link_down;
+	net->carrier = !c->no_carrier;
+	net->link_up = net->link_wanted && net->carrier;
 	net->ctrl_idx = UINT_MAX;
 	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
 	net->used_pairs = 1;

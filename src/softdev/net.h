@@ -89,8 +89,9 @@ struct vd_net_frame {
 struct vd_net_ops {
 	/* Frames of the driver, in order, at most VD_SOFTQ_BURST; the array is the caller's. Each
 	 * one that is accepted ends with vd_net_sent(), now or later. Return: how many are; the
-	 * others come again after vd_net_tx_retry(), or when the pair's descriptor is writable.
-	 * Context: the pair's worker. */
+	 * others come again after vd_net_tx_retry(), or when the pair's descriptor is writable; it
+	 * is called with none first then, for what a parent itself has begun. Context: the pair's
+	 * worker. */
 	unsigned int (*send)(struct vd_net *net, struct vd_net_pair *pair,
 			     struct vd_net_frame *frames, unsigned int n);
 
@@ -129,6 +130,7 @@ struct vd_net_conf {
 	uint64_t offloads;	 /* of VD_NET_OFFLOADS, what the parent can pass on */
 	uint32_t speed_mbps;	 /* 0: unknown */
 	bool link_down;		 /* at the start */
+	bool no_carrier;	 /* likewise: there is nobody at the other end yet */
 	bool standby;		 /* offer STANDBY: it is the second path of another one's device */
 	struct vd_softdev_conf soft;
 };
@@ -175,6 +177,8 @@ struct vd_net {
 	unsigned int hdr_len;
 	unsigned int ctrl_idx;		 /* of the control queue; none: UINT_MAX */
 	bool mergeable;
+
+	bool link_wanted, carrier;	 /* control's; the link is up when both are */
 
 	/* Change while queues run: */
 	uint64_t guest_offloads;	 /* atomic: what the driver takes undone */
@@ -243,6 +247,12 @@ void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, un
 /* What send did not accept may be tried again. */
 void vd_net_tx_retry(struct vd_net_pair *pair);
 
+/* Within send: it has accepted all, and shall not be called before the descriptor is writable. */
+void vd_net_tx_wait(struct vd_net_pair *pair);
+
+/* Another descriptor, or -1; the former, which must be open still, is not watched any more. */
+void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd);
+
 /* ---- receive, by a copy; any data thread ---------------------------------------------------------- */
 
 /**
@@ -285,8 +295,12 @@ void vd_net_rx_end(struct vd_net_pair *pair);
 
 /* ---- the rest; control thread ----------------------------------------------------------------------- */
 
-/* The link goes up or down, as the driver sees it. */
-void vd_net_set_link(struct vd_net *net, bool up);
+/* The driver sees a link when its user wants it up, and there is somebody at the other end. */
+void vd_net_set_link(struct vd_net *net, bool wanted);
+void vd_net_set_carrier(struct vd_net *net, bool carrier);
+
+/* A pair's worker looks at what its parent has for it: receive is called if the queue runs. Any thread. */
+void vd_net_wake(struct vd_net_pair *pair);
 
 static inline bool vd_net_has(const struct vd_net *net, uint64_t feature)
 {
