@@ -107,6 +107,12 @@ bool vd_net_rx_get(struct vd_net_pair *pair, uint32_t want, struct vd_net_rx *re
 	return true;
 }
 
+void vd_net_rx_wait(struct vd_net_pair *pair)
+{
+	pair->rx_short = true;
+	vd_softq_short(pair->rx);
+}
+
 static void write_header(const struct vd_net *net, struct vd_chain *c, const struct vd_net_hdr *h,
 			 unsigned int buffers)
 {
@@ -150,6 +156,7 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
 	}
 	write_header(net, pair->stash[pair->nfilled], hdr, n);
 	pair->nfilled += n;
+	pair->rx_short = false;
 	vd_net_count(&pair->received.packets, 1);
 	vd_net_count(&pair->received.bytes, len);
 }

@@ -170,6 +170,14 @@ void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, un
 	give_all(pair->tx, chains, n);
 }
 
+void vd_net_tx_drop(struct vd_net_pair *pair, const struct vd_net_frame *frame, uint64_t *counter)
+{
+	struct vd_chain *chain = frame->chain;
+
+	vd_net_count(counter, 1);
+	give_all(pair->tx, &chain, 1);
+}
+
 static void block(struct vd_net_pair *pair, bool blocked)
 {
 	pair->tx_blocked = blocked;
@@ -229,6 +237,37 @@ static void net_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 	}
 }
 
+/* ---- which pairs are used ---------------------------------------------------------------------------- *
+ *
+ * The driver says how many, if the control queue is ours; it also may just run some of its queues. A
+ * pair that does not run gets nothing: who comes back with another flow than it went finds nobody.
+ */
+
+static void settle(struct vd_post *post)
+{
+	struct vd_net *net = container_of(post, struct vd_net, settle);
+	unsigned int n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED), was = net->spread;
+
+	while (n && !__atomic_load_n(&net->pairs[n - 1].runs, __ATOMIC_RELAXED))
+		n--;
+	if (!n || n == was)
+		return;	/* none runs: it is only a moment, or the end */
+	/* Nobody looks at a pair of which the parent knows that it is not used. */
+	if (n < was)
+		__atomic_store_n(&net->spread, n, __ATOMIC_RELAXED);
+	net->ops->set_pairs(net, n);
+	if (n < was)
+		return;
+	__atomic_store_n(&net->spread, n, __ATOMIC_RELAXED);
+	for (unsigned int i = was; i < n; i++)
+		vd_worker_wake(net->pairs[i].worker);
+}
+
+static void settle_later(struct vd_net *net)
+{
+	vd_loop_post(vd_ctx_loop(net->sd.u), &net->settle);
+}
+
 /* ---- a worker's pairs ------------------------------------------------------------------------------- */
 
 struct vd_net_worker {
@@ -253,6 +292,12 @@ static struct vd_net_pair *next_pair(const struct vd_net_worker *nw, const struc
 static void engine_submit(struct vd_engine *e)
 {
 	(void)e;
+}
+
+/* Is it among those that frames are spread among, and has buffers? */
+static bool receives(struct vd_net_pair *p)
+{
+	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) && vd_softq_fed(p->rx);
 }
 
 /* Which pairs that could not send may go on? */
@@ -296,7 +341,11 @@ static unsigned int engine_reap(struct vd_engine *e)
 	bool blocked = false;
 
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
-		if (vd_softq_fed(p->rx))
+		if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
+			__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
+			settle_later(nw->net);
+		}
+		if (receives(p))
 			n += ops->receive(nw->net, p);
 		if (vd_unlikely(p->tx_blocked)) {
 			watch(nw, p, p->watched | EPOLLOUT);	/* who is busy never arms */
@@ -313,7 +362,7 @@ static bool engine_arm(struct vd_engine *e)
 	struct vd_net_worker *nw = to_worker(e);
 
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
-		watch(nw, p, (vd_softq_fed(p->rx) ? (uint32_t)EPOLLIN : 0) |
+		watch(nw, p, (receives(p) && !p->rx_short ? (uint32_t)EPOLLIN : 0) |
 				     (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
 	return false;
 }
@@ -354,7 +403,7 @@ static int net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct v
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
 {
 	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
-	net->ops->set_pairs(net, pairs);
+	settle_later(net);
 }
 
 void vd_net_use_offloads(struct vd_net *net, uint64_t guest)
@@ -410,7 +459,7 @@ static void net_reset(struct vd_softdev *sd)
 	struct vd_net *net = to_net(sd);
 
 	for (unsigned int i = 0; i < net->conf.max_vqp; i++)
-		net->pairs[i].tx_blocked = false;
+		net->pairs[i].tx_blocked = net->pairs[i].rx_short = false;
 	net->ctrl_idx = UINT_MAX;
 	vd_net_use_pairs(net, 1);
 	vd_net_use_offloads(net, 0);
@@ -422,6 +471,7 @@ static void net_destroy(struct vd_softdev *sd)
 {
 	struct vd_net *net = to_net(sd);
 
+	vd_post_del(vd_ctx_loop(sd->u), &net->settle);
 	free(net->pairs);
 	free(net->workers);
 	net->ops->destroy(net);
@@ -472,6 +522,14 @@ void vd_net_wake(struct vd_net_pair *pair)
 	vd_worker_wake(pair->worker);
 }
 
+void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops)
+{
+	net->ops = ops;
+	net->settle.fn = settle;
+	net->sd.dev.info.device_id = VIRTIO_ID_NET;
+	vd_softdev_begin(&net->sd, u, &net_softdev_ops);
+}
+
 int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops,
 		const struct vd_net_conf *conf)
 {
@@ -482,13 +540,13 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	r = vd_net_complete(c);
 	if (r)
 		return r;
-	net->ops = ops;
+	vd_net_begin(net, u, ops);
 	net->link_wanted = !c->link_down;
 	net->carrier = !c->no_carrier;
 	net->link_up = net->link_wanted && net->carrier;
 	net->ctrl_idx = UINT_MAX;
 	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
-	net->used_pairs = 1;
+	net->used_pairs = net->spread = 1;
 	net->sd.dev.info = (struct uvdpa_dev_info){
 		.device_id = VIRTIO_ID_NET,
 		.features = vd_net_features(c),

@@ -103,9 +103,12 @@ struct vd_net_ops {
 	 * on; -1: none. It is the parent's, and stays. Within vd_net_init(). */
 	int (*pair_fd)(struct vd_net *net, unsigned int pair);
 
-	/* The driver takes these undone from now on (of VD_NET_GUEST_OFFLOADS), and so many pairs
-	 * are in use. Context: the control thread, or the control queue's worker. */
+	/* The driver takes these undone from now on (of VD_NET_GUEST_OFFLOADS). Context: the control
+	 * thread, or the control queue's worker. */
 	void (*set_offloads)(struct vd_net *net, uint64_t guest);
+
+	/* Spread frames among so many pairs, the first ones: they are in use, and run; at the start
+	 * it is 1. Nothing is received for the others. Control thread. */
 	void (*set_pairs)(struct vd_net *net, unsigned int pairs);
 
 	/* What uvdpa_dev_show() shall tell beside what every network device has. Control thread,
@@ -153,6 +156,8 @@ struct vd_net_pair {
 	int fd;			/* the parent's, or -1 */
 	uint32_t watched;	/* events of it that the worker waits for; the worker's */
 	bool tx_blocked;	/* the worker's */
+	bool rx_short;		/* the parent has a frame for which the buffers do not do; likewise */
+	bool runs;		/* atomic: its receive queue does; the worker's */
 	struct vd_net_counts sent;	/* the worker's */
 
 	/* Of who has locked the receive queue. */
@@ -182,8 +187,11 @@ struct vd_net {
 
 	/* Change while queues run: */
 	uint64_t guest_offloads;	 /* atomic: what the driver takes undone */
-	unsigned int used_pairs;	 /* atomic: among which frames are spread */
-	bool link_up;			 /* atomic */
+	unsigned int used_pairs;	 /* atomic: as the driver says */
+	unsigned int spread;		 /* atomic: of them, those that run: ops->set_pairs() */
+	bool link_up;			 /* atomic: both */
+
+	struct vd_post settle;		 /* finds out what to spread frames among */
 };
 
 /* The options that every network parent has; embedded in its configuration. */
@@ -230,6 +238,14 @@ int vd_net_args(const struct vd_net_args *args, const char *name, struct vd_net_
 int vd_net_mac(const char *text, uint8_t ret_mac[6]);
 
 /**
+ * vd_net_begin() - A device of which little is known yet: all it can do is to be destroyed
+ * @net: zeroed
+ *
+ * For an add that returns -EINPROGRESS. vd_net_init() follows before uvdpa_dev_ready_now().
+ */
+void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops);
+
+/**
  * vd_net_init() - Make the device; starts its workers
  * @net: zeroed, embedded in the parent's device, which pair_fd may use already
  * @conf: copied
@@ -243,6 +259,9 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 
 /* Frames that were accepted are the driver's again; @n of them, of one pair. */
 void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
+
+/* One that was accepted, and could not be sent: so it is counted. */
+void vd_net_tx_drop(struct vd_net_pair *pair, const struct vd_net_frame *frame, uint64_t *counter);
 
 /* What send did not accept may be tried again. */
 void vd_net_tx_retry(struct vd_net_pair *pair);
@@ -289,6 +308,14 @@ bool vd_net_rx_get(struct vd_net_pair *pair, uint32_t want, struct vd_net_rx *re
 /* A frame of @len bytes is there, at most ret_rx->len; or it is not, and the next get gives the same. */
 void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
 		   const struct vd_net_hdr *hdr, uint32_t len);
+
+/**
+ * vd_net_rx_wait() - There is not room enough for a frame that is here already
+ *
+ * The parent keeps it. Its receive is called when there are more buffers, and after a moment in any
+ * case; no more frames are waited for until one was put. Begin, get, wait, end, by the pair's worker.
+ */
+void vd_net_rx_wait(struct vd_net_pair *pair);
 
 /* Tell the driver, and unlock. */
 void vd_net_rx_end(struct vd_net_pair *pair);

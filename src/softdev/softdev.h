@@ -205,11 +205,25 @@ void vd_softq_unlock(struct vd_softq *q);
  * for kicks before it sleeps, and is woken by the next. */
 unsigned int vd_softq_take(struct vd_softq *q, struct vd_chain **chains, unsigned int max);
 
+/**
+ * vd_softq_short() - What was taken does not do, and there is no more
+ *
+ * To be untaken; but the driver shall kick for the next that comes. The worker looks again soon in
+ * any case. Locked, the queue's worker.
+ */
+void vd_softq_short(struct vd_softq *q);
+
 /* Locked; @by: the worker whose thread this is, of any device; NULL: none. */
 void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by);
 
 /* Of a queue that is pulled: does it run, and has it buffers as far as is known? The queue's worker. */
 bool vd_softq_fed(struct vd_softq *q);
+
+/* Likewise: does it run? */
+bool vd_softq_runs(const struct vd_softq *q);
+
+/* Make a worker look at all that it has. Any thread. */
+void vd_worker_wake(struct vd_worker *w);
 
 struct vd_softdev *vd_softq_dev(struct vd_softq *q);
 unsigned int vd_softq_index(const struct vd_softq *q);

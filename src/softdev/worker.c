@@ -373,7 +373,7 @@ static int sleep_ms(const struct vd_worker *w)
 	uint64_t now, ms;
 
 	if (!w->hold_until_ns)
-		return w->ntimed ? TIMED_MS : -1;
+		return w->ntimed || w->soon ? TIMED_MS : -1;
 	now = vd_now_ns();
 	ms = w->hold_until_ns > now ? (w->hold_until_ns - now + 999999) / 1000000 : 0;
 	return (int)vd_min(ms, 1000u);
@@ -410,6 +410,7 @@ static void worker_sleep(struct vd_worker *w)
 	for (unsigned int i = 0; i < w->nrun; i++)
 		count(&w->run[i]->stats.sleeps, 1);
 	n = epoll_wait(w->epfd, ev, EVENTS, sleep_ms(w));
+	w->soon = false;
 	for (int i = 0; i < n; i++)
 		wait_event(w, &ev[i]);
 }
@@ -598,6 +599,13 @@ unsigned int vd_softq_take(struct vd_softq *q, struct vd_chain **chains, unsigne
 	return 0;
 }
 
+void vd_softq_short(struct vd_softq *q)
+{
+	/* With what was taken still out: the kick is for what comes behind it. */
+	q->starved = !q->broken && vd_virtq_kicks_on(q->vq);	/* came meanwhile: do not sleep */
+	q->worker->soon = true;
+}
+
 void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by)
 {
 	if (!q->flush)
@@ -610,6 +618,11 @@ void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by)
 		queue_call(q);
 	else if (!__atomic_exchange_n(&q->owes_call, true, __ATOMIC_ACQ_REL))
 		vd_worker_wake(q->worker);
+}
+
+bool vd_softq_runs(const struct vd_softq *q)
+{
+	return q->running;
 }
 
 bool vd_softq_fed(struct vd_softq *q)

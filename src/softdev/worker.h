@@ -74,6 +74,7 @@ struct vd_worker {
 	unsigned int nrun;
 	unsigned int epoch; /* see vd_worker_epoch() */
 	unsigned int ntimed;
+	bool soon;		/* it must not sleep for long, once */
 	uint64_t hold_until_ns;	/* no queue is popped; 0: they are */
 	uint64_t poll_max_ns;
 	uint64_t poll_ns;	/* the window now: 0 to poll_max_ns */
@@ -86,9 +87,7 @@ int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx
 		    unsigned int poll_us);
 /* End it; its queues are IDLE. Control thread. */
 void vd_worker_end(struct vd_worker *w);
-/* Make it look at the mail and at every ring. Any thread. */
-void vd_worker_wake(struct vd_worker *w);
-/* The same, and the mail has something. */
+/* vd_worker_wake(), and the mail has something. */
 void vd_worker_mail(struct vd_worker *w);
 
 #endif
