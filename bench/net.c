@@ -14,8 +14,8 @@
  *
  *	bench/net [-r REPEATS] [WAY-RING...]	patterns are fine; all cells without
  *
- * BENCH_NET_DEVICE says which other device stands for ours, as "testpmd" to see what a difference
- * of nothing looks like.
+ * BENCH_NET_PEER is what ours is compared with instead of testpmd: the uvdpad of another build, to
+ * see what a change is worth, or of this one, to see what a difference of nothing looks like.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -166,10 +166,8 @@ static int testpmd_start(struct console *c, unsigned int cpu, const char *vdev, 
 											    : 0;
 }
 
-static int ours_start(struct side *s)
+static int add_device(struct side *s)
 {
-	if (daemon_start(&s->ours, 1))
-		return -1;
 	s->device = s->ours.pid;
 	return ctl_call(s->ours.ctl,
 			"\"method\":\"dev.add\",\"params\":{\"name\":\"n\",\"mgmtdev\":\"sim-net\","
@@ -178,10 +176,18 @@ static int ours_start(struct side *s)
 			s->way->ours, poll_us(), s->socket);
 }
 
+static int ours_start(struct side *s)
+{
+	return daemon_start(&s->ours, 1) ? -1 : add_device(s);
+}
+
 static int theirs_start(struct side *s)
 {
+	const char *peer = getenv("BENCH_NET_PEER");
 	char vdev[PATH_ROOM + 64];
 
+	if (peer)
+		return daemon_start_other(&s->ours, peer, 1) ? -1 : add_device(s);
 	snprintf(vdev, sizeof(vdev), "net_vhost0,iface=%s,queues=1", s->socket);
 	if (testpmd_start(&s->theirs, 1, vdev, s->way->device))
 		return -1;
@@ -194,7 +200,7 @@ static const struct device {
 	int (*start)(struct side *s);
 } devices[] = {
 	{ "uvdpad", ours_start },
-	{ "testpmd", theirs_start },
+	{ "peer", theirs_start },
 };
 
 static void side_signal(const struct side *s, int sig)
@@ -210,7 +216,7 @@ static int side_start(struct side *s, const struct device *device, const struct 
 	char vdev[PATH_ROOM + 128];
 
 	s->ours.ctl = -1;
-	at(s->socket, s->c == NULL ? "a" : s->c->name);
+	at(s->socket, device->name);
 	if (device->start(s))
 		return -1;
 	snprintf(vdev, sizeof(vdev), "net_virtio_user0,path=%s,queues=1,queue_size=256,%s",
@@ -281,23 +287,16 @@ static int run(const char *name, const struct way *way, const struct ring *ring)
 {
 	struct bench_case *cases = calloc(2, sizeof(*cases));
 	struct side *sides = calloc(2, sizeof(*sides));
-	const struct device *first = &devices[0];
-	const char *other = getenv("BENCH_NET_DEVICE");
 	int r = 0;
 
-	for (unsigned int i = 0; other && i < COUNT(devices); i++)
-		if (!strcmp(devices[i].name, other))
-			first = &devices[i];
 	for (unsigned int i = 0; i < 2 && !r; i++) {
-		const struct device *device = i ? &devices[1] : first;
-
 		sides[i].way = way;
 		sides[i].c = &cases[i];
 		cases[i] = (struct bench_case){
 			.here = here, .arg = &sides[i], .loose = true, .apart = true
 		};
-		snprintf(cases[i].name, sizeof(cases[i].name), "%s%u", device->name, i);
-		r = side_start(&sides[i], device, ring);
+		snprintf(cases[i].name, sizeof(cases[i].name), "%s", devices[i].name);
+		r = side_start(&sides[i], &devices[i], ring);
 	}
 	if (!r)
 		r = bench_rounds(cases, 2, ROUNDS * repeats);

@@ -46,8 +46,8 @@ int compare_end(int failed)
 
 void print_head(void)
 {
-	printf("%-16s %-8s %-5s %9s %-19s %9s %-19s %6s  %s\n", "cell", "distance", "unit", "uvdpa",
-	       "[quarters]", "peer", "[quarters]", "ratio",
+	printf("%-16s %-8s %-5s %9s %-19s %9s %-19s %6s %9s  %s\n", "cell", "distance", "unit",
+	       "uvdpa", "[quarters]", "peer", "[quarters]", "ratio", "samples",
 	       "CPU us of the device: uvdpa peer ratio");
 }
 
@@ -76,9 +76,9 @@ void print_pair(const char *cell, const struct bench_case *ours, const struct be
 			 in_unit(bench_part(ours, d, 75), scale));
 		snprintf(qb, sizeof(qb), "[%.1f %.1f]", in_unit(bench_part(theirs, d, 25), scale),
 			 in_unit(bench_part(theirs, d, 75), scale));
-		printf("%-16s %-8s %-5s %9.1f %-19s %9.1f %-19s %6.2f", cell,
+		printf("%-16s %-8s %-5s %9.1f %-19s %9.1f %-19s %6.2f %4u %4u", cell,
 		       bench_distance_names[d], unit, in_unit(a, scale), qa, in_unit(b, scale), qb,
-		       b / a);
+		       b / a, ours->n[d], theirs->n[d]);
 		if (ca > 0 && cb > 0)
 			printf("  %.2f %.2f %.2f", ca, cb, ca / cb);
 		printf("  %s\n", theirs->name);
@@ -110,16 +110,22 @@ const char *poll_us(void)
 	return us ? us : "100";
 }
 
-int daemon_start(struct uvdpad *d, unsigned int cpu)
+int daemon_start_other(struct uvdpad *d, const char *program, unsigned int cpu)
 {
-	const char *program = getenv("UVDPAD");
-	const char *argv[] = { program ? program : UVDPAD, "-s", at(d->path, "ctl"), NULL };
+	const char *argv[] = { program, "-s", at(d->path, "ctl"), NULL };
 
 	d->ctl = -1;
 	d->pid = proc_start(argv, bench_cpu(cpu), d->path);
 	if (d->pid > 0)
 		d->ctl = ctl_open(d->path);
 	return d->ctl < 0 ? -1 : 0;
+}
+
+int daemon_start(struct uvdpad *d, unsigned int cpu)
+{
+	const char *program = getenv("UVDPAD");
+
+	return daemon_start_other(d, program ? program : UVDPAD, cpu);
 }
 
 void daemon_stop(struct uvdpad *d)

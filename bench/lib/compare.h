@@ -27,6 +27,8 @@ struct uvdpad {
 };
 
 int daemon_start(struct uvdpad *d, unsigned int cpu);
+/* The same from another build. */
+int daemon_start_other(struct uvdpad *d, const char *program, unsigned int cpu);
 void daemon_stop(struct uvdpad *d);
 
 /* A path in the temporary directory, where nothing is. @buf: PATH_ROOM bytes. */
