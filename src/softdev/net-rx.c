@@ -27,6 +27,15 @@ static bool compact(struct vd_net_pair *pair)
 	return true;
 }
 
+/* A buffer will be used: the frame is going to be written, the header perhaps not. */
+static void ask_for(const struct vd_iov *iov, unsigned int hdr_len)
+{
+	uint8_t vd_guest *frame = iov->base + hdr_len;
+
+	vd_prefetch_read(iov->base);
+	vd_prefetch_write(frame);
+}
+
 /* Return: whether there is one behind the first @*n. */
 static bool refill(struct vd_net_pair *pair, unsigned int *n)
 {
@@ -45,7 +54,7 @@ static bool refill(struct vd_net_pair *pair, unsigned int *n)
 		const struct vd_chain *c = pair->stash[i];
 
 		if (vd_likely(c->nin))
-			__builtin_prefetch(vd_guest_expose(c->iov[c->nout].base), 1);
+			ask_for(&c->iov[c->nout], pair->net->hdr_len);
 	}
 	return *n < pair->nstash;
 }
@@ -130,7 +139,13 @@ static void write_header(const struct vd_net *net, struct vd_chain *c, const str
 	struct vd_iov *iov = c->iov + c->nout;
 
 	if (vd_likely(iov->len >= sizeof(raw.hdr) && net->hdr_len == sizeof(raw.hdr))) {
-		vd_guest_write(iov->base, &raw.hdr, sizeof(raw.hdr));
+		struct virtio_net_hdr_v1 there;
+
+		/* Mostly it is the one of last time, in a line of its own, which so may stay in
+		 * the caches of both sides. */
+		vd_guest_read(&there, iov->base, sizeof(there));
+		if (vd_unlikely(memcmp(&there, &raw.hdr, sizeof(there))))
+			vd_guest_write(iov->base, &raw.hdr, sizeof(raw.hdr));
 	} else {
 		struct vd_sg sg = vd_sg(iov, c->nin);
 

@@ -175,7 +175,7 @@ static unsigned int packed_pop_ones(struct packed_dev *p, struct vd_chain **chai
 			break;
 		/* A burst appears as one, so what follows is likely there, and we will write it. */
 		if (!(i & 3) && i + AHEAD < n)
-			prefetch_write(d + 2u * AHEAD);
+			vd_prefetch_write(d + 2u * AHEAD);
 		c = chain_of(vq, id);
 		addr = vd_read64(d);
 		if (vd_unlikely(chain_held(vq, c) || !near_has(near, addr, (uint32_t)rest)))

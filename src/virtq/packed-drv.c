@@ -91,7 +91,7 @@ static int packed_add(struct vd_virtq_drv *vq, struct vd_req *reqs, unsigned int
 
 	/* Ask for their lines, all at once: the device has them. */
 	for (i = 0; i < most && i < VD_VIRTQ_BURST; i += 4)
-		prefetch_write(d + 2u * i);
+		vd_prefetch_write(d + 2u * i);
 	for (i = 0; i < most && drv_is_one(&reqs[i]); i++, d += 2) {
 		struct vd_req *req = &reqs[i];
 		struct vd_buf b = *req->bufs;

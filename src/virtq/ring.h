@@ -100,25 +100,6 @@ static inline bool packed_need_event(uint32_t event, struct packed_pos pos, unsi
 	return vring_need_event(at, (uint16_t)pos.idx, (uint16_t)(pos.idx - n));
 }
 
-/*
- * The other end's lines are far: ask for those that will be written next while there is other
- * work. Only for lines that it is done with, else they are torn out of its hands.
- */
-static inline void prefetch_write(const void vd_guest *p)
-{
-#ifdef __x86_64__
-	/* The builtin asks for a copy to read unless told the machine. No CPU faults on this. */
-	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)vd_guest_expose(p)));
-#else
-	__builtin_prefetch(vd_guest_expose(p), 1);
-#endif
-}
-
-static inline void prefetch_read(const void vd_guest *p)
-{
-	__builtin_prefetch(vd_guest_expose(p));
-}
-
 /* ---- device's end ---------------------------------------------------------------------------- */
 
 /* Values of vd_chain.held; any other is the number of the flush that gives the id back. */

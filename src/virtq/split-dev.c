@@ -166,7 +166,7 @@ static void split_ask(const struct split_dev *s)
 	unsigned int n = vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST);
 
 	for (unsigned int i = 0; i < n; i += 4)
-		prefetch_read(s->desc + 2u * (split_head(s, i) & split_mask(s)));
+		vd_prefetch_read(s->desc + 2u * (split_head(s, i) & split_mask(s)));
 }
 
 static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int max)
@@ -185,7 +185,7 @@ static int split_pop(struct vd_virtq *vq, struct vd_chain **chains, unsigned int
 	}
 	n = vd_min((uint16_t)(s->avail_idx - s->next), max);
 	for (i = 0; i < n; i += 8) /* lines of the used ring, which this burst will write */
-		prefetch_write(s->used + RING_ENTRIES +
+		vd_prefetch_write(s->used + RING_ENTRIES +
 			       4u * ((s->used_next + i) & split_mask(s)));
 	for (i = 0; i < n; i++) {
 		if (vq->ones)

@@ -75,9 +75,9 @@ static vd_noinline int split_add_any(struct split_drv *s, struct vd_req *req)
  */
 static void split_ask(const struct split_drv *s, unsigned int n)
 {
-	prefetch_write(s->avail + RING_ENTRIES + (s->vq.added & split_mask(s)));
+	vd_prefetch_write(s->avail + RING_ENTRIES + (s->vq.added & split_mask(s)));
 	for (unsigned int i = 0; i < n && i < VD_VIRTQ_BURST; i += 4)
-		prefetch_write(s->desc + 2u * ((s->free + i) & split_mask(s)));
+		vd_prefetch_write(s->desc + 2u * ((s->free + i) & split_mask(s)));
 }
 
 /* As many as there are of one piece each, or one of another kind. Return: how many; -errno. */
@@ -140,7 +140,7 @@ static int split_look(struct split_drv *s)
 			vd_err(-EBADMSG, "used index %u is %u ahead of %u, with %u in flight", idx,
 			       ahead, s->next_used, most));
 	for (unsigned int i = 0; i < ahead && i < VD_VIRTQ_BURST; i += 8) /* a line of the ring */
-		prefetch_read(s->used + RING_ENTRIES + 4u * ((s->next_used + i) & split_mask(s)));
+		vd_prefetch_read(s->used + RING_ENTRIES + 4u * ((s->next_used + i) & split_mask(s)));
 	s->used_idx = idx;
 	return 0;
 }
