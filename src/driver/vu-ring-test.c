@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of a ring: when it runs, where it goes on, and indices that are none. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "driver/vu-fx.h"
 
@@ -135,6 +136,30 @@ static void a_packed_ring_goes_on(void **state)
 	}
 }
 
+/* DPDK gives base 0 always; where a ring that was in use stands is in its used index. */
+static void a_split_ring_goes_on(void **state)
+{
+	static const struct {
+		uint32_t base;
+		uint16_t used, at;
+	} bases[] = { { 0, 0, 0 }, { 0, 7, 7 }, { 0, 65535, 65535 }, { 7, 7, 7 }, { 7, 5, 7 } };
+	struct bed *b = *state;
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(bases); i++) {
+		uint16_t used[2] = { 0, htole16(bases[i].used) };
+
+		assert_int_equal(pwrite(b->mem, used, sizeof(used), 0x2000), sizeof(used));
+		fe_hello(b, NO_STATUS);
+		assert_int_equal(fe_set_mem(b, GPA, MEM_SIZE, UVA, 0), 0);
+		fe_ring(b, 0, bases[i].base);
+		assert_int_equal(fe_set(b, VD_VU_SET_VRING_ENABLE, fe_pair(0, 1), -1), 0);
+		assert_int_equal(fe_set_fd(b, VD_VU_SET_VRING_KICK, 0), 0);
+		assert_true(b->f->vqs[0].running);
+		assert_int_equal(b->f->vqs[0].vq.state.avail, bases[i].at);
+		fe_close(b);
+	}
+}
+
 /* CVE-2020-10723: an index that is right in its low 16 bits only. */
 static void queue_indices(void **state)
 {
@@ -176,6 +201,7 @@ int main(void)
 		FE_TEST(a_ring_stops_and_starts),
 		FE_TEST(a_ring_that_stopped_nobody_knows_where),
 		FE_TEST(a_packed_ring_goes_on),
+		FE_TEST(a_split_ring_goes_on),
 		FE_TEST(queue_indices),
 	};
 

@@ -120,14 +120,28 @@ static bool packed_ring_is_new(const struct vd_vus_session *s, unsigned int idx,
 	return d;
 }
 
-static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, unsigned int idx,
-				      uint64_t desc)
+/*
+ * DPDK's virtio_user begins every split ring with base 0, also one that it goes on with when the
+ * device was away. Where that one had come to is in the ring: a new one is all zero.
+ */
+static uint16_t split_ring_used(const struct vd_vus_session *s, unsigned int idx)
+{
+	const struct vring_used vd_guest *u =
+		vd_mem_at(vd_dev_mem(s->dev, idx), s->rings[idx].device, sizeof(*u), UVDPA_MAP_RO);
+
+	if (!u || (uintptr_t)vd_guest_expose(u) % 4)	/* the device will refuse it */
+		return 0;
+	return vd_read16((const uint16_t vd_guest *)&u->idx);
+}
+
+static struct uvdpa_vq_state state_of(const struct vd_vus_session *s, unsigned int idx)
 {
 	uint32_t base = s->rings[idx].base;
 
 	if (!(s->features & PACKED))
-		return (struct uvdpa_vq_state){ .avail = (uint16_t)base };
-	if (!base && packed_ring_is_new(s, idx, desc))
+		return (struct uvdpa_vq_state){ .avail = base ? (uint16_t)base :
+								split_ring_used(s, idx) };
+	if (!base && packed_ring_is_new(s, idx, s->rings[idx].desc))
 		return (struct uvdpa_vq_state){ .avail = 0x8000, .used = 0x8000 };
 	/* DPDK tells of the available side only. The other one is at the same place: a queue that
 	 * stops has nothing in flight, and if it was a crash, the in-flight region knows. */
@@ -166,10 +180,10 @@ static int ring_start(struct vd_vus_session *s, unsigned int idx)
 	if (e)
 		return vd_err_prefix(e, "queue %u: ", idx);
 	vq.call = r->call;
-	vq.state = state_of(s, idx, gpa[0]);
 	vq.desc = r->desc = gpa[0];
 	vq.driver = r->driver = gpa[1];
 	vq.device = r->device = gpa[2];
+	vq.state = state_of(s, idx);
 	e = uvdpa_dev_set_vq(s->dev, idx, &vq);
 	if (!e)
 		e = uvdpa_dev_set_vq_err(s->dev, idx, r->err);
