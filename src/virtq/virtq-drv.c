@@ -62,7 +62,8 @@ int vd_virtq_drv_init(struct vd_virtq_drv *vq, const struct vd_virtq_drv_conf *c
 		vd_virtq_drv_fini(vq);
 		return vd_err(-ENOMEM, "no memory for a queue of %u", conf->num);
 	}
-	vd_guest_fill(vd_guest_wrap(uint8_t, conf->ring), 0, l.size);
+	/* A table is written before the device hears of it, so its pages need not be touched here. */
+	vd_guest_fill(vd_guest_wrap(uint8_t, conf->ring), 0, l.indirect);
 	return 0;
 }
 

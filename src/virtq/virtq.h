@@ -171,7 +171,8 @@ struct vd_vring_layout vd_vring_layout(uint16_t num, bool packed, unsigned int i
 struct vd_virtq_drv_conf {
 	uint64_t features;	/* negotiated */
 	uint16_t num;
-	uint8_t *ring;		/* memory of vd_vring_layout().size, 4096-aligned; zeroed by create */
+	/* Memory of vd_vring_layout().size, 4096-aligned; its rings are zeroed by create. */
+	uint8_t *ring;
 	uint64_t ring_iova;	/* the same, for the device */
 	unsigned int indirect_max; /* used when INDIRECT_DESC is negotiated and a chain has > 1 */
 };
