@@ -211,7 +211,7 @@ static void test_alloc(void **state)
 		memset(p[i], 0xee, 4096);
 	}
 	assert_null(uvdpa_blk_alloc(blk, 1));
-	assert_non_null(strstr(uvdpa_error(), "uvdpa_blk_opts.mem"));
+	assert_non_null(strstr(uvdpa_error(), "mem of the options"));
 	assert_null(uvdpa_blk_alloc(blk, SIZE_MAX));
 	assert_null(uvdpa_blk_alloc(blk, 0));
 	uvdpa_blk_free(blk, p[3]);
@@ -255,7 +255,7 @@ static void test_submit_refuses(void **state)
 		{ UVDPA_BLK_READ, { { NULL, 512 } }, 1, -EFAULT },
 		{ UVDPA_BLK_READ, { { m - 1, 512 } }, 1, -EFAULT },	/* the rings' memory */
 		{ UVDPA_BLK_READ, { { m - 512, 512 } }, 1, -EFAULT },
-		{ UVDPA_BLK_READ, { { blk->base, 512 } }, 1, -EFAULT },
+		{ UVDPA_BLK_READ, { { blk->dma.base, 512 } }, 1, -EFAULT },
 		{ UVDPA_BLK_READ, { { end - 511, 512 } }, 1, -EFAULT },
 		{ UVDPA_BLK_READ, { { end, 512 } }, 1, -EFAULT },
 		{ UVDPA_BLK_READ, { { m, SIZE_MAX } }, 1, -EFAULT },

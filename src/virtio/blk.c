@@ -4,17 +4,11 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "base/fd.h"
 
-#define PAGE 4096u
 #define QUEUE_SIZE_MIN 4u	/* header, two segments, status */
 #define QUEUE_SIZE_DEF 1024u
 #define MEM_DEF (16u << 20)
@@ -28,12 +22,6 @@
 	 1ull << VIRTIO_BLK_F_CONFIG_WCE | 1ull << VIRTIO_BLK_F_MQ |                      \
 	 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES |               \
 	 1ull << VIRTIO_BLK_F_SECURE_ERASE)
-
-/* One uvdpa_blk_alloc(). */
-struct alloc {
-	struct vd_list node;
-	size_t off, len;	/* in the region, whole pages */
-};
 
 static struct vd_blkdrv *to_drv(struct vd_virtio_bound *b)
 {
@@ -59,51 +47,7 @@ static int size_queues(struct vd_virtio_dev *vdev, const struct uvdpa_blk_opts *
 	return 0;
 }
 
-/* ---- the region ----------------------------------------------------------------------------------- */
-
-static int create_region(struct uvdpa_blk *blk, const char *name)
-{
-	int fd, r;
-
-	fd = memfd_create("uvdpa-blk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return vd_err(-errno, "%s: memory: %m", name);
-	if (ftruncate(fd, (off_t)blk->size)) {
-		r = vd_err(-errno, "%s: memory of %zu bytes: %m", name, blk->size);
-		goto err_close;
-	}
-	/* Whoever gets it may rely on its length; see fcntl(2). */
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
-		r = vd_err(-errno, "%s: seals: %m", name);
-		goto err_close;
-	}
-	blk->base = mmap(NULL, blk->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (blk->base == MAP_FAILED) {
-		blk->base = NULL;
-		r = vd_err(-errno, "%s: mapping of %zu bytes: %m", name, blk->size);
-		goto err_close;
-	}
-	blk->memfd = fd;
-	return 0;
-
-err_close:
-	vd_close(&fd);
-	return r;
-}
-
-/* The device's view. Not identical to ours, so that a device which confuses the two is found. */
-static int map_region(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
-{
-	uint64_t iova = vd_align_up(vd_max(vdev->iova_first, (uint64_t)PAGE), PAGE);
-
-	if (iova > vdev->iova_last || blk->size - 1 > vdev->iova_last - iova)
-		return vd_err(-EINVAL, "%s: %zu bytes do not fit into its address space 0x%" PRIx64
-			      "-0x%" PRIx64, vdev->name, blk->size, vdev->iova_first,
-			      vdev->iova_last);
-	blk->iova = iova;
-	return vdev->config->map(vdev, &(struct uvdpa_map){ .iova = iova, .len = blk->size,
-			.fd = blk->memfd, .prot = UVDPA_MAP_RW });
-}
+/* ---- open, close ------------------------------------------------------------------------------------ */
 
 static size_t queue_bytes(const struct uvdpa_blk *blk, uint64_t features)
 {
@@ -116,7 +60,8 @@ static int start_queues(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
 	struct vd_blkq_conf c = {
 		.features = vdev->features, .num = (uint16_t)blk->info.queue_size,
 		.seg_max = blk->info.seg_max, .size_max = blk->info.size_max,
-		.base = blk->base, .iova = blk->iova, .arena = blk->arena, .size = blk->size,
+		.base = blk->dma.base, .iova = blk->dma.iova,
+		.arena = blk->dma.arena, .size = blk->dma.size,
 		.discard_max = blk->info.discard_max_sectors,
 		.write_zeroes_max = blk->info.write_zeroes_max_sectors,
 		.secure_erase_max = blk->info.secure_erase_max_sectors,
@@ -140,20 +85,12 @@ static int start_queues(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev)
 	return 0;
 }
 
-/* ---- open, close ------------------------------------------------------------------------------------ */
-
 static void free_blk(struct uvdpa_blk *blk)
 {
-	struct alloc *a, *tmp;
-
-	vd_list_for_each_safe(a, tmp, &blk->allocs, node)
-		free(a);
 	for (unsigned int i = 0; blk->queues && i < blk->info.queues; i++)
 		vd_blkq_fini(&blk->queues[i]);
 	free(blk->queues);
-	if (blk->base)
-		munmap(blk->base, blk->size);
-	vd_close(&blk->memfd);
+	vd_dma_fini(&blk->dma);
 	free(blk);
 }
 
@@ -176,11 +113,8 @@ static int start(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev, const struct
 	for (unsigned int i = 0; i < blk->info.queues; i++)
 		blk->queues[i].kick = blk->queues[i].call = -1;
 
-	blk->arena = blk->info.queues * queue_bytes(blk, vdev->features);
-	blk->size = blk->arena + vd_align_up(o->mem ? o->mem : MEM_DEF, PAGE);
-	r = create_region(blk, vdev->name);
-	if (!r)
-		r = map_region(blk, vdev);
+	r = vd_dma_create(&blk->dma, vdev, blk->info.queues * queue_bytes(blk, vdev->features),
+			  o->mem ? o->mem : MEM_DEF);
 	if (!r)
 		r = start_queues(blk, vdev);
 	return r ? r : vd_virtio_go(vdev);
@@ -199,15 +133,12 @@ int vd_blk_open(struct vd_virtio_bound *b, const struct uvdpa_blk_opts *o,
 	if (o->size != sizeof(*o))
 		return vd_err(-EINVAL, "%s: options of %zu bytes, not %zu", b->vdev->name, o->size,
 			      sizeof(*o));
-	if (o->mem > SIZE_MAX / 2)
-		return vd_err(-EINVAL, "%s: mem of %zu bytes", b->vdev->name, o->mem);
 	if (drv->blk)
 		return vd_err(-EBUSY, "%s: in use already", b->vdev->name);
 	blk = calloc(1, sizeof(*blk));
 	if (!blk)
 		return vd_err(-ENOMEM, "%s: no memory", b->vdev->name);
-	blk->memfd = -1;
-	vd_list_init(&blk->allocs);
+	vd_dma_init(&blk->dma);
 	r = start(blk, b->vdev, o);
 	if (r) {
 		b->vdev->config->reset(b->vdev);
@@ -263,56 +194,14 @@ struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx)
 	return &blk->queues[idx];
 }
 
-/* ---- memory: first fit --------------------------------------------------------------------------------- */
-
 void *uvdpa_blk_alloc(struct uvdpa_blk *blk, size_t len)
 {
-	size_t off = blk->arena;
-	struct alloc *a, *pos;
-
-	if (!len || len > blk->size - blk->arena) {
-		vd_err(-ENOMEM, "%zu bytes of %zu; see uvdpa_blk_opts.mem", len,
-		       blk->size - blk->arena);
-		return NULL;
-	}
-	len = vd_align_up(len, PAGE);
-	vd_list_for_each(pos, &blk->allocs, node) {
-		if (pos->off - off >= len)
-			break;
-		off = pos->off + pos->len;
-	}
-	if (len > blk->size - off) {
-		vd_err(-ENOMEM, "no %zu bytes left of %zu; see uvdpa_blk_opts.mem", len,
-		       blk->size - blk->arena);
-		return NULL;
-	}
-	a = malloc(sizeof(*a));
-	if (!a) {
-		vd_err(-ENOMEM, "no memory");
-		return NULL;
-	}
-	a->off = off;
-	a->len = len;
-	vd_list_add(&pos->node, &a->node);	/* before pos, or at the end */
-	return blk->base + off;
+	return vd_dma_alloc(&blk->dma, len);
 }
 
 void uvdpa_blk_free(struct uvdpa_blk *blk, void *p)
 {
-	struct alloc *a;
-
-	vd_list_for_each(a, &blk->allocs, node) {
-		if (blk->base + a->off != p)
-			continue;
-		/* Zero for the next, and nobody's memory until then. */
-		if (fallocate(blk->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)a->off, (off_t)a->len))
-			memset(p, 0, a->len);
-		vd_list_del(&a->node);
-		free(a);
-		return;
-	}
-	assert(!p);
+	vd_dma_free(&blk->dma, p);
 }
 
 /* ---- the driver ------------------------------------------------------------------------------------------ */

@@ -7,15 +7,11 @@
  *	blk-queue.c	uvdpa_blkq_*(): requests to descriptors and back; the queue's thread
  *	blk-file.c	the disk as a file; stands on the public <uvdpa/blk.h> alone
  *
- * All that the device may touch is one file in memory ("the region"), one mapping of the device:
+ * All that the device may touch is in one piece, "the region" (dma.h):
  *
  *	+--------+---------+--------+---------+-----+------------------------------+
  *	| ring 0 | slots 0 | ring 1 | slots 1 | ... | arena for uvdpa_blk_alloc()  |
  *	+--------+---------+--------+---------+-----+------------------------------+
- *	base (va), iova
- *
- * The device's side maps it for itself. So whatever a device still does after we have let it go
- * is done to a file that nobody else reads, and nothing here waits for it.
  */
 #ifndef VD_VIRTIO_BLK_H
 #define VD_VIRTIO_BLK_H
@@ -24,8 +20,8 @@
 #include <linux/virtio_ring.h>
 #include <uvdpa/blk.h>
 
-#include "base/list.h"
 #include "mem/guest.h"
+#include "virtio/dma.h"
 #include "virtio/virtio.h"
 #include "virtq/virtq.h"
 
@@ -108,12 +104,7 @@ void vd_blkq_nudge(struct uvdpa_blkq *q);
 struct uvdpa_blk {
 	struct vd_blkdrv *drv;		/* NULL: taken away */
 	struct uvdpa_blk_info info;
-	uint8_t *base;			/* the region */
-	size_t size;
-	size_t arena;			/* offset */
-	uint64_t iova;
-	int memfd;
-	struct vd_list allocs;		/* of struct alloc, by offset */
+	struct vd_dma dma;
 	struct uvdpa_blkq *queues;
 };
 
