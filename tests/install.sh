@@ -39,7 +39,7 @@ for o in json.load(sys.stdin):
 # shellcheck disable=SC2206 # a word, or none
 extra=($sanitize)
 
-for h in uvdpa blk parent driver; do
+for h in uvdpa blk net parent driver; do
 	printf '#include <uvdpa/%s.h>\nint main(void) { return 0; }\n' $h >"$tmp/$h.c"
 	cp "$tmp/$h.c" "$tmp/$h.cc"
 	${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.c"
@@ -63,6 +63,8 @@ in_header uvdpa | shown uvdpa.h uvdpa \
 	'struct uvdpa *u; struct uvdpa_dev *dev; struct uvdpa_attr attrs[1] = {{0}}, socket[1] = {{0}};'
 in_header blk | shown blk.h blk 'struct uvdpa_dev *dev = 0; struct uvdpa_blk *blk; struct uvdpa_blkq *q;
 	struct uvdpa_blk_req *done[32]; struct iovec iov = {0}; void *buf; int n;'
+in_header net | shown net.h net 'struct uvdpa_dev *dev = 0; struct uvdpa_net *net; struct uvdpa_netq *q;
+	struct uvdpa_net_buf bufs[256]; uint8_t *mem, *done[32]; int i, n;'
 sed -n '/^# EXAMPLE/,/^# SEE/ { /^```/d; /^#/d; p }' "$top/doc/uvdpa.3.scd" | shown uvdpa.3 uvdpa ''
 
 for c in "$top"/examples/*.c; do

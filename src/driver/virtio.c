@@ -12,12 +12,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uvdpa/blk.h>
 
 #include "base/err.h"
 #include "config.h"
+#include "core/context.h"
 #include "core/core.h"
 #include "virtio/blk.h"
+#include "virtio/net.h"
 #include "virtio/virtio.h"
 
 extern const struct uvdpa_driver vd_driver_virtio;
@@ -161,6 +162,17 @@ static void op_release(struct vd_virtio_dev *vdev)
 	uvdpa_binding_release(&to_adapter(vdev)->b);
 }
 
+static void op_wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
+{
+	(void)vdev;
+	vd_wait_begin(w);
+}
+
+static void op_wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
+{
+	vd_wait_end(uvdpa_dev_context(to_dev(vdev)), w, err);
+}
+
 static const struct vd_virtio_config_ops config_ops = {
 	.status = op_status,
 	.set_status = op_set_status,
@@ -173,6 +185,8 @@ static const struct vd_virtio_config_ops config_ops = {
 	.reset = op_reset,
 	.quiesced = op_quiesced,
 	.release = op_release,
+	.wait_begin = op_wait_begin,
+	.wait_end = op_wait_end,
 };
 
 /* ---- the bus driver ----------------------------------------------------------------------------- */
@@ -259,8 +273,12 @@ static const struct uvdpa_opt opts[] = {
 	{ .key = "file", .type = UVDPA_OPT_PATH, .offset = offsetof(struct vd_virtio_conf, file),
 	  .help = "block: the disk as a file at this path, by FUSE" },
 #endif
+	{ .key = "tap", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, tap),
+	  .help = "network: the device as a network interface of this name" },
+	{ .key = "netns", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, netns),
+	  .help = "network: the interface's namespace, by name or path" },
 	{ .key = "queues", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vd_virtio_conf, queues),
-	  .max = 256, .help = "use at most so many queues; 0: what the use needs" },
+	  .max = 256, .help = "use at most so many queues, or pairs; 0: what the use needs" },
 	{ .key = "queue_size", .type = UVDPA_OPT_UINT,
 	  .offset = offsetof(struct vd_virtio_conf, queue_size), .max = 32768,
 	  .help = "size of the rings; 0: the largest, but 1024 at most" },
@@ -271,7 +289,7 @@ static const struct uvdpa_opt opts[] = {
 
 const struct uvdpa_driver vd_driver_virtio = {
 	.name = "virtio",
-	.help = "the device in this process: a file that can be mounted, or the C API",
+	.help = "the device in this process: a file that can be mounted, a network interface, the C API",
 	.opts = opts,
 	.conf_size = sizeof(struct vd_virtio_conf),
 	.match = virtio_match,
@@ -282,64 +300,109 @@ const struct uvdpa_driver vd_driver_virtio = {
 	.describe = virtio_describe,
 };
 
-/* ---- <uvdpa/blk.h> --------------------------------------------------------------------------------- */
+/* ---- <uvdpa/blk.h>, <uvdpa/net.h> ------------------------------------------------------------------ */
+
+/* A device that is being opened; looked up again after each dispatching, which can remove it. */
+struct opening {
+	struct uvdpa *u;
+	struct uvdpa_dev *dev;
+	char name[UVDPA_NAME_MAX + 1];
+	struct adapter *a;
+};
 
 /* The device of that name if it is still the same one and in our hands. */
-static int find(struct uvdpa *u, const char *name, const struct uvdpa_dev *dev,
-		struct adapter **ret_a)
+static int find(struct opening *o)
 {
-	if (uvdpa_dev_find(u, name) != dev)
-		return vd_err(-ENODEV, "%s: has been removed", name);
-	if (!uvdpa_dev_driver(dev))
-		return vd_err(-ENODEV, "%s: has been unbound", name);
-	if (uvdpa_dev_driver(dev) != &vd_driver_virtio)
-		return vd_err(-EBUSY, "%s: in the hands of driver %s", name,
-			      uvdpa_driver_name(uvdpa_dev_driver(dev)));
-	*ret_a = of_binding(vd_dev_binding(dev));
+	if (uvdpa_dev_find(o->u, o->name) != o->dev)
+		return vd_err(-ENODEV, "%s: has been removed", o->name);
+	if (!uvdpa_dev_driver(o->dev))
+		return vd_err(-ENODEV, "%s: has been unbound", o->name);
+	if (uvdpa_dev_driver(o->dev) != &vd_driver_virtio)
+		return vd_err(-EBUSY, "%s: in the hands of driver %s", o->name,
+			      uvdpa_driver_name(uvdpa_dev_driver(o->dev)));
+	o->a = of_binding(vd_dev_binding(o->dev));
 	return 0;
 }
 
-/* Dispatching can remove the device, so everything is looked up again after it. */
+static int dispatch(struct opening *o, int timeout_ms)
+{
+	int r = uvdpa_dispatch(o->u, timeout_ms);
+
+	return r >= 0 || r == -EINTR ? find(o) : r;
+}
+
+/* Bound to us, and reset. @driver: of its type. */
+static int open_begin(struct opening *o, struct uvdpa_dev *dev,
+		      const struct vd_virtio_driver *driver, const char *what)
+{
+	struct uvdpa_wait w = { 0 };
+	int r = 0;
+
+	*o = (struct opening){ .u = uvdpa_dev_context(dev), .dev = dev };
+	strcpy(o->name, uvdpa_dev_name(dev));
+	if (!uvdpa_dev_ready(dev))
+		return vd_err(-EAGAIN, "%s: not ready", o->name);
+	if (uvdpa_dev_info(dev)->device_id != driver->device_id)
+		return vd_err(-ENODEV, "%s: not a %s device", o->name, what);
+	if (!uvdpa_dev_driver(dev))
+		r = uvdpa_await(o->u, &w, uvdpa_dev_bind(dev, vd_driver_virtio.name, NULL, 0, &w));
+	if (!r)
+		r = find(o);
+	if (!r && o->a->stuck)
+		op_reset(&o->a->vdev);
+	/* Bound, so reset_done() does not free it. */
+	while (!r && o->a->reset.pending)	/* NOLINT(clang-analyzer-unix.Malloc) */
+		r = dispatch(o, -1);
+	return r;
+}
+
+/* Who never dispatches again finds it running, but nobody waits for ever for a back-end. */
+static int open_end(struct opening *o)
+{
+	uint64_t due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull;
+	int r = 0;
+
+	while (!r && o->dev->starting && vd_now_ns() < due_ns)
+		r = dispatch(o, UVDPA_DRAIN_MS / 10);
+	return r;
+}
+
 int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 		   struct uvdpa_blk **ret_blk)
 {
-	struct uvdpa *u = uvdpa_dev_context(dev);
-	struct uvdpa_wait w = { 0 };
-	char name[UVDPA_NAME_MAX + 1];
 	struct uvdpa_blk *blk = NULL;
-	struct adapter *a = NULL;
-	uint64_t due_ns;
-	int r = 0;
+	struct opening op;
+	int r = open_begin(&op, dev, &vd_virtio_blk_driver, "block");
 
-	strcpy(name, uvdpa_dev_name(dev));
-	if (!uvdpa_dev_ready(dev))
-		return vd_err(-EAGAIN, "%s: not ready", name);
-	if (uvdpa_dev_info(dev)->device_id != vd_virtio_blk_driver.device_id)
-		return vd_err(-ENODEV, "%s: not a block device", name);
-	if (!uvdpa_dev_driver(dev))
-		r = uvdpa_await(u, &w, uvdpa_dev_bind(dev, vd_driver_virtio.name, NULL, 0, &w));
 	if (!r)
-		r = find(u, name, dev, &a);
-	if (!r && a->stuck)
-		op_reset(&a->vdev);
-	/* Bound, so reset_done() does not free it. */
-	while (!r && a->reset.pending) {	/* NOLINT(clang-analyzer-unix.Malloc) */
-		r = uvdpa_dispatch(u, -1);
-		if (r >= 0 || r == -EINTR)
-			r = find(u, name, dev, &a);
-	}
+		r = vd_blk_open(op.a->vdev.bound, o, &blk);
 	if (!r)
-		r = vd_blk_open(a->vdev.bound, o, &blk);
-	/* Who never dispatches again finds it running, but nobody waits for ever for a back-end. */
-	due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull;
-	while (!r && dev->starting && vd_now_ns() < due_ns) {
-		r = uvdpa_dispatch(u, UVDPA_DRAIN_MS / 10);
-		if (r >= 0 || r == -EINTR)
-			r = find(u, name, dev, &a);
-	}
+		r = open_end(&op);
 	if (r)
 		uvdpa_blk_close(blk);
 	else
 		*ret_blk = blk;
+	return r;
+}
+
+int uvdpa_net_open(struct uvdpa_dev *dev, const struct uvdpa_net_opts *o,
+		   struct uvdpa_net **ret_net)
+{
+	struct uvdpa_net *net = NULL;
+	struct uvdpa_wait w = { 0 };
+	struct opening op;
+	int r = open_begin(&op, dev, &vd_virtio_net_driver, "network");
+
+	if (!r)
+		r = vd_net_open(op.a->vdev.bound, o, &net);
+	if (!r)
+		r = open_end(&op);
+	/* Its answer may come from another process. If the device goes, it ends with that. */
+	if (!r && net->npairs > 1)
+		r = uvdpa_await(op.u, &w, uvdpa_net_set_pairs(net, net->npairs, &w));
+	if (r)
+		uvdpa_net_close(net);
+	else
+		*ret_net = net;
 	return r;
 }

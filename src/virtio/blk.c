@@ -209,9 +209,13 @@ void uvdpa_blk_free(struct uvdpa_blk *blk, void *p)
 static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 		 struct vd_virtio_bound **ret_b)
 {
-	struct vd_blkdrv *drv = calloc(1, sizeof(*drv));
+	struct vd_blkdrv *drv;
 	int r;
 
+	if (conf->tap || conf->netns)
+		return vd_err(-EINVAL, "%s: option %s is for network devices, this is a disk",
+			      vdev->name, conf->tap ? "tap" : "netns");
+	drv = calloc(1, sizeof(*drv));
 	if (!drv)
 		return vd_err(-ENOMEM, "%s: no memory", vdev->name);
 	drv->bound.vdev = vdev;

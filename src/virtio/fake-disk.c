@@ -127,10 +127,24 @@ static void release(struct vd_virtio_dev *vdev)
 	fail();
 }
 
+/* Only commands of an application wait. */
+static void wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
+{
+	(void)vdev, (void)w;
+	fail();
+}
+
+static void wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
+{
+	(void)vdev, (void)w, (void)err;
+	fail();
+}
+
 static const struct vd_virtio_config_ops config_ops = {
 	.status = get_status, .set_status = set_status, .set_features = set_features,
 	.generation = generation, .get_config = get_config, .set_config = set_config,
 	.map = map, .set_vq = set_vq, .reset = reset, .quiesced = quiesced, .release = release,
+	.wait_begin = wait_begin, .wait_end = wait_end,
 };
 
 struct disk *disk_create(void)

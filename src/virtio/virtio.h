@@ -59,6 +59,11 @@ struct vd_virtio_config_ops {
 
 	/* The driver's consumer is gone for good: unbind. Remove follows, later. */
 	void (*release)(struct vd_virtio_dev *vdev);
+
+	/* An application's operation that takes time: its begin, and its end with @err and the
+	 * sentence, which is told from the loop. */
+	void (*wait_begin)(struct vd_virtio_dev *vdev, struct uvdpa_wait *w);
+	void (*wait_end)(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err);
 };
 
 /**
@@ -94,7 +99,9 @@ struct vd_virtio_dev {
 /* What a user asks of a virtio driver; each takes what concerns it. */
 struct vd_virtio_conf {
 	char *file;		/* block: the disk as a file here; NULL: for uvdpa_blk_open() */
-	uint64_t queues;	/* at most so many; 0: the driver's default */
+	char *tap;		/* network: an interface of this name; NULL: for uvdpa_net_open() */
+	char *netns;		/* network: the interface's namespace, a name or a path; NULL: ours */
+	uint64_t queues;	/* at most so many, or pairs of them; 0: the driver's default */
 	uint64_t queue_size;	/* 0: the driver's default */
 	bool packed;		/* prefer packed rings */
 };
@@ -168,5 +175,6 @@ static inline bool vd_virtio_has(const struct vd_virtio_dev *vdev, unsigned int 
 
 /* The drivers; the table is in virtio.c. */
 extern const struct vd_virtio_driver vd_virtio_blk_driver;
+extern const struct vd_virtio_driver vd_virtio_net_driver;
 
 #endif

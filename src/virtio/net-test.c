@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* net-test.c - the network driver over a device of this test's own, which does as it is told, and lies */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "mem/sg.h"
+#include "virtio/net.h"
+
+#define F(bit) VD_NET_F(bit)
+#define QUEUES 5u
+#define CTRL 4u
+#define BUF 256u
+
+struct nic {
+	struct vd_virtio_dev vdev;
+	struct vd_loop loop;
+	struct virtio_net_config config;
+	uint8_t status;
+	uint64_t features;
+	struct vd_mem *mem;
+	struct uvdpa_vq vqs[QUEUES];
+	bool set[QUEUES];
+	struct vd_virtq *dq[QUEUES];
+};
+
+static struct nic *to_nic(struct vd_virtio_dev *vdev)
+{
+	return container_of(vdev, struct nic, vdev);
+}
+
+static uint8_t get_status(struct vd_virtio_dev *vdev)
+{
+	return to_nic(vdev)->status;
+}
+
+static int set_status(struct vd_virtio_dev *vdev, uint8_t status)
+{
+	struct nic *n = to_nic(vdev);
+
+	n->status = status;
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return 0;
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		struct vd_virtq_conf c = {
+			.features = n->features, .mem = n->mem, .num = n->vqs[i].num,
+			.desc = n->vqs[i].desc, .driver = n->vqs[i].driver,
+			.device = n->vqs[i].device, .state = n->vqs[i].state,
+			.chain_size = sizeof(struct vd_chain), .iov_max = 256,
+		};
+
+		if (n->set[i])
+			assert_int_equal(vd_virtq_create(&c, &n->dq[i]), 0);
+	}
+	return 0;
+}
+
+static int set_features(struct vd_virtio_dev *vdev, uint64_t features)
+{
+	assert_int_equal(features & ~vdev->offered, 0);
+	to_nic(vdev)->features = features;
+	return 0;
+}
+
+static uint32_t generation(struct vd_virtio_dev *vdev)
+{
+	(void)vdev;
+	return 7;
+}
+
+static int get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
+{
+	assert_true(off + len <= sizeof(struct virtio_net_config));
+	memcpy(buf, (uint8_t *)&to_nic(vdev)->config + off, len);
+	return 0;
+}
+
+static int set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
+{
+	(void)vdev, (void)off, (void)buf, (void)len;
+	fail();
+	return 0;
+}
+
+static int map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
+{
+	return vd_mem_map(&to_nic(vdev)->mem, m, true);
+}
+
+static int set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
+{
+	struct nic *n = to_nic(vdev);
+
+	assert_in_range(idx, 0, QUEUES - 1);
+	n->vqs[idx] = *vq;
+	n->vqs[idx].kick = vd_dup(vq->kick);
+	n->vqs[idx].call = vd_dup(vq->call);
+	n->set[idx] = true;
+	return 0;
+}
+
+static void reset(struct vd_virtio_dev *vdev)
+{
+	struct nic *n = to_nic(vdev);
+
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		vd_virtq_destroy(n->dq[i]);
+		n->dq[i] = NULL;
+		if (n->set[i]) {
+			vd_close(&n->vqs[i].kick);
+			vd_close(&n->vqs[i].call);
+		}
+		n->set[i] = false;
+	}
+	n->status = 0;
+	vd_mem_destroy(n->mem);
+	n->mem = vd_mem_create();
+}
+
+static void quiesced(struct vd_virtio_dev *vdev)
+{
+	(void)vdev;
+}
+
+static void release(struct vd_virtio_dev *vdev)
+{
+	(void)vdev;
+	fail();
+}
+
+static void wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
+{
+	(void)vdev;
+	w->pending = true;
+}
+
+static void wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
+{
+	(void)vdev;
+	assert_true(w->pending);
+	w->pending = false;
+	w->err = err;
+}
+
+static const struct vd_virtio_config_ops config_ops = {
+	.status = get_status, .set_status = set_status, .set_features = set_features,
+	.generation = generation, .get_config = get_config, .set_config = set_config,
+	.map = map, .set_vq = set_vq, .reset = reset, .quiesced = quiesced, .release = release,
+	.wait_begin = wait_begin, .wait_end = wait_end,
+};
+
+#define OFFERED                                                                                 \
+	(F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX) |  \
+	 F(VIRTIO_F_RING_PACKED) | F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM) |          \
+	 F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_MAC) | F(VIRTIO_NET_F_MTU) |               \
+	 F(VIRTIO_NET_F_STATUS) | F(VIRTIO_NET_F_MRG_RXBUF) | F(VIRTIO_NET_F_CTRL_VQ) |         \
+	 F(VIRTIO_NET_F_CTRL_RX) | F(VIRTIO_NET_F_CTRL_RX_EXTRA) | F(VIRTIO_NET_F_MQ) |         \
+	 F(VIRTIO_NET_F_CTRL_MAC_ADDR) | F(VIRTIO_NET_F_GUEST_ANNOUNCE) |                       \
+	 F(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
+
+static struct nic *create(void)
+{
+	static const struct vd_virtio_conf none;
+	static struct vd_log log;
+	struct nic *n = calloc(1, sizeof(*n));
+
+	vd_log_init(&log);
+	assert_int_equal(vd_loop_init(&n->loop), 0);
+	n->vdev = (struct vd_virtio_dev){
+		.config = &config_ops, .name = "n0", .log = &log, .loop = &n->loop,
+		.device_id = VIRTIO_ID_NET, .offered = OFFERED, .nvqs = QUEUES, .vq_num_max = 256,
+		.iova_last = UINT64_MAX,
+	};
+	n->config = (struct virtio_net_config){
+		.mac = { 2, 0, 0, 0, 0, 1 }, .status = htole16(VIRTIO_NET_S_LINK_UP),
+		.max_virtqueue_pairs = htole16(2), .mtu = htole16(1500),
+	};
+	n->mem = vd_mem_create();
+	assert_int_equal(vd_virtio_bind(&n->vdev, &none), 0);
+	return n;
+}
+
+static void destroy(struct nic *n)
+{
+	reset(&n->vdev);
+	vd_virtio_unbind(&n->vdev);
+	vd_mem_destroy(n->mem);
+	vd_loop_fini(&n->loop);
+	free(n);
+}
+
+static struct uvdpa_net *open_nic(struct nic *n, bool packed)
+{
+	struct uvdpa_net_opts o = { .size = sizeof(o), .packed = packed,
+				    .offloads = F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4) };
+	struct uvdpa_net *net;
+
+	assert_int_equal(vd_net_open(n->vdev.bound, &o, &net), 0);
+	return net;
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+struct lie {
+	const char *what;
+	struct virtio_net_hdr_v1 h;
+	uint32_t len[4];	/* used, of each buffer; ends with 0 */
+	unsigned int want;	/* buffers that come out */
+	uint32_t flags;		/* of the last */
+	int then;		/* what the next call says */
+};
+
+static void post(struct uvdpa_netq *q, uint8_t *mem, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(uvdpa_netq_rx_post(q, &(struct uvdpa_net_buf){
+			.mem = mem + i * BUF, .len = BUF }, 1), 1);
+}
+
+/* The device answers as a case of the table says. */
+static void receive(struct nic *n, const struct lie *l)
+{
+	struct vd_chain *c[4];
+	unsigned int k;
+
+	for (k = 0; k < 4 && l->len[k]; k++)
+		;
+	assert_int_equal(vd_virtq_pop(n->dq[0], c, k), k);
+	for (unsigned int i = 0; i < k; i++) {
+		struct vd_sg in = vd_sg(c[i]->iov, c[i]->nin);
+
+		if (!i)
+			vd_sg_write(&in, &l->h, sizeof(l->h));
+		vd_virtq_push(n->dq[0], c[i], l->len[i]);
+	}
+	vd_virtq_flush(n->dq[0]);
+}
+
+static void test_receive(void **state)
+{
+	static const struct lie cases[] = {
+		{ "a frame", { .num_buffers = 1 }, { 72 }, 1, 0, 0 },
+		{ "of two buffers", { .num_buffers = 2 }, { BUF, 10 }, 2, 0, 0 },
+		{ "a checksum", { .flags = 1, .csum_start = 34, .csum_offset = 16, .num_buffers = 1 },
+		  { 72 }, 1, 0, 0 },
+		{ "a checksum in the second buffer", { .flags = 1, .csum_start = 300, .csum_offset = 16,
+		  .num_buffers = 2 }, { BUF, BUF }, 2, 0, 0 },
+		{ "large", { .flags = 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 100,
+		  .csum_start = 34, .csum_offset = 16, .num_buffers = 1 }, { 200 }, 1, 0, 0 },
+		{ "no header", { .num_buffers = 1 }, { 11 }, 1, UVDPA_NET_BAD, 0 },
+		{ "no frame", { .num_buffers = 1 }, { 12 }, 1, UVDPA_NET_BAD, 0 },
+		{ "a short frame", { .num_buffers = 1 }, { 25 }, 1, UVDPA_NET_BAD, 0 },
+		{ "no buffers", { .num_buffers = 0 }, { 72 }, 1, UVDPA_NET_BAD, 0 },
+		{ "a buffer is missing", { .num_buffers = 3 }, { BUF, BUF }, 2, UVDPA_NET_MORE, -EIO },
+		{ "all are missing", { .num_buffers = 0xffff }, { BUF }, 1, UVDPA_NET_MORE, -EIO },
+		{ "a checksum behind the end", { .flags = 1, .csum_start = 58, .csum_offset = 1,
+		  .num_buffers = 1 }, { 72 }, 1, UVDPA_NET_BAD, 0 },
+		{ "a checksum behind two buffers", { .flags = 1, .csum_start = 499, .csum_offset = 0,
+		  .num_buffers = 2 }, { BUF, BUF }, 2, UVDPA_NET_BAD, 0 },
+		{ "a checksum far away", { .flags = 1, .csum_start = 0xffff, .csum_offset = 0xffff,
+		  .num_buffers = 1 }, { 72 }, 1, UVDPA_NET_BAD, 0 },
+		{ "not negotiated", { .flags = 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6, .gso_size = 100,
+		  .csum_start = 34, .csum_offset = 16, .num_buffers = 1 }, { 200 }, 1, UVDPA_NET_BAD, 0 },
+		{ "ECN alone", { .flags = 1, .gso_type = VIRTIO_NET_HDR_GSO_ECN, .gso_size = 100,
+		  .csum_start = 34, .csum_offset = 16, .num_buffers = 1 }, { 200 }, 1, UVDPA_NET_BAD, 0 },
+		{ "no such type", { .gso_type = 2, .num_buffers = 1 }, { 200 }, 1, UVDPA_NET_BAD, 0 },
+		{ "cut into nothing", { .flags = 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		  .csum_start = 34, .csum_offset = 16, .num_buffers = 1 }, { 200 }, 1, UVDPA_NET_BAD, 0 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < 2 * VD_ARRAY_SIZE(cases); i++) {
+		const struct lie *l = &cases[i / 2];
+		static const struct lie good = { "then", { .num_buffers = 1 }, { 72 }, 1, 0, 0 };
+		struct nic *n = create();
+		struct uvdpa_net *net = open_nic(n, i & 1);
+		struct uvdpa_netq *q = uvdpa_net_queue(net, 0);
+		uint8_t *mem = uvdpa_net_alloc(net, 16 * BUF);
+		struct uvdpa_net_buf b[8];
+		unsigned int sum = 0;
+
+		post(q, mem, 16);
+		receive(n, l);
+		assert_int_equal(uvdpa_netq_rx(q, b, 8), l->want);
+		for (unsigned int k = 0; k < l->want; k++) {
+			assert_ptr_equal(b[k].mem, mem + k * BUF);
+			if (k + 1 < l->want)
+				assert_int_equal(b[k].flags, UVDPA_NET_MORE);
+			sum += b[k].len;
+		}
+		assert_int_equal(b[l->want - 1].flags, l->flags);
+		if (!l->flags) {
+			assert_int_equal(sum, l->len[0] + l->len[1] - UVDPA_NET_HDR);
+			assert_int_equal(b[0].hdr.csum_start, l->h.csum_start);
+			assert_int_equal(b[0].hdr.gso_type, l->h.gso_type);
+		}
+		assert_int_equal(uvdpa_netq_rx(q, b, 8), l->then);
+		if (!l->then) {
+			receive(n, &good);
+			assert_int_equal(uvdpa_netq_rx(q, b, 8), 1);
+			assert_int_equal(b[0].flags, 0);
+			assert_int_equal(b[0].len, 60);
+		} else {
+			assert_int_equal(uvdpa_netq_rx_post(q, b, 1), -EIO);
+		}
+		uvdpa_net_close(net);
+		destroy(n);
+	}
+}
+
+/* A frame of two buffers of which only one fits into the burst. */
+static void test_cut(void **state)
+{
+	static const struct lie two = { "", { .num_buffers = 2 }, { BUF, 44 }, 2, 0, 0 };
+	struct nic *n = create();
+	struct uvdpa_net *net = open_nic(n, false);
+	struct uvdpa_netq *q = uvdpa_net_queue(net, 0);
+	uint8_t *mem = uvdpa_net_alloc(net, 4 * BUF);
+	struct uvdpa_net_buf b[4];
+
+	(void)state;
+	post(q, mem, 4);
+	receive(n, &two);
+	receive(n, &two);
+	assert_int_equal(uvdpa_netq_rx(q, b, 3), 3);
+	assert_int_equal(b[1].flags, 0);
+	assert_int_equal(b[2].flags, UVDPA_NET_MORE);
+	assert_int_equal(uvdpa_netq_rx(q, b, 3), 1);
+	assert_int_equal(b[0].flags, 0);
+	assert_int_equal(b[0].off, 0);
+	assert_int_equal(b[0].len, 44);
+	uvdpa_net_close(net);
+	destroy(n);
+}
+
+/* Words of the ring that no device may write. */
+static void test_ring(void **state)
+{
+	(void)state;
+	for (unsigned int side = 0; side < 2; side++) {
+		struct nic *n = create();
+		struct uvdpa_net *net = open_nic(n, false);
+		struct uvdpa_netq *q = uvdpa_net_queue(net, 0);
+		uint8_t *mem = uvdpa_net_alloc(net, 4 * BUF), *done[4];
+		struct uvdpa_net_buf b[4] = { { .mem = mem + BUF, .off = 12, .len = 60 } };
+		uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[side].device - net->dma.iova);
+
+		post(q, mem, 1);
+		assert_int_equal(uvdpa_netq_tx(q, b, 1), 1);
+		used[1] = htole16(2);	/* there is one */
+		if (side) {
+			assert_int_equal(uvdpa_netq_tx_done(q, done, 4), -EIO);
+			assert_int_equal(uvdpa_netq_tx(q, b, 1), -EIO);
+			assert_int_equal(uvdpa_netq_rx(q, b, 4), 0);
+		} else {
+			assert_int_equal(uvdpa_netq_rx(q, b, 4), -EIO);
+			assert_int_equal(uvdpa_netq_tx_done(q, done, 4), 0);
+		}
+		/* It does not sleep for what will not come. */
+		assert_true(side ? uvdpa_netq_tx_arm(q) : uvdpa_netq_rx_arm(q));
+		uvdpa_net_close(net);
+		destroy(n);
+	}
+}
+
+/* Broken, then taken away: both sides hear of it, what was finished before comes out first. */
+static void test_gone(void **state)
+{
+	static const struct lie one = { "", { .num_buffers = 1 }, { 72 }, 1, 0, 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		int err = i ? -ENODEV : -EIO;
+		struct nic *n = create();
+		struct uvdpa_net *net = open_nic(n, false);
+		struct uvdpa_netq *q = uvdpa_net_queue(net, 1);
+		struct uvdpa_netq *q0 = uvdpa_net_queue(net, 0);
+		uint8_t *mem = uvdpa_net_alloc(net, 4 * BUF), *done[4];
+		struct uvdpa_net_buf b[4] = { { .mem = mem, .off = 12, .len = 60 } };
+		struct uvdpa_wait w = { 0 };
+
+		post(q0, mem, 2);
+		receive(n, &one);
+		assert_int_equal(uvdpa_netq_tx(q, b, 1), 1);
+		assert_false(uvdpa_netq_tx_arm(q));
+		assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
+		if (i) {
+			reset(&n->vdev);
+			vd_virtio_unbind(&n->vdev);
+		} else {
+			n->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+			n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_STATUS);
+		}
+		assert_false(w.pending);
+		assert_int_equal(w.err, err);
+		assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), err);
+		assert_int_equal(uvdpa_netq_tx_wait(q, 0), 0);
+		assert_int_equal(uvdpa_netq_tx_done(q, done, 4), err);
+		assert_int_equal(uvdpa_netq_tx(q, b, 1), err);
+		assert_int_equal(uvdpa_netq_rx(q0, b, 4), 1);
+		assert_int_equal(uvdpa_netq_rx(q0, b, 4), err);
+		uvdpa_net_close(net);
+		if (i) {
+			vd_mem_destroy(n->mem);
+			vd_loop_fini(&n->loop);
+			free(n);
+		} else {
+			destroy(n);
+		}
+	}
+}
+
+/* ---- the configuration ----------------------------------------------------------------------- */
+
+static void test_config(void **state)
+{
+	static const struct {
+		struct virtio_net_config c;
+		int err;
+	} cases[] = {
+		{ { .mac = { 2 }, .max_virtqueue_pairs = 2, .mtu = 68 }, 0 },
+		{ { .mac = { 2 }, .max_virtqueue_pairs = 2, .mtu = 67 }, -EBADMSG },
+		{ { .mac = { 3 }, .max_virtqueue_pairs = 2, .mtu = 1500 }, -EBADMSG },
+		{ { .mac = { 2 }, .max_virtqueue_pairs = 0, .mtu = 1500 }, -EBADMSG },
+		{ { .mac = { 2 }, .max_virtqueue_pairs = 3, .mtu = 1500 }, -EBADMSG },
+		{ { .mac = { 2 }, .max_virtqueue_pairs = 0x8001, .mtu = 1500 }, -EBADMSG },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		struct nic *n = create();
+		struct uvdpa_net *net = NULL;
+
+		n->config = cases[i].c;
+		assert_int_equal(vd_net_open(n->vdev.bound, NULL, &net), cases[i].err);
+		if (cases[i].err)
+			assert_non_null(strstr(vd_err_text(), "n0: "));
+		uvdpa_net_close(net);
+		destroy(n);
+	}
+}
+
+/* What a driver must not ask for without something else, it does not. */
+static void test_features(void **state)
+{
+	static const struct {
+		uint64_t off, gone;
+	} cases[] = {
+		{ F(VIRTIO_NET_F_CTRL_VQ), F(VIRTIO_NET_F_MQ) | F(VIRTIO_NET_F_CTRL_RX) |
+		  F(VIRTIO_NET_F_CTRL_RX_EXTRA) | F(VIRTIO_NET_F_GUEST_ANNOUNCE) |
+		  F(VIRTIO_NET_F_CTRL_MAC_ADDR) | F(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) },
+		{ F(VIRTIO_NET_F_GUEST_CSUM), F(VIRTIO_NET_F_GUEST_TSO4) },
+		{ F(VIRTIO_NET_F_CTRL_RX), F(VIRTIO_NET_F_CTRL_RX_EXTRA) },
+		{ 0, F(VIRTIO_F_RING_PACKED) },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		struct uvdpa_net_opts o = { .size = sizeof(o), .features_off = cases[i].off,
+			.offloads = F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4) };
+		struct nic *n = create();
+		struct uvdpa_net *net;
+
+		assert_int_equal(vd_net_open(n->vdev.bound, &o, &net), 0);
+		assert_int_equal(n->features, OFFERED & ~cases[i].off & ~cases[i].gone &
+						      ~F(VIRTIO_F_RING_PACKED));
+		uvdpa_net_close(net);
+		destroy(n);
+	}
+}
+
+static void test_changes(void **state)
+{
+	struct nic *n = create();
+	struct uvdpa_net *net = open_nic(n, false);
+	const struct uvdpa_net_info *info = uvdpa_net_info(net);
+
+	(void)state;
+	n->config.status = htole16(VIRTIO_NET_S_ANNOUNCE);
+	n->config.mtu = htole16(9000);
+	n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_CONFIG);
+	assert_false(info->link_up);
+	assert_true(info->announce);
+	assert_int_equal(info->mtu, 9000);
+	/* Nonsense changes nothing. */
+	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	n->config.mtu = htole16(1);
+	n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_CONFIG);
+	assert_false(info->link_up);
+	assert_int_equal(info->mtu, 9000);
+	uvdpa_net_close(net);
+	destroy(n);
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+/* The device takes a command, compares it, and answers. */
+static void answer(struct nic *n, const void *want, size_t len, uint8_t ack, uint32_t used)
+{
+	struct vd_chain *c;
+	struct vd_sg out, in;
+	uint8_t got[1024];
+
+	assert_int_equal(vd_virtq_pop(n->dq[CTRL], &c, 1), 1);
+	out = vd_sg(c->iov, c->nout);
+	in = vd_sg(c->iov + c->nout, c->nin);
+	assert_int_equal(c->out_len, len);
+	assert_int_equal(c->in_len, 1);
+	vd_sg_read(&out, got, len);
+	assert_memory_equal(got, want, len);
+	vd_sg_write(&in, &ack, 1);
+	vd_virtq_push(n->dq[CTRL], c, used);
+	if (vd_virtq_flush(n->dq[CTRL]))
+		vd_eventfd_signal(n->vqs[CTRL].call);
+}
+
+static void test_commands(void **state)
+{
+	static const uint8_t macs[][6] = { { 2, 2 }, { 2, 3 }, { 1, 4 } }, mac[6] = { 2, 9 };
+	static const uint8_t pairs[] = { 4, 0, 2, 0 }, promisc[] = { 0, 0, 0 }, nobcast[] = { 0, 5, 1 },
+			     addr[] = { 1, 1, 2, 9, 0, 0, 0, 0 }, announce[] = { 3, 0 },
+			     filter[] = { 1, 0, 2, 0, 0, 0, 2, 2, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0,
+					  1, 0, 0, 0, 1, 4, 0, 0, 0, 0 },
+			     offloads[] = { 5, 0, 1 << VIRTIO_NET_F_GUEST_CSUM, 0, 0, 0, 0, 0, 0, 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct nic *n = create();
+		struct uvdpa_net *net = open_nic(n, i);
+		struct uvdpa_wait w[7] = { 0 };
+
+		assert_int_equal(net->info.pairs, 1);
+		assert_int_equal(uvdpa_net_set_pairs(net, 2, &w[0]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_rx_mode(net, UVDPA_NET_PROMISC, false, &w[1]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_rx_mode(net, UVDPA_NET_NOBCAST, true, &w[2]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_filter(net, macs, 2, 1, &w[3]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_mac(net, mac, &w[4]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_offloads(net, F(VIRTIO_NET_F_GUEST_CSUM), &w[5]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_announced(net, &w[6]), -EINPROGRESS);
+		assert_int_equal(uvdpa_net_set_filter(net, macs, 3, 0, NULL), -EINVAL);
+		assert_int_equal(uvdpa_net_set_filter(net, macs, 1, 2, NULL), -EINVAL);
+		assert_int_equal(uvdpa_net_set_mac(net, macs[2], NULL), -EINVAL);
+		assert_int_equal(uvdpa_net_set_rx_mode(net, (enum uvdpa_net_rx_mode)6, true, NULL), -EINVAL);
+		answer(n, pairs, sizeof(pairs), VIRTIO_NET_OK, 1);
+		answer(n, promisc, sizeof(promisc), VIRTIO_NET_OK, 1);
+		answer(n, nobcast, sizeof(nobcast), VIRTIO_NET_ERR, 1);	/* refused */
+		answer(n, filter, sizeof(filter), VIRTIO_NET_OK, 1);
+		answer(n, addr, sizeof(addr), VIRTIO_NET_OK, 1);
+		answer(n, offloads, sizeof(offloads), 77, 1);		/* no answer that exists */
+		answer(n, announce, sizeof(announce), VIRTIO_NET_OK, 0);	/* not written */
+		while (vd_loop_dispatch(&n->loop, 100) > 0)
+			;
+		for (unsigned int k = 0; k < 7; k++) {
+			assert_false(w[k].pending);
+			assert_int_equal(w[k].err, k == 2 || k >= 5 ? -EIO : 0);
+		}
+		assert_int_equal(net->info.pairs, 2);
+		assert_memory_equal(net->info.mac, mac, sizeof(mac));
+		uvdpa_net_close(net);
+		destroy(n);
+	}
+}
+
+/* No answer: that ends, and a late one is nobody's; then an answer to what was never asked. */
+static void test_no_answer(void **state)
+{
+	static const uint8_t pairs[] = { 4, 0, 2, 0 };
+	struct nic *n = create();
+	struct uvdpa_net *net = open_nic(n, false);
+	struct uvdpa_wait w = { 0 };
+	uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[CTRL].device - net->dma.iova);
+	uint64_t began_ns = vd_now_ns();
+
+	(void)state;
+	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
+	while (w.pending)
+		assert_true(vd_loop_dispatch(&n->loop, 10000) > 0);
+	assert_int_equal(w.err, -ETIMEDOUT);
+	assert_true(vd_now_ns() - began_ns >= UVDPA_DRAIN_MS * 1000000ull);
+	answer(n, pairs, sizeof(pairs), VIRTIO_NET_OK, 1);
+	assert_true(vd_loop_dispatch(&n->loop, 1000) > 0);
+	assert_int_equal(net->info.pairs, 1);
+	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
+	used[1] = htole16(99);
+	vd_eventfd_signal(n->vqs[CTRL].call);
+	assert_true(vd_loop_dispatch(&n->loop, 1000) > 0);
+	assert_false(w.pending);
+	assert_int_equal(w.err, -EIO);
+	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EIO);
+	uvdpa_net_close(net);
+	destroy(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_receive),	 cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_ring),	 cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_config),	 cmocka_unit_test(test_features),
+		cmocka_unit_test(test_changes),	 cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_no_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
