@@ -8,31 +8,16 @@
 #define MODE(m)   (1u << VIRTIO_NET_CTRL_RX_##m)
 #define BROADCAST 0xffffffffffffull
 
-static uint64_t mac_number(const uint8_t *p)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < ETH_ALEN; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
 static void settle(struct vd_net_filter *f)
 {
 	f->everything = !f->told || f->modes & MODE(PROMISC);
 }
 
-void vd_net_filter_reset(struct vd_net_filter *f, uint64_t features, const uint8_t *mac)
+void vd_net_filter_reset(struct vd_net_filter *f, uint64_t features)
 {
 	memset(f, 0, sizeof(*f));
 	f->vlans_only = features >> VIRTIO_NET_F_CTRL_VLAN & 1;
-	vd_net_filter_set_mac(f, mac);
 	settle(f);
-}
-
-void vd_net_filter_set_mac(struct vd_net_filter *f, const uint8_t *mac)
-{
-	f->mac = mac_number(mac);
 }
 
 int vd_net_filter_rx(struct vd_net_filter *f, uint8_t mode, struct vd_sg *cmd)
@@ -64,7 +49,7 @@ static int get_macs(struct vd_net_macs *macs, struct vd_sg *cmd)
 	macs->n = macs->all ? 0 : n;
 	for (unsigned int i = 0; i < macs->n; i++) {
 		vd_sg_read(cmd, mac, ETH_ALEN);
-		macs->mac[i] = mac_number(mac);
+		macs->mac[i] = vd_net_mac_number(mac);
 	}
 	if (macs->all)
 		vd_sg_skip(cmd, (size_t)n * ETH_ALEN);
@@ -112,7 +97,7 @@ static bool listed(const struct vd_net_macs *macs, uint64_t mac)
 	return found;
 }
 
-bool vd_net_filter_look(const struct vd_net_filter *f, const uint8_t *b, size_t len)
+bool vd_net_filter_look(const struct vd_net_filter *f, uint64_t own, const uint8_t *b, size_t len)
 {
 	uint64_t mac;
 	uint16_t vid;
@@ -128,12 +113,12 @@ bool vd_net_filter_look(const struct vd_net_filter *f, const uint8_t *b, size_t 
 		if (vid && !(f->vlans[vid / 64] >> vid % 64 & 1))
 			return false;
 	}
-	mac = mac_number(b);
+	mac = vd_net_mac_number(b);
 	if (mac == BROADCAST)
 		return !(f->modes & MODE(NOBCAST));
 	if (b[0] & 1)
 		return !(f->modes & MODE(NOMULTI)) &&
 		       (f->modes & MODE(ALLMULTI) || f->multi.all || listed(&f->multi, mac));
 	return !(f->modes & MODE(NOUNI)) &&
-	       (f->modes & MODE(ALLUNI) || f->uni.all || mac == f->mac || listed(&f->uni, mac));
+	       (f->modes & MODE(ALLUNI) || f->uni.all || mac == own || listed(&f->uni, mac));
 }

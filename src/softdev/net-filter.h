@@ -34,15 +34,18 @@ struct vd_net_filter {
 	uint64_t vlans[4096 / 64];
 };
 
-/**
- * vd_net_filter_reset() - As a device begins
- * @features: negotiated
- * @mac: 6 bytes
- */
-void vd_net_filter_reset(struct vd_net_filter *f, uint64_t features, const uint8_t *mac);
+/* As a device begins. @features: negotiated. */
+void vd_net_filter_reset(struct vd_net_filter *f, uint64_t features);
 
-/* VIRTIO_NET_CTRL_MAC_ADDR_SET, or another device's address. */
-void vd_net_filter_set_mac(struct vd_net_filter *f, const uint8_t *mac);
+/* An Ethernet address as a number. */
+static inline uint64_t vd_net_mac_number(const uint8_t mac[6])
+{
+	uint64_t v = 0;
+
+	for (unsigned int i = 0; i < 6; i++)
+		v = v << 8 | mac[i];
+	return v;
+}
 
 /*
  * The commands; @cmd: what follows the command's header, all of it. Return: 0; -EINVAL: a length or
@@ -54,18 +57,20 @@ int vd_net_filter_macs(struct vd_net_filter *f, struct vd_sg *cmd);
 int vd_net_filter_vlan(struct vd_net_filter *f, bool add, struct vd_sg *cmd);
 
 /* vd_net_filter_wants() for who does filter. */
-bool vd_net_filter_look(const struct vd_net_filter *f, const uint8_t *b, size_t len);
+bool vd_net_filter_look(const struct vd_net_filter *f, uint64_t own, const uint8_t *b, size_t len);
 
 /**
  * vd_net_filter_wants() - Does the driver want a frame?
+ * @own: the device's address
  * @b: its first bytes, in our own memory
  * @len: how many; VD_NET_FILTER_BYTES are enough
  *
  * Context: any thread, while no command is done.
  */
-static inline bool vd_net_filter_wants(const struct vd_net_filter *f, const uint8_t *b, size_t len)
+static inline bool vd_net_filter_wants(const struct vd_net_filter *f, uint64_t own,
+				       const uint8_t *b, size_t len)
 {
-	return vd_likely(f->everything) || vd_net_filter_look(f, b, len);
+	return vd_likely(f->everything) || vd_net_filter_look(f, own, b, len);
 }
 
 #endif
