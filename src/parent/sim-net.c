@@ -62,7 +62,7 @@ static bool comes_back(const struct vd_net *net, const struct vd_net_frame *f)
 	uint8_t to[6];
 
 	vd_sg_read(&sg, to, sizeof(to));
-	return to[0] & 1 || !memcmp(to, net->config.mac, sizeof(to));
+	return to[0] & 1 || vd_net_is_own(net, to);
 }
 
 static void filter(struct vd_net *net, struct vd_net_pair *pair, const struct vd_net_frame *frames,

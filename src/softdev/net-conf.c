@@ -74,6 +74,7 @@ int vd_net_args(const struct vd_net_args *args, const char *name, struct vd_net_
 	conf->speed_mbps = (uint32_t)args->speed;
 	conf->link_down = !args->link;
 	conf->standby = args->standby;
+	conf->rss = args->rss;
 	conf->soft = (struct vd_softdev_conf){
 		.name = name,
 		.workers = (unsigned int)args->workers,
@@ -112,8 +113,14 @@ uint64_t vd_net_features(const struct vd_net_conf *c)
 
 	if (c->max_vqp == 1)
 		f &= ~VD_NET_F(MQ);
+	if (!(f & VD_NET_GUEST_OFFLOADS))
+		f &= ~VD_NET_F(CTRL_GUEST_OFFLOADS);
 	if (!c->standby)
 		f &= ~VD_NET_F(STANDBY);
+	if (!c->rss)
+		f &= ~VD_NET_F(HASH_REPORT);
+	if (!c->rss || c->own_pairs || c->max_vqp == 1)
+		f &= ~VD_NET_F(RSS);
 	return f;
 }
 
@@ -127,8 +134,10 @@ void vd_net_fill_config(struct vd_net *net)
 		.mtu = htole16(c->mtu),
 		.speed = htole32(c->speed_mbps ? c->speed_mbps : UINT32_MAX),
 		.duplex = c->speed_mbps ? 1 : 0xff,	/* full; unknown */
+		.rss_max_key_size = VD_NET_RSS_KEY_MAX,
+		.rss_max_indirection_table_length = htole16(VD_NET_RSS_TABLE_MAX),
+		.supported_hash_types = htole32(VD_NET_RSS_TYPES),
 	};
-	memcpy(net->config.mac, c->mac, sizeof(c->mac));
 }
 
 /* ---- what can be changed, and is told ------------------------------------------------------------ */
@@ -140,17 +149,20 @@ static struct vd_net *to_net(struct uvdpa_dev *dev)
 
 struct set_conf {
 	char *mac;
-	bool link;
+	bool link, announce;
 };
 
 /* Bits of @given: the places in the table. */
-enum { MAC, LINK };
+enum { MAC, LINK, ANNOUNCE };
 
 static const struct uvdpa_opt set_opts[] = {
 	[MAC] = { .key = "mac", .type = UVDPA_OPT_STRING, .offset = offsetof(struct set_conf, mac),
 		  .help = "Ethernet address; a driver that has the device sees it when it looks" },
 	[LINK] = { .key = "link", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct set_conf, link),
 		   .help = "whether the link is up" },
+	[ANNOUNCE] = { .key = "announce", .type = UVDPA_OPT_BOOL,
+		       .offset = offsetof(struct set_conf, announce),
+		       .help = "on: the driver shall tell the network where it is" },
 	{ 0 },
 };
 
@@ -166,11 +178,13 @@ static int net_set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 		if (r)
 			return r;
 		memcpy(net->conf.mac, mac, sizeof(mac));
-		memcpy(net->config.mac, mac, sizeof(mac));
+		__atomic_store_n(&net->mac, vd_net_mac_number(mac), __ATOMIC_RELAXED);
 		uvdpa_dev_config_changed(dev);
 	}
 	if (given >> LINK & 1)
 		vd_net_set_link(net, c->link);
+	if (given >> ANNOUNCE & 1 && c->announce)
+		vd_net_announce(net);
 	return 0;
 }
 

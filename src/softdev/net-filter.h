@@ -47,6 +47,12 @@ static inline uint64_t vd_net_mac_number(const uint8_t mac[6])
 	return v;
 }
 
+static inline void vd_net_mac_bytes(uint64_t number, uint8_t ret_mac[6])
+{
+	for (unsigned int i = 0; i < 6; i++)
+		ret_mac[i] = (uint8_t)(number >> (40 - 8 * i));
+}
+
 /*
  * The commands; @cmd: what follows the command's header, all of it. Return: 0; -EINVAL: a length or
  * a value makes no sense, and nothing has changed.

@@ -13,7 +13,10 @@
  */
 #include "softdev/net.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "softdev/net-gso.h"
 
 /* Make room behind those that are taken. Return: false: there is none. */
 static bool compact(struct vd_net_pair *pair)
@@ -123,7 +126,7 @@ void vd_net_rx_wait(struct vd_net_pair *pair)
 }
 
 static void write_header(const struct vd_net *net, struct vd_chain *c, const struct vd_net_hdr *h,
-			 unsigned int buffers)
+			 struct vd_net_hash hash, unsigned int buffers)
 {
 	struct virtio_net_hdr_v1_hash raw = {
 		.hdr = {
@@ -135,9 +138,15 @@ static void write_header(const struct vd_net *net, struct vd_chain *c, const str
 			.csum_offset = htole16(h->csum_offset),
 			.num_buffers = htole16((uint16_t)buffers),
 		},
+		.hash_value = htole32(hash.value),
+		.hash_report = htole16(hash.report),
 	};
 	struct vd_iov *iov = c->iov + c->nout;
 
+	/* That a checksum is right is told only to who has asked. */
+	if (vd_unlikely(h->flags) &&
+	    !(__atomic_load_n(&net->guest_offloads, __ATOMIC_RELAXED) & VD_NET_F(GUEST_CSUM)))
+		raw.hdr.flags = 0;
 	if (vd_likely(iov->len >= sizeof(raw.hdr) && net->hdr_len == sizeof(raw.hdr))) {
 		struct virtio_net_hdr_v1 there;
 
@@ -153,27 +162,60 @@ static void write_header(const struct vd_net *net, struct vd_chain *c, const str
 	}
 }
 
-void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
-		   const struct vd_net_hdr *hdr, uint32_t len)
+/* A frame is in the buffers behind those that are filled. */
+static void put(struct vd_net_pair *pair, const struct vd_net_hdr *hdr, struct vd_net_hash hash,
+		uint32_t len)
 {
 	struct vd_net *net = pair->net;
 	uint32_t left = len + net->hdr_len;
 	unsigned int n = 0;
 
-	assert(len <= rx->len);
-	if (!len)
-		return;
 	for (; left; n++) {
 		struct vd_chain *c = pair->stash[pair->nfilled + n];
 
 		c->written = vd_min(left, c->in_len);
 		left -= c->written;
 	}
-	write_header(net, pair->stash[pair->nfilled], hdr, n);
+	write_header(net, pair->stash[pair->nfilled], hdr, hash, n);
 	pair->nfilled += n;
-	pair->rx_short = false;
 	vd_net_count(&pair->received.packets, 1);
 	vd_net_count(&pair->received.bytes, len);
+}
+
+/* The first bytes of a frame that is in the driver's buffers already. Return: how many. */
+static size_t peek(const struct vd_net_pair *pair, const struct vd_net_rx *rx, uint32_t len, uint8_t *b)
+{
+	size_t skip = pair->net->hdr_len, got = 0, want = vd_min(len, VD_NET_HEAD);
+
+	for (unsigned int i = 0; i < rx->nchains && got < want; i++) {
+		const struct vd_chain *c = pair->stash[pair->nfilled + i];
+		struct vd_sg sg = vd_sg(c->iov + c->nout, c->nin);
+
+		skip -= vd_sg_skip(&sg, skip);
+		got += vd_sg_read(&sg, b + got, want - got);
+	}
+	return got;
+}
+
+void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
+		   const struct vd_net_hdr *hdr, uint32_t len)
+{
+	struct vd_net_way way = { 0 };
+
+	assert(len <= rx->len);
+	if (!len)
+		return;
+	pair->rx_short = false;
+	if (!__atomic_load_n(&pair->net->plain, __ATOMIC_RELAXED)) {
+		uint8_t b[VD_NET_HEAD];
+
+		way = vd_net_look(pair->net, b, peek(pair, rx, len, b));
+		if (way.pair == VD_NET_NOBODY) {
+			vd_net_count(&pair->received.drops, 1);
+			return;
+		}
+	}
+	put(pair, hdr, way.hash, len);
 }
 
 /* ---- by a copy ----------------------------------------------------------------------------------------- */
@@ -191,25 +233,136 @@ static void copy(const struct vd_net_rx *rx, const struct vd_net_frame *f)
 	vd_sg_copy(&to, &from, f->len);
 }
 
-static unsigned int deliver(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+/* Room for all of it? Return: 0; -EAGAIN there are no buffers; -EMSGSIZE: not for this one. */
+static int room_for(struct vd_net_pair *pair, uint32_t len, struct vd_net_rx *ret_rx)
+{
+	if (!vd_net_rx_get(pair, len, ret_rx)) {
+		vd_net_count(&pair->received.overruns, 1);
+		return -EAGAIN;
+	}
+	if (vd_likely(ret_rx->len >= len))
+		return 0;
+	vd_net_count(pair->net->mergeable ? &pair->received.overruns : &pair->received.errors, 1);
+	return -EMSGSIZE;
+}
+
+/* What the driver does not take undone is done here. */
+static vd_noinline int deliver_parts(struct vd_net_pair *pair, const struct vd_net_frame *f,
+				     struct vd_net_hash hash, uint64_t guest)
 {
 	struct vd_net_rx rx;
+	struct vd_net_gso g;
+	struct vd_net_seg seg;
+	int r;
+
+	r = vd_net_gso_begin(&g, f, guest,
+			     __atomic_fetch_add(&pair->net->fragment_id, 1, __ATOMIC_RELAXED));
+	if (r)
+		vd_net_count(&pair->received.errors, 1);
+	while (!r && vd_net_gso_next(&g, &seg)) {
+		struct vd_sg to;
+
+		r = room_for(pair, seg.nhead + seg.ndata, &rx);
+		if (r)
+			break;
+		to = vd_sg(rx.iov, rx.niov);
+		vd_sg_write(&to, seg.head, seg.nhead);
+		vd_sg_copy(&to, &seg.data, seg.ndata);
+		put(pair, &seg.hdr, hash, seg.nhead + seg.ndata);
+	}
+	return r;
+}
+
+/* Return: 0; -EAGAIN: no further one will get in; another -errno: this one did not. */
+static int deliver_one(struct vd_net_pair *pair, const struct vd_net_frame *f, struct vd_net_hash hash)
+{
+	uint64_t guest = __atomic_load_n(&pair->net->guest_offloads, __ATOMIC_RELAXED);
+	struct vd_net_rx rx;
+	int r;
+
+	if (vd_unlikely(!vd_net_fits(guest, &f->hdr)))
+		return deliver_parts(pair, f, hash, guest);
+	r = room_for(pair, f->len, &rx);
+	if (vd_unlikely(r))
+		return r;
+	copy(&rx, f);
+	put(pair, &f->hdr, hash, f->len);
+	return 0;
+}
+
+static unsigned int deliver(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_net_hash none = { 0 };
 	unsigned int got = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (!vd_net_rx_get(pair, frames[i].len, &rx)) {
-			vd_net_count(&pair->received.overruns, n - i);
+		int r = deliver_one(pair, &frames[i], none);
+
+		if (vd_likely(!r)) {
+			got++;
+		} else if (r == -EAGAIN) {
+			vd_net_count(&pair->received.overruns, n - i - 1);
 			break;
 		}
-		if (vd_unlikely(rx.len < frames[i].len)) {
-			vd_net_count(pair->net->mergeable ? &pair->received.overruns
-							  : &pair->received.errors, 1);
-			continue;
-		}
-		copy(&rx, &frames[i]);
-		vd_net_rx_put(pair, &rx, &frames[i].hdr, frames[i].len);
-		got++;
 	}
+	return got;
+}
+
+/* Where they go is decided for all of them under one lock. */
+static void choose(struct vd_net *net, const struct vd_worker *by, const struct vd_net_frame *frames,
+		   unsigned int n, struct vd_net_way *ways)
+{
+	/* Any lock will do, and this one is not often wanted by others. */
+	struct vd_net_pair *pair = &net->pairs[by ? vd_worker_index(by) % net->conf.max_vqp : 0];
+	uint8_t b[VD_NET_HEAD];
+
+	vd_softq_lock_out(pair->rx);
+	for (unsigned int i = 0; i < n; i++) {
+		struct vd_sg sg = vd_sg(frames[i].iov, frames[i].niov);
+
+		ways[i] = vd_net_look(net, b, vd_sg_read(&sg, b, vd_min(frames[i].len, VD_NET_HEAD)));
+		if (ways[i].pair == VD_NET_NOBODY)
+			vd_net_count(&pair->received.drops, 1);
+	}
+	vd_softq_unlock(pair->rx);
+}
+
+/* All that go the same way as the first; nobody wants them any more afterwards. */
+static unsigned int deliver_way(struct vd_net *net, const struct vd_worker *by,
+				const struct vd_net_frame *frames, unsigned int n,
+				struct vd_net_way *ways)
+{
+	struct vd_net_pair *pair = &net->pairs[ways->pair];
+	unsigned int way = ways->pair, got = 0;
+	bool open = vd_net_rx_begin(pair, by);
+
+	/* Nobody has said that each pair that is used runs. */
+	if (!open && way) {
+		pair = &net->pairs[0];
+		open = vd_net_rx_begin(pair, by);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (ways[i].pair != way)
+			continue;
+		if (open)
+			got += !deliver_one(pair, &frames[i], ways[i].hash);
+		ways[i].pair = VD_NET_NOBODY;
+	}
+	if (open)
+		vd_net_rx_end(pair);
+	return got;
+}
+
+static vd_noinline unsigned int deliver_ways(struct vd_net *net, const struct vd_worker *by,
+					     const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_net_way ways[VD_SOFTQ_BURST];
+	unsigned int got = 0;
+
+	choose(net, by, frames, n, ways);
+	for (unsigned int i = 0; i < n; i++)
+		if (ways[i].pair != VD_NET_NOBODY)
+			got += deliver_way(net, by, frames + i, n - i, ways + i);
 	return got;
 }
 
@@ -217,16 +370,18 @@ unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
 			    const struct vd_net_frame *frames, unsigned int n)
 {
 	struct vd_net_pair *pair = &net->pairs[0];
-	unsigned int got;
+	bool up = __atomic_load_n(&net->link_up, __ATOMIC_RELAXED);
+	unsigned int got = 0;
 
+	if (vd_unlikely(up && !(__atomic_load_n(&net->plain, __ATOMIC_RELAXED) &&
+				__atomic_load_n(&net->spread, __ATOMIC_RELAXED) == 1)))
+		return deliver_ways(net, by, frames, n);
 	if (!vd_net_rx_begin(pair, by))
 		return 0;
-	if (vd_likely(__atomic_load_n(&net->link_up, __ATOMIC_RELAXED))) {
+	if (vd_likely(up))
 		got = deliver(pair, frames, n);
-	} else {
+	else
 		vd_net_count(&pair->received.drops, n);
-		got = 0;
-	}
 	vd_net_rx_end(pair);
 	return got;
 }

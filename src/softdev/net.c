@@ -19,13 +19,12 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "softdev/worker.h"
 
 #define EVENTS 16
 
 static_assert(sizeof(struct virtio_net_hdr) == 10, "virtio 1.3, 5.1.6, without num_buffers");
-static_assert(sizeof(struct virtio_net_hdr_v1) == 12, "virtio 1.3, 5.1.6");
-static_assert(sizeof(struct virtio_net_hdr_v1_hash) == 20, "virtio 1.3, 5.1.6");
 
 static struct vd_net *to_net(struct vd_softdev *sd)
 {
@@ -205,6 +204,8 @@ static void transmit(struct vd_net_pair *pair, struct vd_chain **chains, unsigne
 	while (from < n) {
 		while (at < n && decode(net, chains[at], &frames[at - from]))
 			at++;
+		if (vd_unlikely(vd_net_learns(net)))
+			vd_net_learn(pair, frames, at - from);
 		sent = at > from ? net->ops->send(net, pair, frames, at - from) : 0;
 		if (vd_unlikely(sent < at - from)) {
 			vd_softq_untake(pair->tx, chains + from + sent, n - from - sent);
@@ -400,6 +401,14 @@ static int net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct v
 
 /* ---- the device --------------------------------------------------------------------------------------- */
 
+void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on)
+{
+	if (on)
+		__atomic_fetch_or(&net->config.status, htole16(bit), __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&net->config.status, (uint16_t)~htole16(bit), __ATOMIC_RELAXED);
+}
+
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
 {
 	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
@@ -425,6 +434,7 @@ static int net_set_features(struct vd_softdev *sd, uint64_t features)
 		net->ctrl_idx = features & many ? 2 * net->conf.max_vqp : 2;
 	for (unsigned int i = 0; i < 2 * net->conf.max_vqp; i += 2)
 		vd_softq_set_pulled(sd, i, i != net->ctrl_idx);
+	vd_net_steer_reset(net, features);
 	/* Who keeps the control queue to himself, as QEMU does, starts the queues that are used. */
 	vd_net_use_pairs(net, features & many && !(features & VD_NET_F(CTRL_VQ)) ? net->conf.max_vqp
 										  : 1);
@@ -437,6 +447,7 @@ static int net_get_config(struct vd_softdev *sd, uint32_t off, void *buf, uint32
 	struct virtio_net_config c = to_net(sd)->config;
 
 	c.status = __atomic_load_n(&to_net(sd)->config.status, __ATOMIC_RELAXED);
+	vd_net_mac_bytes(__atomic_load_n(&to_net(sd)->mac, __ATOMIC_RELAXED), c.mac);
 	memcpy(buf, (const char *)&c + off, len);
 	return 0;
 }
@@ -461,9 +472,11 @@ static void net_reset(struct vd_softdev *sd)
 	for (unsigned int i = 0; i < net->conf.max_vqp; i++)
 		net->pairs[i].tx_blocked = net->pairs[i].rx_short = false;
 	net->ctrl_idx = UINT_MAX;
+	vd_net_steer_reset(net, 0);
 	vd_net_use_pairs(net, 1);
 	vd_net_use_offloads(net, 0);
-	memcpy(net->config.mac, net->conf.mac, sizeof(net->conf.mac));
+	vd_net_set_status(net, VIRTIO_NET_S_ANNOUNCE, false);
+	__atomic_store_n(&net->mac, vd_net_mac_number(net->conf.mac), __ATOMIC_RELAXED);
 	net->ops->reset(net);
 }
 
@@ -493,15 +506,11 @@ static const struct vd_softdev_ops net_softdev_ops = {
 
 static void settle_link(struct vd_net *net)
 {
-	uint16_t bit = htole16(VIRTIO_NET_S_LINK_UP);
 	bool up = net->link_wanted && net->carrier;
 
 	if (__atomic_exchange_n(&net->link_up, up, __ATOMIC_RELAXED) == up)
 		return;
-	if (up)
-		__atomic_fetch_or(&net->config.status, bit, __ATOMIC_RELAXED);
-	else
-		__atomic_fetch_and(&net->config.status, (uint16_t)~bit, __ATOMIC_RELAXED);
+	vd_net_set_status(net, VIRTIO_NET_S_LINK_UP, up);
 	uvdpa_dev_config_changed(&net->sd.dev);
 }
 
@@ -515,6 +524,14 @@ void vd_net_set_carrier(struct vd_net *net, bool carrier)
 {
 	net->carrier = carrier;
 	settle_link(net);
+}
+
+void vd_net_announce(struct vd_net *net)
+{
+	if (!vd_net_has(net, VD_NET_F(GUEST_ANNOUNCE)))
+		return;
+	vd_net_set_status(net, VIRTIO_NET_S_ANNOUNCE, true);
+	uvdpa_dev_config_changed(&net->sd.dev);
 }
 
 void vd_net_wake(struct vd_net_pair *pair)
@@ -547,6 +564,9 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	net->ctrl_idx = UINT_MAX;
 	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
 	net->used_pairs = net->spread = 1;
+	net->mac = vd_net_mac_number(c->mac);
+	net->fragment_id = (uint32_t)vd_now_ns();	/* not the one that was there before */
+	vd_net_steer_reset(net, 0);
 	net->sd.dev.info = (struct uvdpa_dev_info){
 		.device_id = VIRTIO_ID_NET,
 		.features = vd_net_features(c),

@@ -11,6 +11,8 @@
  *
  *	net.c		the device; the transmit side
  *	net-rx.c	the receive side
+ *	net-steer.c	who receives what: the filter, and which pair
+ *	net-gso.c	offloads in software
  *	net-conf.c	what it is, offers, and can be told while it is used
  *	net-ctrl.c	the control queue
  */
@@ -18,10 +20,12 @@
 #define VD_SOFTDEV_NET_H
 
 #include <linux/virtio_ids.h>
-#include <linux/virtio_net.h>
 
 #include "mem/sg.h"
+#include "softdev/net-filter.h"
+#include "softdev/net-rss.h"
 #include "softdev/softdev.h"
+#include "virtq/net-uapi.h"
 
 struct vd_net;
 struct vd_net_pair;
@@ -37,16 +41,6 @@ struct vd_net_pair;
 
 #define VD_NET_F(bit) (1ull << VIRTIO_NET_F_##bit)
 
-/* Debian 12's headers lack these (virtio 1.3, 5.1.3). */
-#ifndef VIRTIO_NET_F_GUEST_USO4
-#define VIRTIO_NET_F_GUEST_USO4 54
-#define VIRTIO_NET_F_GUEST_USO6 55
-#define VIRTIO_NET_F_HOST_USO	56
-#endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
-
 /* What a driver may leave to the device to do, and what it takes undone. */
 #define VD_NET_HOST_OFFLOADS                                                              \
 	(VD_NET_F(CSUM) | VD_NET_F(HOST_TSO4) | VD_NET_F(HOST_TSO6) | VD_NET_F(HOST_ECN) | \
@@ -61,7 +55,10 @@ struct vd_net_pair;
 #define VD_NET_FEATURES                                                                    \
 	(VD_SOFTDEV_FEATURES | VD_NET_OFFLOADS | VD_NET_F(MAC) | VD_NET_F(MTU) |           \
 	 VD_NET_F(STATUS) | VD_NET_F(SPEED_DUPLEX) | VD_NET_F(MRG_RXBUF) |                 \
-	 VD_NET_F(CTRL_VQ) | VD_NET_F(MQ) | VD_NET_F(STANDBY))
+	 VD_NET_F(CTRL_VQ) | VD_NET_F(CTRL_RX) | VD_NET_F(CTRL_RX_EXTRA) |                 \
+	 VD_NET_F(CTRL_VLAN) | VD_NET_F(CTRL_MAC_ADDR) | VD_NET_F(CTRL_GUEST_OFFLOADS) |   \
+	 VD_NET_F(GUEST_ANNOUNCE) | VD_NET_F(MQ) | VD_NET_F(RSS) | VD_NET_F(HASH_REPORT) | \
+	 VD_NET_F(STANDBY))
 
 /* A header in this machine's byte order. */
 struct vd_net_hdr {
@@ -135,6 +132,8 @@ struct vd_net_conf {
 	bool link_down;		 /* at the start */
 	bool no_carrier;	 /* likewise: there is nobody at the other end yet */
 	bool standby;		 /* offer STANDBY: it is the second path of another one's device */
+	bool rss;		 /* offer RSS and HASH_REPORT */
+	bool own_pairs;		 /* the parent itself knows which pair a frame is for: no RSS */
 	struct vd_softdev_conf soft;
 };
 
@@ -173,7 +172,7 @@ struct vd_net {
 	struct vd_softdev sd;
 	const struct vd_net_ops *ops;
 	struct vd_net_conf conf;
-	struct virtio_net_config config; /* little-endian; status is atomic, the rest control's */
+	struct virtio_net_config config; /* little-endian; status is atomic, mac not used */
 	struct vd_net_pair *pairs;	 /* conf.max_vqp of them */
 	struct vd_net_worker *workers;
 	struct vd_net_ctrl_counts ctrl;	 /* the control queue's worker's */
@@ -190,15 +189,25 @@ struct vd_net {
 	unsigned int used_pairs;	 /* atomic: as the driver says */
 	unsigned int spread;		 /* atomic: of them, those that run: ops->set_pairs() */
 	bool link_up;			 /* atomic: both */
+	uint64_t mac;			 /* atomic: the driver's address, as a number */
+	uint32_t fragment_id;		 /* atomic */
 
 	struct vd_post settle;		 /* finds out what to spread frames among */
+
+	/* What the driver says by the control queue. Who has locked a receive queue may look; who
+	 * changes it has locked all of them. */
+	struct vd_net_filter filter;
+	struct vd_net_rss rss;
+	bool plain;			 /* atomic: all frames are wanted, and have no hash */
+	bool learns;			 /* atomic: flows that are sent come back on their pair */
+	struct vd_net_flows flows;
 };
 
 /* The options that every network parent has; embedded in its configuration. */
 struct vd_net_args {
 	char *mac;
 	uint64_t mtu, max_vqp, queue_size, workers, poll_us, speed;
-	bool link, standby;
+	bool link, standby, rss;
 };
 
 #define VD_NET_OPT(k, t, conf, field, ...) \
@@ -223,7 +232,9 @@ struct vd_net_args {
 		   .help = "what the driver shall tell of it, Mbit/s; 0: unknown"),             \
 	VD_NET_OPT("link", BOOL, conf, member.link, .def = "on", .help = "whether it is up"),   \
 	VD_NET_OPT("standby", BOOL, conf, member.standby,                                       \
-		   .help = "offer STANDBY, for a driver that has another path, too")
+		   .help = "offer STANDBY, for a driver that has another path, too"),           \
+	VD_NET_OPT("rss", BOOL, conf, member.rss,                                               \
+		   .help = "offer RSS and HASH_REPORT: the driver says which flow goes where")
 /* clang-format on */
 
 /**
@@ -329,6 +340,15 @@ void vd_net_set_carrier(struct vd_net *net, bool carrier);
 /* A pair's worker looks at what its parent has for it: receive is called if the queue runs. Any thread. */
 void vd_net_wake(struct vd_net_pair *pair);
 
+/* A driver that negotiated GUEST_ANNOUNCE shall tell the network where its addresses are now. */
+void vd_net_announce(struct vd_net *net);
+
+/* Is this the driver's address? Any thread. */
+static inline bool vd_net_is_own(const struct vd_net *net, const uint8_t mac[6])
+{
+	return __atomic_load_n(&net->mac, __ATOMIC_RELAXED) == vd_net_mac_number(mac);
+}
+
 static inline bool vd_net_has(const struct vd_net *net, uint64_t feature)
 {
 	return net->sd.features & feature;
@@ -352,6 +372,38 @@ extern const struct uvdpa_show_ops vd_net_show_ops;
 
 /* net-ctrl.c, the control queue's worker: its requests. */
 void vd_net_ctrl(struct vd_softq *q, struct vd_chain **chains, unsigned int n);
+
+/*
+ * net-steer.c. The driver is told nothing of what happens between lock_all and unlock_all; settle is
+ * called there, or while no queue runs, after a change.
+ */
+void vd_net_lock_all(struct vd_net *net);
+void vd_net_unlock_all(struct vd_net *net);
+void vd_net_settle(struct vd_net *net);
+/* As a device begins, with these features. No queue runs. */
+void vd_net_steer_reset(struct vd_net *net, uint64_t features);
+/* What was sent on a pair: where it shall come back, if that is of interest. The pair's worker. */
+static inline bool vd_net_learns(const struct vd_net *net)
+{
+	return __atomic_load_n(&net->spread, __ATOMIC_RELAXED) > 1 &&
+	       __atomic_load_n(&net->learns, __ATOMIC_RELAXED);
+}
+void vd_net_learn(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
+
+#define VD_NET_HEAD   128u	 /* bytes of a frame that are looked at */
+#define VD_NET_NOBODY UINT16_MAX /* wants it */
+
+/* Where a frame goes, and what the driver is told of it. */
+struct vd_net_way {
+	uint16_t pair;
+	struct vd_net_hash hash;
+};
+
+/* @b: the first bytes of a frame, up to VD_NET_HEAD. A receive queue is locked. */
+struct vd_net_way vd_net_look(const struct vd_net *net, const uint8_t *b, size_t len);
+
+/* VIRTIO_NET_S_*. Any thread. */
+void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on);
 
 /* So many pairs are used from now on; the control thread, or the control queue's worker. */
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs);

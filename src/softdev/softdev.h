@@ -199,6 +199,8 @@ void vd_softq_set_pulled(struct vd_softdev *sd, unsigned int idx, bool pulled);
 
 /* Return: true, locked; false: it does not run. */
 bool vd_softq_lock(struct vd_softq *q);
+/* The same whether it runs or not: keeps others out, and is good for nothing else. */
+void vd_softq_lock_out(struct vd_softq *q);
 void vd_softq_unlock(struct vd_softq *q);
 
 /* Locked. Return: how many, at most VD_VIRTQ_BURST; with none the queue is starved: its worker asks

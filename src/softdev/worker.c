@@ -577,6 +577,11 @@ bool vd_softq_lock(struct vd_softq *q)
 	return false;
 }
 
+void vd_softq_lock_out(struct vd_softq *q)
+{
+	lock(q);
+}
+
 void vd_softq_unlock(struct vd_softq *q)
 {
 	unlock(q);
