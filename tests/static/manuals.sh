@@ -32,15 +32,15 @@ options() {
 }
 # check KIND WORD
 check() {
-	local name page pages key keys
+	local name page pages common key keys
 
 	while read -r name keys; do
 		page=$source/doc/uvdpa-$2-$name.7.scd
 		[ -e "$page" ] || { lacks "$page" "is missing"; continue; }
 		pages=("$page")
 		# What several have in common stands in one page.
-		! grep -q '^And what every disk has: \*uvdpa-disk\*(7)' "$page" ||
-			pages+=("$source/doc/uvdpa-disk.7.scd")
+		common=$(sed -nE 's/^And what every .* has: \*(uvdpa-[a-z]+)\*\(7\).*/\1/p' "$page")
+		[ -z "$common" ] || pages+=("$source/doc/$common.7.scd")
 		for key in $keys; do
 			grep -q "^\*$key\* _" "${pages[@]}" || lacks "$page" "no option $key"
 		done
