@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * net-tap.c - a TAP interface of the host: what the driver sends the host receives there
+ *
+ * Each pair has a queue of the interface. Work that either side leaves to the other passes through
+ * as it is; what is offered is what this kernel can do.
+ */
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "parent/net-tap.h"
+
+#define WANT_FIRST 1514u
+
+struct vd_tap *vd_tap_of(struct vd_net *net)
+{
+	return container_of(net, struct vd_tap, net);
+}
+
+static int tap_pair_fd(struct vd_net *net, unsigned int pair)
+{
+	return vd_tap_of(net)->dev.fds[pair];
+}
+
+static void tap_set_offloads(struct vd_net *net, uint64_t guest)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+
+	if (tap->gone)
+		return;
+	if (ioctl(tap->dev.fds[0], TUNSETOFFLOAD, vd_tap_offloads(guest)) && errno != EBADFD)
+		vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name, "interface %s: offloads: %s",
+			    tap->dev.name, strerror(errno));
+	/* A new driver, whose queues do not run yet. */
+	if (tap->stale) {
+		vd_tap_flush(tap);
+		tap->stale = false;
+	}
+}
+
+static void tap_set_pairs(struct vd_net *net, unsigned int pairs)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+
+	for (unsigned int i = 1; !tap->gone && i < tap->dev.nqueues; i++) {
+		struct vd_tap_queue *q = &tap->queues[i];
+		bool want = i < pairs;
+		struct ifreq ifr = { .ifr_flags = want ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+		if (want == q->attached)
+			continue;
+		if (!want)
+			__atomic_store_n(&q->attached, false, __ATOMIC_RELAXED);
+		if (ioctl(q->fd, TUNSETQUEUE, &ifr)) {
+			vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name,
+				    "interface %s: queue %u: %s", tap->dev.name, i,
+				    strerror(errno));
+			continue;
+		}
+		__atomic_store_n(&q->attached, want, __ATOMIC_RELAXED);
+	}
+}
+
+static void tap_show(struct vd_net *net, struct uvdpa_emit *e)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < tap->dev.nqueues; i++)
+		n += tap->queues[i].attached;
+	e->str(e, "ifname", tap->dev.name);
+	if (tap->conf->netns)
+		e->str(e, "netns", tap->conf->netns);
+	e->num(e, "queues", n);
+}
+
+static void tap_reset(struct vd_net *net)
+{
+	vd_tap_of(net)->stale = true;
+}
+
+static void tap_destroy(struct vd_net *net)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+
+	if (tap->open)
+		vd_tap_open_forget(tap);
+	vd_fd_del(&tap->watch);
+	vd_post_del(vd_ctx_loop(net->sd.u), &tap->look);
+	vd_tap_close(&tap->dev);
+	for (unsigned int i = 0; tap->queues && i < tap->dev.nqueues; i++)
+		free(tap->queues[i].buf);
+	free(tap->queues);
+	free(tap);
+}
+
+static const struct vd_net_ops tap_ops = {
+	.send = vd_tap_send,
+	.receive = vd_tap_receive,
+	.pair_fd = tap_pair_fd,
+	.set_offloads = tap_set_offloads,
+	.set_pairs = tap_set_pairs,
+	.show = tap_show,
+	.reset = tap_reset,
+	.destroy = tap_destroy,
+};
+
+static int make_queues(struct vd_tap *tap)
+{
+	unsigned int n = tap->dev.nqueues;
+
+	tap->queues = aligned_alloc(sizeof(*tap->queues), n * sizeof(*tap->queues));
+	if (!tap->queues)
+		return vd_err(-ENOMEM, "no memory for %u queues", n);
+	memset(tap->queues, 0, n * sizeof(*tap->queues));
+	for (unsigned int i = 0; i < n; i++) {
+		struct vd_tap_queue *q = &tap->queues[i];
+
+		q->fd = tap->dev.fds[i];
+		q->attached = i == 0;
+		q->want = WANT_FIRST;
+		q->buf = malloc(VD_NET_FRAME_MAX);
+		if (!q->buf)
+			return vd_err(-ENOMEM, "no memory for queue %u", i);
+	}
+	return 0;
+}
+
+static void opened(struct vd_tap *tap, int err)
+{
+	struct uvdpa *u = tap->net.sd.u;
+
+	tap->net_conf.soft.name = uvdpa_dev_name(&tap->net.sd.dev);
+	tap->net_conf.offloads = tap->dev.offloads;
+	tap->net_conf.no_carrier = !tap->dev.up;
+	if (!err)
+		err = make_queues(tap);
+	if (!err)
+		err = vd_net_init(&tap->net, u, &tap_ops, &tap->net_conf);
+	if (!err)
+		err = vd_tap_watch(tap);
+	uvdpa_dev_ready_now(&tap->net.sd.dev, err);
+}
+
+static int tap_add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev)
+{
+	const struct vd_tap_conf *c = conf;
+	struct vd_tap *tap = calloc(1, sizeof(*tap));
+	int r;
+
+	if (!tap)
+		return vd_err(-ENOMEM, "%s: no memory", name);
+	tap->conf = c;
+	tap->dev.nl = -1;
+	r = vd_net_args(&c->net, name, &tap->net_conf);
+	vd_net_begin(&tap->net, u, &tap_ops);
+	if (!r)
+		r = vd_tap_open_start(tap, u, name, opened);
+	if (r) {
+		free(tap);
+		return r;
+	}
+	*ret_dev = &tap->net.sd.dev;
+	return -EINPROGRESS;
+}
+
+#define OPT(k, t, field, ...) VD_NET_OPT(k, t, struct vd_tap_conf, field, __VA_ARGS__)
+
+static const struct uvdpa_opt tap_opts[] = {
+	OPT("ifname", STRING, ifname,
+	    .help = "the interface, made if it is not there; \"tap%d\": the first free; or the "
+		    "device's name"),
+	OPT("netns", STRING, netns,
+	    .help = "network namespace that it is in: a name of ip-netns(8), or a path"),
+	OPT("persist", BOOL, persist, .help = "it stays when the device goes"),
+	OPT("up", BOOL, up, .def = "on", .help = "set it up"),
+	OPT("host_mac", STRING, host_mac, .help = "Ethernet address of the host's side"),
+	OPT("bridge", STRING, bridge, .help = "a bridge of the host that it becomes a port of"),
+	OPT("address", STRING, address, .help = "address of the host's side, like 10.0.0.1/24"),
+	VD_NET_OPTS(struct vd_tap_conf, net),
+	{ 0 },
+};
+
+static const uint32_t tap_ids[] = { VIRTIO_ID_NET, 0 };
+
+extern const struct uvdpa_parent vd_parent_net_tap;
+const struct uvdpa_parent vd_parent_net_tap = {
+	.name = "net-tap",
+	.help = "a TAP interface of the host",
+	.device_ids = tap_ids,
+	.features = VD_NET_FEATURES,
+	.max_vqs = 2 * VD_NET_PAIRS_MAX + 1,
+	.opts = tap_opts,
+	.conf_size = sizeof(struct vd_tap_conf),
+	.add = tap_add,
+};
