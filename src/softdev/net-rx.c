@@ -52,7 +52,7 @@ static bool refill(struct vd_net_pair *pair, unsigned int *n)
 		*n -= filled;
 	}
 	pair->nstash += vd_softq_take(pair->rx, pair->stash + pair->nstash,
-				      vd_min(VD_SOFTQ_BURST, VD_NET_STASH - pair->nstash));
+				      vd_min(pair->ntake, VD_NET_STASH - pair->nstash));
 	for (unsigned int i = *n; i < pair->nstash; i++) {
 		const struct vd_chain *c = pair->stash[i];
 
@@ -67,6 +67,7 @@ bool vd_net_rx_begin(struct vd_net_pair *pair, const struct vd_worker *by)
 	if (!vd_softq_lock(pair->rx))
 		return false;
 	pair->by = by;
+	pair->ntake = VD_SOFTQ_BURST;
 	return true;
 }
 
@@ -295,6 +296,7 @@ static unsigned int deliver(struct vd_net_pair *pair, const struct vd_net_frame 
 	struct vd_net_hash none = { 0 };
 	unsigned int got = 0;
 
+	pair->ntake = n; /* what is not used would be taken for nothing, and its lines from the driver */
 	for (unsigned int i = 0; i < n; i++) {
 		int r = deliver_one(pair, &frames[i], none);
 

@@ -163,6 +163,7 @@ struct vd_net_pair {
 	struct vd_net_counts received;
 	const struct vd_worker *by;
 	unsigned int nstash, nfilled;	/* taken; of them, to be given back as used */
+	unsigned int ntake;		/* buffers that are taken at once */
 	struct vd_chain *stash[VD_NET_STASH];
 	struct vd_iov pieces[VD_NET_PIECES];
 };
