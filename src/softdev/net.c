@@ -199,8 +199,11 @@ static void transmit(struct vd_net_pair *pair, struct vd_chain **chains, unsigne
 	struct vd_net_frame frames[VD_SOFTQ_BURST];
 	unsigned int from = 0, at = 0, sent;
 
-	for (unsigned int i = 0; i < n; i++)
-		__builtin_prefetch(vd_guest_expose(chains[i]->iov->base));
+	/* A header that ends a line has the frame in the next one. */
+	for (unsigned int i = 0; i < n; i++) {
+		vd_prefetch_read(chains[i]->iov->base + net->hdr_len);
+		vd_prefetch_read(chains[i]->iov->base);
+	}
 	while (from < n) {
 		while (at < n && decode(net, chains[at], &frames[at - from]))
 			at++;
