@@ -90,7 +90,7 @@ static struct io *io(struct cf_queue *q)
 	io->nslots = vd_min((unsigned int)q->num, BLOCK_SLOTS_MAX);
 	io->nslots = vd_min(io->nslots, q->data_len / (SECTOR + block));
 	io->nslots = vd_min(io->nslots, sectors / (block / SECTOR));
-	io->stride = vd_min(q->data_len / io->nslots & ~511u, 16384u);
+	io->stride = vd_min(q->data_len / io->nslots & ~(SECTOR - 1), 16384u);
 	io->area = vd_min(io->stride / SECTOR - 1, sectors / io->nslots);
 	io->area -= io->area % (block / SECTOR);
 	cf_check(io->area >= 1);

@@ -8,6 +8,7 @@
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
+ *	net.c		the same for network devices; see net.h
  *
  * A device type that is not known here yet needs one more file as block.c. A case that fails, or
  * for which the device lacks something, leaves by longjmp; its context is destroyed and the next case has a new one. So each case is a
@@ -24,13 +25,14 @@
 #include "virtq/virtq.h"
 
 #define CF_F(bit) (1ull << (bit))
-#define CF_QUEUES 4u			/* of a device, that are used at most */
+#define CF_QUEUES 5u			/* of a device, that are used at most */
 
 /* The memory: two mappings that touch in the device's view, and do not in the file. */
 #define CF_RINGS_IOVA 0x100000u
 #define CF_RINGS_LEN 0x100000u
 #define CF_DATA_IOVA 0x200000u		/* CF_RINGS_IOVA + CF_RINGS_LEN */
 #define CF_DATA_LEN 0x400000u
+#define CF_DATA_SHARE (CF_DATA_LEN / CF_QUEUES & ~0xfffu)	/* of a queue */
 #define CF_DATA_OFFSET 0x300000u
 #define CF_FILE_LEN (CF_DATA_OFFSET + CF_DATA_LEN)
 #define CF_TAIL 0x8000u			/* of the rings' mapping: in nobody's ring */
@@ -52,6 +54,13 @@ struct cf_fixture {
 	pid_t pid;
 };
 
+/* What becomes of the frames of a network device: they come back, from @mac. */
+struct cf_wire {
+	const char *mac;		/* NULL: its own */
+	uint32_t frame_max;
+	bool keeps;			/* what finds no buffer waits for one */
+};
+
 struct cf_variant {
 	const char *parent;
 	const char *name;		/* what is special; "" for nothing */
@@ -64,10 +73,14 @@ struct cf_variant {
 	void (*restart)(struct cf_fixture *f);	/* its server dies and comes back; or NULL */
 	/* Its server gives it another size, which may be less; NULL: it is ours to set. */
 	void (*resize)(struct cf_fixture *f, const char *bytes);
+	const struct cf_wire *wire;	/* of a network device */
 };
 
 extern const struct cf_variant cf_variants[];
 extern const unsigned int cf_nvariants;
+
+/* Of every network device here. */
+#define CF_MAC "52:54:00:12:34:56"
 
 void cf_attr(struct cf_fixture *f, const char *key, const char *value);
 
@@ -100,6 +113,7 @@ struct cf_queue {
 	uint64_t ring_iova, data_iova;	/* a share of the memory each */
 	uint32_t data_len;
 	int kick, call;
+	bool off;			/* a case has stopped it */
 	void *io;			/* of the type's file; freed by the rig */
 };
 
@@ -119,6 +133,7 @@ struct cf {
 	struct cf_queue q[CF_QUEUES];
 	struct uvdpa_wait w;
 	void *model;			/* of the type's file; freed by the rig */
+	unsigned int lives;		/* how often features were negotiated */
 	unsigned int changed[UVDPA_DEV_REMOVED + 1];
 };
 
@@ -188,7 +203,8 @@ struct cf_case {
 struct cf_type {
 	uint32_t device_id;
 	const struct cf_case *cases;	/* ends with a NULL name */
-	/* One small operation of the device works, on this queue. */
+	unsigned int eager;		/* a queue of which the device takes what is there */
+	/* One small operation of the device works, on this queue, while others may be off. */
 	void (*ping)(struct cf_queue *q);
 	/* Many at once, begun and not waited for; and the end of all of them. */
 	void (*begin)(struct cf_queue *q);
@@ -197,5 +213,6 @@ struct cf_type {
 
 extern const struct cf_case cf_generic[];
 extern const struct cf_type cf_block;
+extern const struct cf_type cf_net;
 
 #endif

@@ -111,6 +111,35 @@ static void image_4k(struct cf_fixture *f)
 	cf_attr(f, "logical_block_size", "4096");
 }
 
+/* ---- network devices ------------------------------------------------------------------------------ */
+
+static void network(struct cf_fixture *f)
+{
+	cf_attr(f, "max_vqp", "2");
+	cf_attr(f, "queue_size", "512");
+	cf_attr(f, "mac", CF_MAC);
+}
+
+static void sim_net(struct cf_fixture *f)
+{
+	network(f);
+	cf_attr(f, "workers", "2");
+}
+
+static void sim_net_echo(struct cf_fixture *f)
+{
+	network(f);
+	cf_attr(f, "mode", "echo");
+}
+
+static void sim_net_polling(struct cf_fixture *f)
+{
+	sim_net(f);
+	cf_attr(f, "poll_us", "50");
+}
+
+static const struct cf_wire itself = { .frame_max = 65568 };
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -339,6 +368,9 @@ const struct cf_variant cf_variants[] = {
 	{ "rbd", "writeback", .open = rbd_writeback, .close = cf_rbd_close, .lacks = cf_rbd_lacks,
 	  .resize = cf_rbd_resize, .keeps_heap = true },
 #endif
+	{ "sim-net", "", .open = sim_net, .wire = &itself },
+	{ "sim-net", "echo", .open = sim_net_echo, .wire = &itself },
+	{ "sim-net", "polling", .open = sim_net_polling, .wire = &itself },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,

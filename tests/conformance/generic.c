@@ -22,6 +22,17 @@ static void ping_all(struct cf *c)
 		c->type->ping(&c->q[i]);
 }
 
+/* It does not run; they do. */
+static void ping_others(struct cf_queue *q)
+{
+	struct cf *c = q->c;
+
+	q->off = true;
+	for (unsigned int i = 0; i < c->nq; i++)
+		if (i != q->idx)
+			c->type->ping(&c->q[i]);
+}
+
 /*
  * Requests that are under way in what follows. Of a foreign device they are done already:
  * qemu-storage-daemon 7.2 says where a queue stands before its requests are home, and loses them.
@@ -240,16 +251,18 @@ static void kick(struct cf_queue *q)
 /* It costs this queue; the others go on, the driver is told, and a reset mends it. */
 static void case_broken_ring(struct cf *c)
 {
+	struct cf_queue *q = &c->q[c->type->eager];
+
 	cf_map(c);
 	for (size_t k = 0; k < VD_ARRAY_SIZE(broken); k++) {
 		uint64_t due = cf_now_ms() + 10000;
 
 		cf_start(c, &c->mode);
-		if (!(c->features & PACKED ? put_packed(&c->q[0], k) : put_split(&c->q[0], k))) {
+		if (!(c->features & PACKED ? put_packed(q, k) : put_split(q, k))) {
 			cf_reset(c);
 			continue;
 		}
-		kick(&c->q[0]);
+		kick(q);
 		while (!(uvdpa_dev_status(c->dev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
 			if (cf_now_ms() > due)
 				cf_fail(__FILE__, __LINE__, "%s: no NEEDS_RESET", broken[k].name);
@@ -257,8 +270,7 @@ static void case_broken_ring(struct cf *c)
 		}
 		cf_until(c, c->changed[UVDPA_DEV_STATUS]);
 		c->changed[UVDPA_DEV_STATUS] = 0;
-		for (unsigned int i = 1; i < c->nq; i++)
-			c->type->ping(&c->q[i]);
+		ping_others(q);
 		cf_reset(c);
 		cf_start(c, &c->mode);
 		ping_all(c);
@@ -319,9 +331,8 @@ static void case_disable(struct cf *c)
 		begin(q);
 		cf_ok(c, uvdpa_dev_disable_vq(c->dev, q->idx, &c->w));
 		cf_is(uvdpa_dev_get_vq_state(c->dev, q->idx, &st), 0);
-		for (unsigned int i = 0; i < c->nq; i++)	/* the others run */
-			if (i != q->idx)
-				c->type->ping(&c->q[i]);
+		ping_others(q);
+		q->off = false;
 		cf_queue_set(q, st);
 		c->type->end(q);
 		c->type->ping(q);
@@ -480,7 +491,7 @@ static void case_unmap_used(struct cf *c)
 	ping_all(c);
 	cf_is(uvdpa_dev_unmap(c->dev, 0, CF_DATA_IOVA, CF_DATA_LEN), 0);
 	cf_ok(c, uvdpa_dev_commit(c->dev, &c->w));
-	c->type->begin(&c->q[0]);
+	c->type->begin(&c->q[c->type->eager]);
 	cf_until(c, uvdpa_dev_status(c->dev) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	cf_reset(c);
 	cf_is(uvdpa_dev_unmap(c->dev, 0, 0, UINT64_MAX), 0);

@@ -190,6 +190,7 @@ static uint64_t choose(const struct cf *c, const struct cf_mode *m)
 
 void cf_negotiate(struct cf *c, const struct cf_mode *m)
 {
+	c->lives++;
 	c->features = choose(c, m);
 	cf_is(uvdpa_dev_set_status(c->dev, 1), 0);
 	cf_is(uvdpa_dev_set_status(c->dev, 3), 0);
@@ -209,12 +210,13 @@ void cf_queue_init(struct cf *c, unsigned int idx)
 	queue_fini(q);
 	q->c = c;
 	q->idx = idx;
+	q->off = false;
 	q->num = (uint16_t)(c->mode.num ? c->mode.num : vd_min(c->info->vq_num_max, 512u));
 	q->layout = vd_vring_layout(q->num, packed, indirect_max);
 	cf_check(q->layout.size <= RING_SHARE);
 	q->ring_iova = CF_RINGS_IOVA + idx * RING_SHARE;
 	q->ring = cf_at(c, q->ring_iova);
-	q->data_len = CF_DATA_LEN / CF_QUEUES;
+	q->data_len = CF_DATA_SHARE;
 	q->data_iova = CF_DATA_IOVA + idx * q->data_len;
 	q->kick = vd_eventfd();
 	q->call = vd_eventfd();
