@@ -201,6 +201,31 @@ static void unix_sockets_are_replaced_when_stale(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void unix_sockets_of_datagrams(void **state)
+{
+	struct vd_unix a, b = { .fd = -1 };
+	char dir[] = "/tmp/uvdpa-dgram-XXXXXX", path[64], got[8];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	assert_int_equal(vd_unix_bind(&a, path, 0600), 0);
+	assert_int_equal(vd_unix_bind(&b, path, 0600), -EADDRINUSE);
+	assert_int_equal(vd_unix_listen(&b, path, 0600, 0), -EADDRINUSE);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a.sa, sizeof(a.sa)), 0);
+	assert_int_equal(send(fd, "one", 3, 0), 3);
+	assert_int_equal(recv(a.fd, got, sizeof(got), 0), 3);
+	assert_int_equal(recv(a.fd, got, sizeof(got), 0), -1);	/* does not block */
+
+	close(a.fd);	/* as by a crash */
+	assert_int_equal(vd_unix_bind(&b, path, 0600), 0);
+	vd_unix_close(&b);
+	assert_int_equal(access(path, F_OK), -1);
+	close(fd);
+	rmdir(dir);
+}
+
 /* Who locks the folder on purpose stops nobody for long. */
 static void unix_folder_is_locked(void **state)
 {
@@ -341,6 +366,7 @@ int main(void)
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
 		cmocka_unit_test(unix_folder_is_locked),
+		cmocka_unit_test(unix_sockets_of_datagrams),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * unix.c - unix stream sockets that have a path
+ * unix.c - unix sockets that have a path
  *
  * Two that begin at once could each find the same stale socket, and the second could remove what
  * the first has just made: between its bind() and its listen() it looks stale too. So the folder
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -36,9 +37,20 @@ int vd_unix_address(const char *path, struct sockaddr_un *ret_sa)
 	return 0;
 }
 
-static int new_socket(int flags)
+int vd_unix_mode(const char *text, mode_t *ret_mode)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	*ret_mode = (mode_t)mode;
+	if (!*text || *end || mode > 0777)
+		return vd_err(-EINVAL, "mode %s: octal permissions up to 0777", text);
+	return 0;
+}
+
+static int new_socket(int type)
+{
+	int fd = socket(AF_UNIX, SOCK_CLOEXEC | type, 0);
 
 	return fd < 0 ? vd_err(-errno, "socket: %m") : fd;
 }
@@ -50,7 +62,7 @@ int vd_unix_connect(const char *path, int flags)
 
 	if (r)
 		return r;
-	fd = new_socket(flags);
+	fd = new_socket(SOCK_STREAM | flags);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
 		r = vd_err(-errno, "connect to %s: %m", path);
 		close(fd);
@@ -72,7 +84,8 @@ static int remove_stale(const char *path)
 	fd = vd_unix_connect(path, SOCK_NONBLOCK);
 	if (fd >= 0)
 		close(fd);
-	if (fd >= 0 || fd == -EAGAIN)	/* its queue is full, so somebody has it */
+	/* Its queue is full, or it is one of datagrams: so somebody has it. */
+	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE)
 		return vd_err(-EADDRINUSE, "another process listens at %s", path);
 	if (fd != -ECONNREFUSED)
 		return fd == -ENOENT ? 0 : fd;
@@ -124,7 +137,8 @@ static int own_file(struct vd_unix *u, mode_t mode)
 	return 0;
 }
 
-int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog)
+/* Of datagrams: @backlog counts for nothing. */
+static int make(struct vd_unix *u, const char *path, mode_t mode, int type, int backlog)
 {
 	vd_cleanup(vd_closep) int lock = -1;
 	struct vd_unix new = { .fd = -1 };
@@ -135,7 +149,7 @@ int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog
 	lock = folder_lock(new.sa);
 	r = lock < 0 ? lock : remove_stale(path);
 	if (!r)
-		r = new.fd = new_socket(SOCK_NONBLOCK);
+		r = new.fd = new_socket(type | SOCK_NONBLOCK);
 	if (r < 0)
 		return r;
 	/* bind() gives the file the mode of the socket, so it is never open to others. */
@@ -143,13 +157,23 @@ int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog
 		r = vd_err(-errno, "socket %s: %m", path);
 	else
 		r = own_file(&new, mode);
-	if (!r && listen(new.fd, backlog))
+	if (!r && type == SOCK_STREAM && listen(new.fd, backlog))
 		r = vd_err(-errno, "listen on %s: %m", path);
 	if (r)
 		vd_unix_close(&new);
 	else
 		*u = new;
 	return r;
+}
+
+int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog)
+{
+	return make(u, path, mode, SOCK_STREAM, backlog);
+}
+
+int vd_unix_bind(struct vd_unix *u, const char *path, mode_t mode)
+{
+	return make(u, path, mode, SOCK_DGRAM, 0);
 }
 
 void vd_unix_close(struct vd_unix *u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* unix.h - unix stream sockets that have a path */
+/* unix.h - unix sockets that have a path */
 #ifndef VD_BASE_UNIX_H
 #define VD_BASE_UNIX_H
 
@@ -9,8 +9,11 @@
 /* The address of a path. Return: 0; -ENAMETOOLONG with a sentence: empty, or too long. */
 int vd_unix_address(const char *path, struct sockaddr_un *ret_sa);
 
+/* Permissions in octal. Return: 0; -EINVAL with a sentence. */
+int vd_unix_mode(const char *text, mode_t *ret_mode);
+
 /**
- * vd_unix_connect() - Connect to a socket
+ * vd_unix_connect() - Connect to a stream socket
  * @path: where it is
  * @flags: SOCK_NONBLOCK, or 0
  *
@@ -20,7 +23,7 @@ int vd_unix_address(const char *path, struct sockaddr_un *ret_sa);
 int vd_unix_connect(const char *path, int flags);
 
 /**
- * struct vd_unix - A socket that listens at a path; embedded
+ * struct vd_unix - A socket that has a path of its own; embedded
  * @fd: -1: none
  * @sa: where
  * @dev, @ino: the file that was made; 0, 0: none, the socket is from somewhere else
@@ -47,6 +50,9 @@ struct vd_unix {
  * locked; -ENAMETOOLONG; another -errno. All with a sentence.
  */
 int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog);
+
+/* The same for a socket of datagrams, which are received there. */
+int vd_unix_bind(struct vd_unix *u, const char *path, mode_t mode);
 
 /* Close, and remove the file if it is the one that was made. Nothing if @u->fd is -1. */
 void vd_unix_close(struct vd_unix *u);

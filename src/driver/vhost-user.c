@@ -68,17 +68,6 @@ static struct vu_server *to_server(struct uvdpa_binding *b)
 
 /* ---- the socket -------------------------------------------------------------------------------- */
 
-static int parse_mode(const char *text, mode_t *ret_mode)
-{
-	char *end;
-	unsigned long mode = strtoul(text, &end, 8);
-
-	*ret_mode = (mode_t)mode;
-	if (!*text || *end || mode > 0777)
-		return vd_err(-EINVAL, "mode %s: octal permissions up to 0777", text);
-	return 0;
-}
-
 /*
  * Who asks for @fd may be a client of a control socket, and its number that of any descriptor here,
  * the control socket's own for one. What is ours closes on exec; what was inherited does not.
@@ -196,7 +185,7 @@ static int open_socket(struct vu_server *v)
 			       vd_unix_address(c->socket, &sa);
 	if (c->fd)
 		return listen_on(v, (int)c->fd);
-	e = parse_mode(c->mode, &mode);
+	e = vd_unix_mode(c->mode, &mode);
 	return e ? e : vd_unix_listen(&v->listen, c->socket, mode, BACKLOG);
 }
 
