@@ -387,3 +387,38 @@ unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
 	vd_net_rx_end(pair);
 	return got;
 }
+
+/* Return: how many were taken or dropped; for the next one there are not buffers enough. */
+static unsigned int offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	struct vd_net_rx rx;
+	unsigned int i;
+
+	for (i = 0; i < n && vd_net_rx_get(pair, frames[i].len, &rx); i++) {
+		if (vd_likely(rx.len >= frames[i].len)) {
+			copy(&rx, &frames[i]);
+			vd_net_rx_put(pair, &rx, &frames[i].hdr, frames[i].len);
+		} else if (pair->net->mergeable) {
+			vd_net_rx_wait(pair);
+			break;
+		} else {
+			vd_net_count(&pair->received.errors, 1);
+		}
+	}
+	return i;
+}
+
+unsigned int vd_net_offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	unsigned int dealt = n;
+
+	if (!vd_net_rx_begin(pair, pair->worker))
+		return 0;
+	/* What came before the other side went is wanted all the same. */
+	if (vd_likely(__atomic_load_n(&pair->net->link_wanted, __ATOMIC_RELAXED)))
+		dealt = offer(pair, frames, n);
+	else
+		vd_net_count(&pair->received.drops, n);
+	vd_net_rx_end(pair);
+	return dealt;
+}

@@ -347,6 +347,7 @@ static unsigned int engine_reap(struct vd_engine *e)
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
 		if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
 			__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
+			p->rx_short = false;
 			settle_later(nw->net);
 		}
 		if (receives(p))
@@ -472,8 +473,6 @@ static void net_reset(struct vd_softdev *sd)
 {
 	struct vd_net *net = to_net(sd);
 
-	for (unsigned int i = 0; i < net->conf.max_vqp; i++)
-		net->pairs[i].tx_blocked = net->pairs[i].rx_short = false;
 	net->ctrl_idx = UINT_MAX;
 	vd_net_steer_reset(net, 0);
 	vd_net_use_pairs(net, 1);
@@ -519,7 +518,7 @@ static void settle_link(struct vd_net *net)
 
 void vd_net_set_link(struct vd_net *net, bool wanted)
 {
-	net->link_wanted = wanted;
+	__atomic_store_n(&net->link_wanted, wanted, __ATOMIC_RELAXED);
 	settle_link(net);
 }
 

@@ -183,13 +183,14 @@ struct vd_net {
 	unsigned int ctrl_idx;		 /* of the control queue; none: UINT_MAX */
 	bool mergeable;
 
-	bool link_wanted, carrier;	 /* control's; the link is up when both are */
+	bool carrier;			 /* control's */
 
 	/* Change while queues run: */
 	uint64_t guest_offloads;	 /* atomic: what the driver takes undone */
 	unsigned int used_pairs;	 /* atomic: as the driver says */
 	unsigned int spread;		 /* atomic: of them, those that run: ops->set_pairs() */
-	bool link_up;			 /* atomic: both */
+	bool link_wanted;		 /* atomic: by the user */
+	bool link_up;			 /* atomic: wanted, and there is a carrier */
 	uint64_t mac;			 /* atomic: the driver's address, as a number */
 	uint32_t fragment_id;		 /* atomic */
 
@@ -295,6 +296,15 @@ void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd);
  */
 unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
 			    const struct vd_net_frame *frames, unsigned int n);
+
+/**
+ * vd_net_offer() - Frames that came in for one pair, and can wait
+ * @frames: @n of them, with nothing left to be done
+ *
+ * The first for which there are not buffers enough, and those after it, may be offered again when receive
+ * is called. Return: how many were taken, or dropped for another reason. Context: the pair's worker.
+ */
+unsigned int vd_net_offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
 
 /* ---- receive, in place; any data thread ------------------------------------------------------------ */
 
