@@ -210,6 +210,8 @@ int vd_tun_set_up(const struct vd_tun *tun, int fd)
 		return r;
 	if (ioctl(tun->sock, SIOCGIFFLAGS, &ifr))
 		return vd_err(-errno, "interface %s: %m", ifr.ifr_name);
+	if (ifr.ifr_flags & IFF_UP)	/* by who may do so, perhaps */
+		return 0;
 	ifr.ifr_flags |= IFF_UP;
 	return ioctl(tun->sock, SIOCSIFFLAGS, &ifr)
 		       ? vd_err(-errno, "interface %s: up: %m", ifr.ifr_name)
