@@ -61,3 +61,89 @@ pmd_end() {
 	wait "$pmd_pid" 2>/dev/null || true
 	exec {pmd_in}>&-
 }
+
+# ---- a guest that does what it is told
+#
+#	here: t0 10.0.0.1/24 -- net-tap n0 -- vhost-user -- eth0 10.0.0.2/24 :guest
+#	here: way 10.9.0.1/24 -- net-tap way - vhost-user -- eth1 10.9.0.2/24 :guest
+#
+# What is tested is n0. By the other one commands get into the guest, whatever happens to the first.
+
+# net_add [OPTION VALUE...]: n0, for a guest; of net-tap unless "mgmtdev" begins the options
+net_add() {
+	local parent=(mgmtdev net-tap ifname t0 address 10.0.0.1/24)
+
+	if [ "${1:-}" = mgmtdev ]; then
+		parent=("${@:1:2}")
+		shift 2
+	fi
+	uvdpa dev add name n0 "${parent[@]}" "$@" driver vhost-user socket "$tmp/n0.sock"
+}
+
+# guest_start KIND[,PROPERTIES] [OPTION...]: uml or qemu, properties of its eth0
+guest_start() {
+	local kind=${1%%,*} properties=''
+
+	[ "$kind" = "$1" ] || properties=,${1#*,}
+	shift
+	need socat busybox cpio
+	uvdpa dev add name way mgmtdev net-tap address 10.9.0.1/24 driver vhost-user socket "$tmp/way.sock"
+	script guest <<-'E2'
+	ip link set lo up
+	ip addr add 10.9.0.2/24 dev eth1
+	ip link set eth1 up
+	ip addr add 10.0.0.2/24 dev eth0
+	ip link set eth0 up
+	socat TCP-LISTEN:23,fork,reuseaddr EXEC:sh &
+	until [ -e /end ]; do sleep 0.2; done
+	E2
+	background "$kind" -t 230 -o "$tmp/o" -f "$(command -v socat)" -f "$(command -v iperf3)" \
+		-f "$(command -v ethtool)" -d "$tmp/n0.sock:1$properties" -d "$tmp/way.sock:1" "$@" \
+		"$tmp/guest" >"$tmp/guest.out" 2>&1
+	guest_pid=$!
+	wait_for 120 guest_answers
+}
+
+guest_answers() {
+	kill -0 "$guest_pid" 2>/dev/null || { cat "$tmp/guest.out" >&2; fail "the guest is gone"; }
+	in_guest true 2>/dev/null
+}
+
+# in_guest COMMAND...: by its shell; its output, and its status
+in_guest() {
+	local fd out
+
+	exec {fd}<>/dev/tcp/10.9.0.2/23 || return 1
+	printf '(%s\n) </dev/null 2>&1; echo "status $?"; exit\n' "$*" >&"$fd"
+	out=$(timeout 60 cat <&"$fd") || true
+	exec {fd}>&-
+	[ "${out#status }" = "$out" ] || out=$'\n'$out
+	printf '%s' "${out%$'\n'status *}" | sed '1{/^$/d}'
+	return "${out##*status }"
+}
+
+# The guest ends by itself.
+guest_stop() {
+	in_guest touch /end
+	wait "$guest_pid" || { cat "$tmp/guest.out" >&2; fail "the guest ended with an error"; }
+}
+
+# reached: both find each other
+reached() {
+	ping -q -c 1 -W 1 10.0.0.2 >/dev/null
+}
+
+# sent_whole FILE: into the guest and back, by TCP; each end says what it got
+sent_whole() {
+	local got
+
+	in_guest "socat -u TCP-LISTEN:5001,reuseaddr OPEN:/in,creat,trunc & echo \$! >/pid"
+	socat -u "OPEN:$1" TCP:10.0.0.2:5001,retry=20,interval=0.1 || return 1
+	in_guest "while kill -0 \$(cat /pid) 2>/dev/null; do sleep 0.1; done"
+	got=$(in_guest md5sum /in) || return 1
+	[ "${got%% *}" = "$(md5 "$1")" ] || { echo "what came into the guest differs" >&2; return 1; }
+	background socat -u TCP-LISTEN:5002,reuseaddr "OPEN:$tmp/out,creat,trunc"
+	in_guest socat -u OPEN:/in TCP:10.0.0.1:5002,retry=20,interval=0.1 || return 1
+	wait $!
+	cmp "$1" "$tmp/out"
+}
