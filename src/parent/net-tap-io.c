@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "softdev/net-gso.h"
+
 #define BURST_BYTES 262144u /* then the driver is told, at the latest */
 #define EMPTY_NS    2000u
 #define KEEP_NS     100000000u /* a driver with so few buffers has no room for this frame ever */
@@ -94,8 +96,6 @@ unsigned int vd_tap_send(struct vd_net *net, struct vd_net_pair *pair, struct vd
 static bool take_header(const struct vd_net *net, const struct virtio_net_hdr *h,
 			struct vd_net_hdr *ret_hdr)
 {
-	uint64_t guest = __atomic_load_n(&net->guest_offloads, __ATOMIC_RELAXED), need = 0;
-
 	if (vd_likely(!h->flags && !h->gso_type)) {
 		*ret_hdr = (struct vd_net_hdr){ 0 };
 		return true;
@@ -108,31 +108,7 @@ static bool take_header(const struct vd_net *net, const struct virtio_net_hdr *h
 		.csum_start = le16toh(h->csum_start),
 		.csum_offset = le16toh(h->csum_offset),
 	};
-	if (!(guest & VD_NET_F(GUEST_CSUM)))
-		ret_hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	if (ret_hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		need |= VD_NET_F(GUEST_CSUM);
-	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
-		need |= VD_NET_F(GUEST_ECN);
-	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_NONE:
-		break;
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		need |= VD_NET_F(GUEST_TSO4);
-		break;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		need |= VD_NET_F(GUEST_TSO6);
-		break;
-	case VIRTIO_NET_HDR_GSO_UDP:
-		need |= VD_NET_F(GUEST_UFO);
-		break;
-	case VIRTIO_NET_HDR_GSO_UDP_L4: /* of both, the kernel gives it to who takes both */
-		need |= VD_NET_F(GUEST_USO4) | VD_NET_F(GUEST_USO6);
-		break;
-	default:
-		return false;
-	}
-	return (guest & need) == need;
+	return vd_net_fits(__atomic_load_n(&net->guest_offloads, __ATOMIC_RELAXED), ret_hdr);
 }
 
 static void write_at(const struct vd_net_rx *rx, size_t off, const uint8_t *from, size_t len)

@@ -137,6 +137,7 @@ static void opened(struct vd_tap *tap, int err)
 
 	tap->net_conf.soft.name = uvdpa_dev_name(&tap->net.sd.dev);
 	tap->net_conf.offloads = tap->dev.offloads;
+	tap->net_conf.own_pairs = true;
 	tap->net_conf.no_carrier = !tap->dev.up;
 	if (!err)
 		err = make_queues(tap);
