@@ -60,10 +60,22 @@ int vd_netlink(void)
 static void take_tun(struct vd_link *l, struct rtattr *a, size_t len)
 {
 	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-		if (a->rta_type == IFLA_TUN_TYPE)
-			l->tap = *(const uint8_t *)RTA_DATA(a) == IFF_TAP;
-		else if (a->rta_type == IFLA_TUN_MULTI_QUEUE)
-			l->multi_queue = *(const uint8_t *)RTA_DATA(a);
+		const uint8_t *flag = RTA_DATA(a);
+		uint32_t n;
+
+		switch (a->rta_type) {
+		case IFLA_TUN_TYPE:
+			l->tap = *flag == IFF_TAP;
+			break;
+		case IFLA_TUN_MULTI_QUEUE:
+			l->multi_queue = *flag;
+			break;
+		case IFLA_TUN_NUM_QUEUES:
+		case IFLA_TUN_NUM_DISABLED_QUEUES:
+			memcpy(&n, flag, sizeof(n));
+			l->queues += n;
+			break;
+		}
 	}
 }
 

@@ -23,12 +23,13 @@
  * @kind: "tun", "bridge", ...; "": hardware, or it does not say
  * @tap: of kind tun: it carries frames, not packets
  * @multi_queue: likewise: it may have several queues
+ * @queues: likewise: descriptors that are queues of it, if there may be several
  */
 struct vd_link {
 	int index;
 	char name[IFNAMSIZ];
 	uint8_t mac[6];
-	uint32_t mtu, flags;
+	uint32_t mtu, flags, queues;
 	char kind[16];
 	bool tap, multi_queue;
 };

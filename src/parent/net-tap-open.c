@@ -29,6 +29,7 @@
 #define TUN_F_USO6 0x40
 #endif
 
+#define MTU_MAX   (65535u - VD_NET_HLEN)
 #define NETNS_DIR "/run/netns"
 #define USO       (TUN_F_USO4 | TUN_F_USO6)
 
@@ -98,6 +99,9 @@ static int take_conf(struct vd_tap_open *o, const struct vd_tap *tap)
 
 	if (r)
 		return r;
+	if (tap->net_conf.mtu > MTU_MAX)
+		return vd_err(-EINVAL, "%s: mtu %u, a TAP has at most %u", o->name,
+			      tap->net_conf.mtu, MTU_MAX);
 	if (c->host_mac && (vd_net_mac(c->host_mac, o->mac) || o->mac[0] & 1))
 		return vd_err(-EINVAL, "%s: host_mac \"%s\", not a host's like 52:54:00:12:34:56",
 			      o->name, c->host_mac);
@@ -298,6 +302,8 @@ static int open_run(struct vd_job *j)
 	r = vd_link_get(o->dev.nl, o->ifname, &l); /* a pattern is no name of one */
 	if (r && r != -ENODEV)
 		return vd_err_prefix(r, "%s: ", o->name);
+	if (l.queues) /* the kernel would let us have some beside them, to nobody's good */
+		return explain(o, EBUSY, &l);
 	for (unsigned int i = 0; i < o->dev.nqueues; i++) {
 		r = attach(o, i, &l);
 		if (r)

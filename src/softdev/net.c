@@ -301,6 +301,11 @@ static void engine_submit(struct vd_engine *e)
 /* Is it among those that frames are spread among, and has buffers? */
 static bool receives(struct vd_net_pair *p)
 {
+	if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
+		__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
+		p->rx_short = false;
+		settle_later(p->net);
+	}
 	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) && vd_softq_fed(p->rx);
 }
 
@@ -345,11 +350,6 @@ static unsigned int engine_reap(struct vd_engine *e)
 	bool blocked = false;
 
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
-		if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
-			__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
-			p->rx_short = false;
-			settle_later(nw->net);
-		}
 		if (receives(p))
 			n += ops->receive(nw->net, p);
 		if (vd_unlikely(p->tx_blocked)) {
