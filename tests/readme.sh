@@ -8,6 +8,8 @@
 need linux.uml busybox cpio mkfs.ext4
 [ "$(id -u)" = 0 ] || skip "not root: the README mounts"
 [ -w /dev/fuse ] || skip "no /dev/fuse"
+[ -w /dev/net/tun ] || skip "no /dev/net/tun"
+unshare -n true || skip "no network namespaces here"
 truncate -s 8M "$tmp/probe"
 mkfs.ext4 -q "$tmp/probe"
 mkdir "$tmp/mnt"
@@ -26,10 +28,11 @@ cd "$tmp/src"
 	echo 'wait %1'
 } >"$tmp/readme"
 export TMPDIR=$tmp
-setsid bash "$tmp/readme" >"$tmp/out" 2>&1 &
+setsid unshare -n bash "$tmp/readme" >"$tmp/out" 2>&1 &
 pids+=($!)
 timeout 100 tail -q -s 0.05 --pid="${pids[-1]}" -f /dev/null || { cat "$tmp/out"; fail "it does not end"; }
 wait "${pids[-1]}" || { cat "$tmp/out"; fail "a command failed"; }
-for what in 'virtio_uml.device=' 'hello from this host' 'hello from 6' 'requests [1-9]'; do
+for what in 'virtio_uml.device=' 'hello from this host' 'hello from 6' 'requests [1-9]' \
+	'3 packets received' 'rx packets [1-9]'; do
 	grep -q "$what" "$tmp/out" || { cat "$tmp/out"; fail "no $what"; }
 done
