@@ -89,9 +89,9 @@ static void take_info(struct vd_link *l, struct rtattr *a, size_t len)
 	}
 }
 
-static void take_link(struct vd_link *l, const struct nlmsghdr *h)
+static void take_link(struct vd_link *l, struct nlmsghdr *h)
 {
-	const struct ifinfomsg *i = NLMSG_DATA(h);
+	struct ifinfomsg *i = NLMSG_DATA(h);
 	struct rtattr *a = IFLA_RTA(i);
 	size_t len = IFLA_PAYLOAD(h);
 
@@ -122,7 +122,7 @@ static void take_link(struct vd_link *l, const struct nlmsghdr *h)
 static int talk(int nl, struct msg *m, struct vd_link *ret_link)
 {
 	_Alignas(struct nlmsghdr) char buf[ANSWER];
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
+	struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
 	ssize_t n;
 
 	if (send(nl, m, m->h.nlmsg_len, 0) < 0)
@@ -222,7 +222,7 @@ void vd_link_ask(int nl, int index)
 int vd_link_event(int nl, struct vd_link *ret_link)
 {
 	_Alignas(struct nlmsghdr) char buf[ANSWER];
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
+	struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
 
 	for (;;) {
 		ssize_t n = recv(nl, buf, sizeof(buf), MSG_DONTWAIT);
