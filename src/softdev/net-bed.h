@@ -21,6 +21,8 @@ unsigned int nb_hdr_len(const struct bed *b);
 
 /* @n buffers of @len bytes, at most NB_SLOT, into receive queue @q. Once for each start. */
 void nb_post(struct bed *b, unsigned int q, unsigned int n, uint32_t len);
+/* One of them again, or for the first time. */
+void nb_post_slot(struct bed *b, unsigned int q, unsigned int slot, uint32_t len);
 
 /**
  * nb_send() - A frame into transmit queue @q, and wait until it is back
@@ -34,6 +36,7 @@ struct nb_frame {
 	struct virtio_net_hdr_v1_hash hdr;
 	const uint8_t *frame;
 	uint32_t len;
+	unsigned int slot;
 };
 
 /* Return: false: nothing came within @timeout_ms. */

@@ -491,14 +491,8 @@ static void test_busy(void **state)
 			commands[round % VD_ARRAY_SIZE(commands)].len);
 		for (unsigned int i = 0; i < PAIRS; i++)
 			while (nb_receive(&b, 2 * i, &got, 0)) {
-				struct vd_buf buf = { nb_iova(&b, 2 * i) +
-							      (uint64_t)(got.frame -
-									 nb_mem(&b, 2 * i)) /
-								      NB_SLOT * NB_SLOT,
-						      2048 };
-
 				n++;
-				bed_add_req(&b, 2 * i, &buf, 0, 1);
+				nb_post_slot(&b, 2 * i, got.slot, 2048);
 			}
 	}
 	assert_true(n > 100);

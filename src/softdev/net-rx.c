@@ -46,7 +46,7 @@ static bool refill(struct vd_net_pair *pair, unsigned int *n)
 
 	if (vd_likely(*n < pair->nstash))
 		return true;
-	if (pair->nstash + VD_SOFTQ_BURST > VD_NET_STASH) {
+	if (pair->nstash + pair->ntake > VD_NET_STASH) {
 		if (!compact(pair))
 			return false;
 		*n -= filled;
