@@ -47,9 +47,10 @@ static bool refill(struct vd_net_pair *pair, unsigned int *n)
 	if (vd_likely(*n < pair->nstash))
 		return true;
 	if (pair->nstash + pair->ntake > VD_NET_STASH) {
-		if (!compact(pair))
+		if (compact(pair))
+			*n -= filled;
+		else if (pair->nstash == VD_NET_STASH)
 			return false;
-		*n -= filled;
 	}
 	pair->nstash += vd_softq_take(pair->rx, pair->stash + pair->nstash,
 				      vd_min(pair->ntake, VD_NET_STASH - pair->nstash));
