@@ -54,8 +54,7 @@ int vd_netlink(void)
 	return fd < 0 ? vd_err(-errno, "netlink socket: %m") : fd;
 }
 
-/* ---- what an interface is
- * ------------------------------------------------------------------------ */
+/* ---- what an interface is ------------------------------------------------------------------- */
 
 static void take_tun(struct vd_link *l, struct rtattr *a, size_t len)
 {
@@ -115,8 +114,7 @@ static void take_link(struct vd_link *l, struct nlmsghdr *h)
 	}
 }
 
-/* ---- questions
- * ------------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------ */
 
 /* Return: 0 or the kernel's -errno. @ret_link: of the answer, or NULL. */
 static int talk(int nl, struct msg *m, struct vd_link *ret_link)
@@ -190,8 +188,7 @@ int vd_link_add_address(int nl, int index, int family, const void *addr, unsigne
 	return r == -EEXIST ? 0 : r;
 }
 
-/* ---- to be told
- * ------------------------------------------------------------------------------------ */
+/* ---- to be told ----------------------------------------------------------------------------- */
 
 int vd_link_watch(int nl, int index)
 {

@@ -72,7 +72,7 @@ struct opener {
 	char error[256];
 };
 
-static int enter(const char *netns)
+int vd_netns_enter(const char *netns)
 {
 	char path[PATH_MAX];
 	int fd, r = 0;
@@ -80,7 +80,7 @@ static int enter(const char *netns)
 	if (snprintf(path, sizeof(path), "%s%s", strchr(netns, '/') ? "" : "/run/netns/", netns) >=
 	    (int)sizeof(path))
 		return vd_err(-ENAMETOOLONG, "namespace %s: too long", netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return vd_err(-errno, "namespace %s: %m", path);
 	if (setns(fd, CLONE_NEWNET))
@@ -93,7 +93,7 @@ static int open_all(struct opener *o)
 {
 	char name[IFNAMSIZ];
 	unsigned int i;
-	int r = o->netns ? enter(o->netns) : 0;
+	int r = o->netns ? vd_netns_enter(o->netns) : 0;
 
 	if (r)
 		return r;

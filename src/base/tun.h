@@ -32,6 +32,14 @@ struct vd_tun {
 int vd_tun_open(struct vd_tun *tun, const char *name, const char *netns, unsigned int hdr_len,
 		int *fds, unsigned int n);
 
+/**
+ * vd_netns_enter() - Take this thread to another network namespace, for good
+ * @netns: as above, not NULL
+ *
+ * Return: 0; -errno with a sentence.
+ */
+int vd_netns_enter(const char *netns);
+
 /* The descriptors are the caller's. Harmless if sock is -1. */
 void vd_tun_close(struct vd_tun *tun);
 

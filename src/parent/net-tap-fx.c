@@ -71,8 +71,7 @@ void tf_fill(uint8_t *frame, size_t len, unsigned int tag)
 	}
 }
 
-/* ---- the host's end
- * ------------------------------------------------------------------------------- */
+/* ---- the host's end ------------------------------------------------------------------------- */
 
 int tf_open(const char *ifname)
 {
@@ -162,8 +161,7 @@ void tf_delete(const char *ifname)
 	assert_int_equal(if_nametoindex(ifname), 0);
 }
 
-/* ---- the driver's end
- * ----------------------------------------------------------------------------- */
+/* ---- the driver's end ----------------------------------------------------------------------- */
 
 void tf_forget(void)
 {

@@ -108,7 +108,7 @@ static void test_refused(void **state)
 		{ "ifname", "other", -EBUSY, "interface other is used by another program" },
 		{ "ifname", "one", -EINVAL, "interface one has one queue, max_vqp is 2" },
 		{ "netns", "no-such-one", -ENOENT, "/run/netns/no-such-one" },
-		{ "netns", "/dev/null", -EINVAL, "network namespace /dev/null" },
+		{ "netns", "/dev/null", -EINVAL, "d1: namespace /dev/null" },
 		{ "host_mac", "52:54:00:00:00", -EINVAL, "host_mac \"52:54:00:00:00\"" },
 		{ "host_mac", "53:54:00:00:00:01", -EINVAL, "host_mac \"53:" },
 		{ "host_mac", "52:54:00:00:00:01", -EINVAL, "is the driver's side's" },
@@ -169,8 +169,7 @@ static void test_not_wanted(void **state)
 	assert_int_equal(if_nametoindex("d1"), 0);
 }
 
-/* ---- another namespace
- * ----------------------------------------------------------------------------- */
+/* ---- another namespace ---------------------------------------------------------------------- */
 
 struct elsewhere {
 	pthread_barrier_t there, done;
@@ -240,8 +239,7 @@ static void test_netns(void **state)
 	close(home);
 }
 
-/* ---- what others do
- * --------------------------------------------------------------------------------- */
+/* ---- what others do ------------------------------------------------------------------------- */
 
 static void test_down_and_up(void **state)
 {
@@ -324,8 +322,7 @@ static void test_deleted(void **state)
 	bed_end(&b);
 }
 
-/* ---- several queues
- * --------------------------------------------------------------------------------- */
+/* ---- several queues ------------------------------------------------------------------------- */
 
 #define PAIRS 3u /* and the control queue: the bed has eight queues */
 #define FLOWS 64u

@@ -37,8 +37,7 @@ static vd_cold void no_interface(struct vd_tap *tap, const struct vd_tap_queue *
 		vd_loop_post(vd_ctx_loop(tap->net.sd.u), &tap->look);
 }
 
-/* ---- transmit
- * --------------------------------------------------------------------------------------- */
+/* ---- transmit ------------------------------------------------------------------------------- */
 
 static int write_frame(int fd, const struct vd_net_frame *f)
 {
@@ -88,8 +87,7 @@ unsigned int vd_tap_send(struct vd_net *net, struct vd_net_pair *pair, struct vd
 	return i;
 }
 
-/* ---- receive
- * ---------------------------------------------------------------------------------------- */
+/* ---- receive -------------------------------------------------------------------------------- */
 
 /* Has the driver agreed to get it like that? The kernel was told so; what waited before is older.
  */

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +22,15 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/netlink.h"
+#include "base/tun.h"
 
 #ifndef TUN_F_USO4 /* Linux 6.2 */
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
 
-#define MTU_MAX   (65535u - VD_NET_HLEN)
-#define NETNS_DIR "/run/netns"
-#define USO       (TUN_F_USO4 | TUN_F_USO6)
+#define MTU_MAX (65535u - VD_NET_HLEN)
+#define USO     (TUN_F_USO4 | TUN_F_USO6)
 
 /* What the job works on. The device may be gone before it ends, so all of it is its own. */
 struct vd_tap_open {
@@ -48,8 +47,7 @@ struct vd_tap_open {
 	struct vd_tap_if dev;
 };
 
-/* ---- what the user has written; control thread
- * ---------------------------------------------------- */
+/* ---- what the user has written; control thread ---------------------------------------------- */
 
 static int check_name(const char *dev, const char *ifname)
 {
@@ -126,29 +124,7 @@ static int take_conf(struct vd_tap_open *o, const struct vd_tap *tap)
 	return 0;
 }
 
-/* ---- the job
- * ---------------------------------------------------------------------------------------- */
-
-/* Go to a namespace, for as long as this thread is. */
-static int enter(const struct vd_tap_open *o)
-{
-	char path[PATH_MAX];
-	vd_cleanup(vd_closep) int fd = -1;
-
-	if (!o->netns)
-		return 0;
-	if (strchr(o->netns, '/'))
-		snprintf(path, sizeof(path), "%s", o->netns);
-	else
-		snprintf(path, sizeof(path), "%s/%s", NETNS_DIR, o->netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return vd_err(-errno, "%s: network namespace %s: %s: %m", o->name, o->netns, path);
-	if (setns(fd, CLONE_NEWNET))
-		return vd_err(-errno, "%s: network namespace %s: %m", o->name,
-			      errno == EINVAL ? path : o->netns);
-	return 0;
-}
+/* ---- the job -------------------------------------------------------------------------------- */
 
 /* Why TUNSETIFF did not want it; @l: what has the name now, if anything. */
 static int explain(const struct vd_tap_open *o, int err, const struct vd_link *l)
@@ -198,13 +174,7 @@ static int attach(struct vd_tap_open *o, unsigned int i, const struct vd_link *w
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		return explain(o, errno, was);
 	memcpy(o->dev.name, ifr.ifr_name, sizeof(o->dev.name));
-	if (i) {
-		ifr.ifr_flags = IFF_DETACH_QUEUE;
-		if (ioctl(fd, TUNSETQUEUE, &ifr))
-			return vd_err(-errno, "%s: interface %s: queue %u: %m", o->name,
-				      o->dev.name, i);
-	}
-	return 0;
+	return i ? vd_tun_attach(fd, false) : 0;
 }
 
 /* What can the kernel do? It says so by taking what it shall be told. */
@@ -290,10 +260,10 @@ static int open_run(struct vd_job *j)
 {
 	struct vd_tap_open *o = container_of(j, struct vd_tap_open, job);
 	struct vd_link l = { 0 }, bridge = { 0 };
-	int r = enter(o);
+	int r = o->netns ? vd_netns_enter(o->netns) : 0; /* for as long as this thread is */
 
 	if (r)
-		return r;
+		return vd_err_prefix(r, "%s: ", o->name);
 	r = o->dev.nl = vd_netlink();
 	if (r < 0)
 		return vd_err_prefix(r, "%s: ", o->name);
@@ -333,8 +303,7 @@ static int open_run(struct vd_job *j)
 	return 0;
 }
 
-/* ---- control thread
- * --------------------------------------------------------------------------------- */
+/* ---- control thread ------------------------------------------------------------------------- */
 
 void vd_tap_close(struct vd_tap_if *dev)
 {

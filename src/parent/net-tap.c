@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/tun.h"
 #include "parent/net-tap.h"
 
 #define WANT_FIRST 1514u
@@ -50,16 +51,13 @@ static void tap_set_pairs(struct vd_net *net, unsigned int pairs)
 	for (unsigned int i = 1; !tap->gone && i < tap->dev.nqueues; i++) {
 		struct vd_tap_queue *q = &tap->queues[i];
 		bool want = i < pairs;
-		struct ifreq ifr = { .ifr_flags = want ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
 
 		if (want == q->attached)
 			continue;
 		if (!want)
 			__atomic_store_n(&q->attached, false, __ATOMIC_RELAXED);
-		if (ioctl(q->fd, TUNSETQUEUE, &ifr)) {
-			vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name,
-				    "interface %s: queue %u: %s", tap->dev.name, i,
-				    strerror(errno));
+		if (vd_tun_attach(q->fd, want)) {
+			vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name, "%s", vd_err_text());
 			continue;
 		}
 		__atomic_store_n(&q->attached, want, __ATOMIC_RELAXED);

@@ -70,8 +70,7 @@ struct vd_tap {
 
 struct vd_tap *vd_tap_of(struct vd_net *net);
 
-/* ---- net-tap-open.c; control thread
- * --------------------------------------------------------------- */
+/* ---- net-tap-open.c; control thread --------------------------------------------------------- */
 
 /**
  * vd_tap_open_start() - Begin to open the interface
@@ -90,14 +89,12 @@ void vd_tap_close(struct vd_tap_if *dev);
 /* For TUNSETOFFLOAD: what the kernel may leave undone in what it gives us. */
 unsigned int vd_tap_offloads(uint64_t guest);
 
-/* ---- net-tap-link.c; control thread
- * --------------------------------------------------------------- */
+/* ---- net-tap-link.c; control thread --------------------------------------------------------- */
 
 /* Return: 0 or -errno with a sentence. */
 int vd_tap_watch(struct vd_tap *tap);
 
-/* ---- net-tap-io.c; the worker
- * --------------------------------------------------------------------- */
+/* ---- net-tap-io.c; the worker --------------------------------------------------------------- */
 
 unsigned int vd_tap_send(struct vd_net *net, struct vd_net_pair *pair, struct vd_net_frame *frames,
 			 unsigned int n);
