@@ -54,13 +54,16 @@ struct vd_chain {
 	uint16_t ndesc;
 	uint16_t nout, nin;
 	uint32_t out_len, in_len;
-	uint32_t kind;
+	uint16_t kind;
+	uint16_t room;		/* virtq's: pieces that @iov has room for while they are added */
+	uint32_t written;
 	uint64_t since_ns;
 	struct vd_iov *iov;
 	uint64_t held;		/* virtq's: until which flush the id is not the driver's */
-	uint32_t written;
-	uint16_t room;		/* virtq's: pieces that @iov has room for while they are added */
 };
+
+/* A request of one piece lies in one line of the cache, with that piece. */
+static_assert(sizeof(struct vd_chain) + sizeof(struct vd_iov) <= 64, "");
 
 struct vd_virtq_conf {
 	uint64_t features;		/* negotiated */
