@@ -336,8 +336,11 @@ static int put_hdr(const struct uvdpa_netq *q, const struct uvdpa_net_buf *b, ui
 		return -EINVAL;
 	if (vd_unlikely(b->flags & UVDPA_NET_RAW))
 		return 0;
-	if (vd_unlikely(b->hdr.flags | b->hdr.gso_type) &&
-	    (!hdr_ok(q, &b->hdr, true, &need) || need > len))
+	if (vd_likely(!(b->hdr.flags | b->hdr.gso_type))) {
+		memset(at, 0, UVDPA_NET_HDR);
+		return 0;
+	}
+	if (!hdr_ok(q, &b->hdr, true, &need) || need > len)
 		return -EINVAL;
 	to_device(at, &b->hdr);
 	return 0;
