@@ -83,6 +83,9 @@ timeout 20 "$tmp/blk-read" "$tmp/d0.sock" >"$tmp/out" || fail "$(cat "$tmp/out")
 grep -q '^1048576 bytes' "$tmp/out" || fail "$(cat "$tmp/out")"
 daemon_stop
 
+timeout 60 "$tmp/net-pong" 192.0.2.9 >"$tmp/out" || fail "$(cat "$tmp/out")"
+grep -qx '100000 pings were answered' "$tmp/out" || fail "$(cat "$tmp/out")"
+
 same='4096 zeros of 1048576 bytes'
 [ "$("$tmp/null-disk")" = "$same" ] || fail "null-disk: $("$tmp/null-disk" 2>&1)"
 
