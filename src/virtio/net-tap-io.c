@@ -17,16 +17,33 @@ static bool stopping(const struct tap_pair *p)
 	return __atomic_load_n(&p->tap->stop, __ATOMIC_ACQUIRE);
 }
 
+/* Nothing goes by the device any more. */
+static void broke(struct tap_pair *p, int err)
+{
+	if (err == -EIO && !p->broken) {
+		__atomic_store_n(&p->tap->broken, true, __ATOMIC_RELEASE);
+		vd_loop_post(p->tap->vdev->loop, &p->tap->post);
+	}
+	p->broken = true;
+}
+
 /* ---- from the device ------------------------------------------------------------------------- */
 
 /* What the interface does not take is lost, as by any interface that is down or short of memory. */
 static void write_frame(struct tap_pair *p, const struct uvdpa_net_buf *bufs, unsigned int n)
 {
 	struct iovec iov[BATCH];
+	size_t len = 0;
 	ssize_t r;
 
-	for (unsigned int i = 0; i < n; i++)
+	assert(n);
+	for (unsigned int i = 0; i < n; i++) {
 		iov[i] = (struct iovec){ bufs[i].mem + bufs[i].off, bufs[i].len };
+		len += bufs[i].len;
+	}
+	/* The kernel would take it, and no frame is so long. */
+	if (len > TX_SLOT)
+		return;
 	iov[0].iov_base = bufs[0].mem;
 	iov[0].iov_len += bufs[0].off;
 	do
@@ -40,10 +57,13 @@ static void write_frame(struct tap_pair *p, const struct uvdpa_net_buf *bufs, un
 /* Buffers that are empty again. The ring has room: they come from there. */
 static void post(struct tap_pair *p, struct uvdpa_net_buf *bufs, unsigned int n)
 {
+	int r;
+
 	for (unsigned int i = 0; i < n; i++)
 		bufs[i] = (struct uvdpa_net_buf){ .mem = bufs[i].mem, .len = p->rx_size };
-	if (n && uvdpa_netq_rx_post(p->q, bufs, n) < 0)
-		p->broken = true;
+	r = n ? uvdpa_netq_rx_post(p->q, bufs, n) : 0;
+	if (r < 0)
+		broke(p, r);
 }
 
 /* Return: how many buffers came. */
@@ -52,10 +72,10 @@ static unsigned int from_device(struct tap_pair *p)
 	int got = uvdpa_netq_rx(p->q, p->rx + p->nrx, BATCH - p->nrx);
 	unsigned int n, begin = 0;
 
-	if (got <= 0) {
-		p->broken |= got < 0;
+	if (got < 0)
+		broke(p, got);
+	if (got <= 0)
 		return 0;
-	}
 	n = p->nrx + (unsigned int)got;
 	for (unsigned int i = p->nrx; i < n; i++) {
 		if (p->rx[i].flags & UVDPA_NET_MORE)
@@ -92,8 +112,8 @@ static void reap(struct tap_pair *p)
 
 	if (n > 0)
 		p->nfree += (unsigned int)n;
-	else
-		p->broken |= n < 0;
+	else if (n < 0)
+		broke(p, n);
 }
 
 /* A frame of the kernel. Return: its bytes with the header; 0: none now. */
@@ -140,7 +160,8 @@ static unsigned int to_device(struct tap_pair *p)
 		return 0;
 	/* There are no more slots than entries in the ring. */
 	sent = uvdpa_netq_tx(p->q, bufs, n);
-	p->broken |= sent < 0;
+	if (sent < 0)
+		broke(p, sent);
 	for (unsigned int i = sent < 0 ? 0 : (unsigned int)sent; i < n; i++)
 		p->free[p->nfree++] = bufs[i].mem;
 	return n;

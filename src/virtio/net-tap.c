@@ -31,7 +31,7 @@ void vd_net_tap_changed(struct vd_net_tap *t)
 	const struct uvdpa_net_info *info = uvdpa_net_info(t->net);
 	static const uint8_t none[6];
 
-	if (t->fd < 0)
+	if (t->fd < 0 || t->complained)
 		return;
 	if (memcmp(t->mac, info->mac, sizeof(t->mac)) && memcmp(info->mac, none, sizeof(none))) {
 		memcpy(t->mac, info->mac, sizeof(t->mac));
@@ -77,6 +77,13 @@ static void said(struct vd_post *post)
 		t->released = true;
 		vd_log_warn(vdev->log, vdev->name, "its interface was removed");
 		vdev->config->release(vdev);
+	}
+	if (__atomic_load_n(&t->broken, __ATOMIC_ACQUIRE) && !t->complained) {
+		t->complained = true;
+		vd_log_warn(vdev->log, vdev->name, "is broken; its interface waits until it is bound anew");
+		if (t->fd >= 0 && t->carrier && vd_tun_set_carrier(t->fd, false))
+			warn(t, "");
+		t->carrier = false;
 	}
 	if (!t->stop || t->told)
 		return;

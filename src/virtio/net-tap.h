@@ -62,6 +62,7 @@ struct vd_net_tap {
 	unsigned int npairs;
 	struct tap_pair *pairs;
 	bool released;		/* asked to be unbound */
+	bool complained;	/* that it is broken */
 	bool told;		/* that all is quiet */
 	bool carrier;
 	uint16_t mtu;
@@ -69,7 +70,8 @@ struct vd_net_tap {
 
 	/* Between them, atomic. */
 	bool stop;		/* the threads shall end */
-	bool lost;		/* somebody has removed the interface; told by post */
+	bool lost;		/* somebody has removed the interface; told by post, as is this: */
+	bool broken;		/* the device wrote nonsense into a ring, or needs to be reset */
 };
 
 /* The thread: serves until tap->stop, or until the interface is gone. @arg: the pair. */

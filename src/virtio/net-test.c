@@ -1,198 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* net-test.c - the network driver over a device of this test's own, which does as it is told, and lies */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include "virtio/fake-nic.h"
 
-#include <cmocka.h>
+#include <errno.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "mem/sg.h"
-#include "virtio/net.h"
 
-#define F(bit) VD_NET_F(bit)
-#define QUEUES 5u
-#define CTRL 4u
 #define BUF 256u
-
-struct nic {
-	struct vd_virtio_dev vdev;
-	struct vd_loop loop;
-	struct virtio_net_config config;
-	uint8_t status;
-	uint64_t features;
-	struct vd_mem *mem;
-	struct uvdpa_vq vqs[QUEUES];
-	bool set[QUEUES];
-	struct vd_virtq *dq[QUEUES];
-};
-
-static struct nic *to_nic(struct vd_virtio_dev *vdev)
-{
-	return container_of(vdev, struct nic, vdev);
-}
-
-static uint8_t get_status(struct vd_virtio_dev *vdev)
-{
-	return to_nic(vdev)->status;
-}
-
-static int set_status(struct vd_virtio_dev *vdev, uint8_t status)
-{
-	struct nic *n = to_nic(vdev);
-
-	n->status = status;
-	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
-		return 0;
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		struct vd_virtq_conf c = {
-			.features = n->features, .mem = n->mem, .num = n->vqs[i].num,
-			.desc = n->vqs[i].desc, .driver = n->vqs[i].driver,
-			.device = n->vqs[i].device, .state = n->vqs[i].state,
-			.chain_size = sizeof(struct vd_chain), .iov_max = 256,
-		};
-
-		if (n->set[i])
-			assert_int_equal(vd_virtq_create(&c, &n->dq[i]), 0);
-	}
-	return 0;
-}
-
-static int set_features(struct vd_virtio_dev *vdev, uint64_t features)
-{
-	assert_int_equal(features & ~vdev->offered, 0);
-	to_nic(vdev)->features = features;
-	return 0;
-}
-
-static uint32_t generation(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-	return 7;
-}
-
-static int get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
-{
-	assert_true(off + len <= sizeof(struct virtio_net_config));
-	memcpy(buf, (uint8_t *)&to_nic(vdev)->config + off, len);
-	return 0;
-}
-
-static int set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
-{
-	(void)vdev, (void)off, (void)buf, (void)len;
-	fail();
-	return 0;
-}
-
-static int map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
-{
-	return vd_mem_map(&to_nic(vdev)->mem, m, true);
-}
-
-static int set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
-{
-	struct nic *n = to_nic(vdev);
-
-	assert_in_range(idx, 0, QUEUES - 1);
-	n->vqs[idx] = *vq;
-	n->vqs[idx].kick = vd_dup(vq->kick);
-	n->vqs[idx].call = vd_dup(vq->call);
-	n->set[idx] = true;
-	return 0;
-}
-
-static void reset(struct vd_virtio_dev *vdev)
-{
-	struct nic *n = to_nic(vdev);
-
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		vd_virtq_destroy(n->dq[i]);
-		n->dq[i] = NULL;
-		if (n->set[i]) {
-			vd_close(&n->vqs[i].kick);
-			vd_close(&n->vqs[i].call);
-		}
-		n->set[i] = false;
-	}
-	n->status = 0;
-	vd_mem_destroy(n->mem);
-	n->mem = vd_mem_create();
-}
-
-static void quiesced(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-}
-
-static void release(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-	fail();
-}
-
-static void wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
-{
-	(void)vdev;
-	w->pending = true;
-}
-
-static void wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
-{
-	(void)vdev;
-	assert_true(w->pending);
-	w->pending = false;
-	w->err = err;
-}
-
-static const struct vd_virtio_config_ops config_ops = {
-	.status = get_status, .set_status = set_status, .set_features = set_features,
-	.generation = generation, .get_config = get_config, .set_config = set_config,
-	.map = map, .set_vq = set_vq, .reset = reset, .quiesced = quiesced, .release = release,
-	.wait_begin = wait_begin, .wait_end = wait_end,
-};
-
-#define OFFERED                                                                                 \
-	(F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX) |  \
-	 F(VIRTIO_F_RING_PACKED) | F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM) |          \
-	 F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_MAC) | F(VIRTIO_NET_F_MTU) |               \
-	 F(VIRTIO_NET_F_STATUS) | F(VIRTIO_NET_F_MRG_RXBUF) | F(VIRTIO_NET_F_CTRL_VQ) |         \
-	 F(VIRTIO_NET_F_CTRL_RX) | F(VIRTIO_NET_F_CTRL_RX_EXTRA) | F(VIRTIO_NET_F_MQ) |         \
-	 F(VIRTIO_NET_F_CTRL_MAC_ADDR) | F(VIRTIO_NET_F_GUEST_ANNOUNCE) |                       \
-	 F(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
 
 static struct nic *create(void)
 {
 	static const struct vd_virtio_conf none;
-	static struct vd_log log;
-	struct nic *n = calloc(1, sizeof(*n));
+	struct nic *n = nic_create();
 
-	vd_log_init(&log);
-	assert_int_equal(vd_loop_init(&n->loop), 0);
-	n->vdev = (struct vd_virtio_dev){
-		.config = &config_ops, .name = "n0", .log = &log, .loop = &n->loop,
-		.device_id = VIRTIO_ID_NET, .offered = OFFERED, .nvqs = QUEUES, .vq_num_max = 256,
-		.iova_last = UINT64_MAX,
-	};
-	n->config = (struct virtio_net_config){
-		.mac = { 2, 0, 0, 0, 0, 1 }, .status = htole16(VIRTIO_NET_S_LINK_UP),
-		.max_virtqueue_pairs = htole16(2), .mtu = htole16(1500),
-	};
-	n->mem = vd_mem_create();
 	assert_int_equal(vd_virtio_bind(&n->vdev, &none), 0);
 	return n;
-}
-
-static void destroy(struct nic *n)
-{
-	reset(&n->vdev);
-	vd_virtio_unbind(&n->vdev);
-	vd_mem_destroy(n->mem);
-	vd_loop_fini(&n->loop);
-	free(n);
 }
 
 static struct uvdpa_net *open_nic(struct nic *n, bool packed)
@@ -310,7 +134,7 @@ static void test_receive(void **state)
 			assert_int_equal(uvdpa_netq_rx_post(q, b, 1), -EIO);
 		}
 		uvdpa_net_close(net);
-		destroy(n);
+		nic_destroy(n);
 	}
 }
 
@@ -336,7 +160,7 @@ static void test_cut(void **state)
 	assert_int_equal(b[0].off, 0);
 	assert_int_equal(b[0].len, 44);
 	uvdpa_net_close(net);
-	destroy(n);
+	nic_destroy(n);
 }
 
 /* Words of the ring that no device may write. */
@@ -365,7 +189,7 @@ static void test_ring(void **state)
 		/* It does not sleep for what will not come. */
 		assert_true(side ? uvdpa_netq_tx_arm(q) : uvdpa_netq_rx_arm(q));
 		uvdpa_net_close(net);
-		destroy(n);
+		nic_destroy(n);
 	}
 }
 
@@ -391,7 +215,7 @@ static void test_gone(void **state)
 		assert_false(uvdpa_netq_tx_arm(q));
 		assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
 		if (i) {
-			reset(&n->vdev);
+			nic_reset(n);
 			vd_virtio_unbind(&n->vdev);
 		} else {
 			n->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
@@ -406,13 +230,7 @@ static void test_gone(void **state)
 		assert_int_equal(uvdpa_netq_rx(q0, b, 4), 1);
 		assert_int_equal(uvdpa_netq_rx(q0, b, 4), err);
 		uvdpa_net_close(net);
-		if (i) {
-			vd_mem_destroy(n->mem);
-			vd_loop_fini(&n->loop);
-			free(n);
-		} else {
-			destroy(n);
-		}
+		nic_destroy(n);
 	}
 }
 
@@ -442,7 +260,7 @@ static void test_config(void **state)
 		if (cases[i].err)
 			assert_non_null(strstr(vd_err_text(), "n0: "));
 		uvdpa_net_close(net);
-		destroy(n);
+		nic_destroy(n);
 	}
 }
 
@@ -471,7 +289,7 @@ static void test_features(void **state)
 		assert_int_equal(n->features, OFFERED & ~cases[i].off & ~cases[i].gone &
 						      ~F(VIRTIO_F_RING_PACKED));
 		uvdpa_net_close(net);
-		destroy(n);
+		nic_destroy(n);
 	}
 }
 
@@ -495,7 +313,7 @@ static void test_changes(void **state)
 	assert_false(info->link_up);
 	assert_int_equal(info->mtu, 9000);
 	uvdpa_net_close(net);
-	destroy(n);
+	nic_destroy(n);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -507,7 +325,7 @@ static void answer(struct nic *n, const void *want, size_t len, uint8_t ack, uin
 	struct vd_sg out, in;
 	uint8_t got[1024];
 
-	assert_int_equal(vd_virtq_pop(n->dq[CTRL], &c, 1), 1);
+	assert_int_equal(vd_virtq_pop(n->dq[CTRL_QUEUE], &c, 1), 1);
 	out = vd_sg(c->iov, c->nout);
 	in = vd_sg(c->iov + c->nout, c->nin);
 	assert_int_equal(c->out_len, len);
@@ -515,9 +333,9 @@ static void answer(struct nic *n, const void *want, size_t len, uint8_t ack, uin
 	vd_sg_read(&out, got, len);
 	assert_memory_equal(got, want, len);
 	vd_sg_write(&in, &ack, 1);
-	vd_virtq_push(n->dq[CTRL], c, used);
-	if (vd_virtq_flush(n->dq[CTRL]))
-		vd_eventfd_signal(n->vqs[CTRL].call);
+	vd_virtq_push(n->dq[CTRL_QUEUE], c, used);
+	if (vd_virtq_flush(n->dq[CTRL_QUEUE]))
+		vd_eventfd_signal(n->vqs[CTRL_QUEUE].call);
 }
 
 static void test_commands(void **state)
@@ -563,7 +381,7 @@ static void test_commands(void **state)
 		assert_int_equal(net->info.pairs, 2);
 		assert_memory_equal(net->info.mac, mac, sizeof(mac));
 		uvdpa_net_close(net);
-		destroy(n);
+		nic_destroy(n);
 	}
 }
 
@@ -574,7 +392,7 @@ static void test_no_answer(void **state)
 	struct nic *n = create();
 	struct uvdpa_net *net = open_nic(n, false);
 	struct uvdpa_wait w = { 0 };
-	uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[CTRL].device - net->dma.iova);
+	uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[CTRL_QUEUE].device - net->dma.iova);
 	uint64_t began_ns = vd_now_ns();
 
 	(void)state;
@@ -588,13 +406,13 @@ static void test_no_answer(void **state)
 	assert_int_equal(net->info.pairs, 1);
 	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
 	used[1] = htole16(99);
-	vd_eventfd_signal(n->vqs[CTRL].call);
+	vd_eventfd_signal(n->vqs[CTRL_QUEUE].call);
 	assert_true(vd_loop_dispatch(&n->loop, 1000) > 0);
 	assert_false(w.pending);
 	assert_int_equal(w.err, -EIO);
 	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EIO);
 	uvdpa_net_close(net);
-	destroy(n);
+	nic_destroy(n);
 }
 
 int main(void)
