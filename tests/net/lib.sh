@@ -109,7 +109,8 @@ guest_answers() {
 	in_guest true 2>/dev/null
 }
 
-# in_guest COMMAND...: by its shell; its output, and its status
+# in_guest COMMAND...: by its shell; its output, and its status. What stays in the background must not
+# keep the output open.
 in_guest() {
 	local fd out
 
@@ -137,13 +138,13 @@ reached() {
 sent_whole() {
 	local got
 
-	in_guest "socat -u TCP-LISTEN:5001,reuseaddr OPEN:/in,creat,trunc & echo \$! >/pid"
-	socat -u "OPEN:$1" TCP:10.0.0.2:5001,retry=20,interval=0.1 || return 1
+	in_guest "socat -u TCP-LISTEN:5001,reuseaddr OPEN:/in,creat,trunc >/dev/null 2>&1 & echo \$! >/pid"
+	socat -u "OPEN:$1" TCP:10.0.0.2:5001,retry=300,interval=0.1 || return 1
 	in_guest "while kill -0 \$(cat /pid) 2>/dev/null; do sleep 0.1; done"
 	got=$(in_guest md5sum /in) || return 1
 	[ "${got%% *}" = "$(md5 "$1")" ] || { echo "what came into the guest differs" >&2; return 1; }
 	background socat -u TCP-LISTEN:5002,reuseaddr "OPEN:$tmp/out,creat,trunc"
-	in_guest socat -u OPEN:/in TCP:10.0.0.1:5002,retry=20,interval=0.1 || return 1
+	in_guest socat -u OPEN:/in TCP:10.0.0.1:5002,retry=300,interval=0.1 || return 1
 	wait $!
 	cmp "$1" "$tmp/out"
 }

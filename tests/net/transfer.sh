@@ -24,7 +24,7 @@ damaged() {
 		n = split(names[$1], name)
 		split($0, value)
 		for (i = 2; i <= n; i++)
-			if (name[i] ~ /^(InHdrErrors|ReasmFails|InCsumErrors|InErrs)$/)
+			if (name[i] ~ /^(InHdrErrors|ReasmFails|InCsumErrors)$/)
 				sum += value[i]
 	} END { print sum + 0 }' "$@"
 }
