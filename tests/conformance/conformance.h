@@ -5,6 +5,7 @@
  *	main.c		runs every case on every row of the parents' table
  *	fixture.c	how a device of each parent is made; a parent that is not there fails
  *	rbd.c		the same, for what needs a cluster of Ceph
+ *	echo.c		the same, for what has a socket at the other end
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
@@ -51,6 +52,7 @@ struct cf_fixture {
 	unsigned int nattrs;
 	const struct cf_variant *variant;
 	struct cf_server *server;
+	struct cf_echo *echo;
 	pid_t pid;
 };
 
@@ -89,6 +91,10 @@ const char *cf_rbd_lacks(void);
 void cf_rbd_open(struct cf_fixture *f);
 void cf_rbd_resize(struct cf_fixture *f, const char *bytes);
 void cf_rbd_close(struct cf_fixture *f);
+
+/* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
+void cf_echo_open(struct cf_fixture *f, bool stream);
+void cf_echo_close(struct cf_fixture *f);
 
 /* Is the program there that serves foreign devices? */
 bool cf_foreign_installed(void);

@@ -140,6 +140,26 @@ static void sim_net_polling(struct cf_fixture *f)
 
 static const struct cf_wire itself = { .frame_max = 65568 };
 
+static void one_pair(struct cf_fixture *f)
+{
+	cf_attr(f, "queue_size", "512");
+	cf_attr(f, "mac", CF_MAC);
+}
+
+static void socket_stream(struct cf_fixture *f)
+{
+	one_pair(f);
+	cf_echo_open(f, true);
+}
+
+static void socket_dgram(struct cf_fixture *f)
+{
+	one_pair(f);
+	cf_echo_open(f, false);
+}
+
+static const struct cf_wire cable = { .frame_max = 65568, .keeps = true };
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -371,6 +391,8 @@ const struct cf_variant cf_variants[] = {
 	{ "sim-net", "", .open = sim_net, .wire = &itself },
 	{ "sim-net", "echo", .open = sim_net_echo, .wire = &itself },
 	{ "sim-net", "polling", .open = sim_net_polling, .wire = &itself },
+	{ "net-socket", "stream", .open = socket_stream, .close = cf_echo_close, .wire = &cable },
+	{ "net-socket", "dgram", .open = socket_dgram, .close = cf_echo_close, .wire = &cable },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,

@@ -152,7 +152,7 @@ void case_net_counters(struct cf *c)
 	cf_is(counter(c, 0, "rx drops"), 0);
 	if (!c->f.variant->wire->keeps)
 		cf_is(counter(c, 0, "rx overruns"), SENT - ROOM);
-	if (net_ctrl_queue(c)) {
+	if (net_ctrl_queue(c) && net_has(c, VIRTIO_NET_F_MQ)) {
 		unsigned int idx = net_ctrl_queue(c)->idx;
 
 		net_ping(net_ctrl_queue(c));
