@@ -26,6 +26,7 @@
 #define EVENTS 16
 #define TIMED_MS 1		/* how often a queue is looked at whose driver never kicks */
 #define POLL_MIN_NS 1000	/* a shorter window is none */
+#define YIELD_MAX   16		/* times 16 looks, until others are offered this CPU at the latest */
 #define AWAY_NS	    3000	/* a few looks take less, unless somebody else had the CPU */
 #define SHY_NS	    1000000	/* no polling for so long then */
 
@@ -310,10 +311,12 @@ static bool was_preempted(struct vd_worker *w)
 
 /*
  * Look on for as long as the window says, unless others want this CPU: one of them may be who we
- * wait for. Return: true if something came.
+ * wait for. Once they have not wanted it, they are asked less often, for that is a system call.
+ * Return: true if something came.
  */
 static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
 {
+	unsigned int looks = 0;
 	uint64_t now = since_ns, last;
 	bool found = false;
 
@@ -325,13 +328,17 @@ static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
 			found = worker_round(w) || has_mail(w);
 			cpu_relax();
 		}
-		if (!found)
+		if (!found && ++looks >= w->yield_after) {
 			sched_yield();
+			w->yield_after = vd_min(2 * w->yield_after, YIELD_MAX);
+			looks = 0;
+		}
 		last = now;
 		now = vd_now_ns();
 		if (vd_unlikely(now - last > AWAY_NS) && was_preempted(w)) {
 			w->poll_ns = 0;
 			w->shy_until_ns = now + SHY_NS;
+			w->yield_after = 1;
 			return found;
 		}
 	} while (!found && now - since_ns < w->poll_ns);
@@ -480,7 +487,9 @@ int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx
 {
 	int r;
 
-	*w = (struct vd_worker){ .sd = sd, .idx = idx, .poll_max_ns = poll_us * 1000ull };
+	*w = (struct vd_worker){
+		.sd = sd, .idx = idx, .poll_max_ns = poll_us * 1000ull, .yield_after = 1
+	};
 	w->run = calloc(sd->dev.info.nvqs, sizeof(struct vd_softq *));
 	if (!w->run)
 		return vd_err(-ENOMEM, "%s: data thread %u: no memory", sd->name, idx);

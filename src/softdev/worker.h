@@ -79,6 +79,7 @@ struct vd_worker {
 	uint64_t poll_max_ns;
 	uint64_t poll_ns;	/* the window now: 0 to poll_max_ns */
 	uint64_t shy_until_ns;	/* it does not grow before */
+	unsigned int yield_after; /* times 16 looks */
 	long preemptions;	/* so far */
 } __attribute__((aligned(VD_CACHE_LINE)));
 
