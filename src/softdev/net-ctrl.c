@@ -187,8 +187,7 @@ static int (*const classes[])(struct command *c) = {
 	[VIRTIO_NET_CTRL_MQ] = ctrl_mq,     [VIRTIO_NET_CTRL_GUEST_OFFLOADS] = ctrl_offloads,
 };
 
-/* Return: 0; -EBADMSG: it is no command, or has no place for an answer; as classes do. */
-static int command(struct vd_net *net, struct vd_chain *chain)
+int vd_net_command(struct vd_net *net, const struct vd_chain *chain)
 {
 	struct command c = { .net = net, .data = vd_sg(chain->iov, chain->nout) };
 	struct virtio_net_ctrl_hdr hdr;
@@ -208,7 +207,7 @@ void vd_net_ctrl(struct vd_softq *q, struct vd_chain **chains, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_chain *c = chains[i];
 		struct vd_sg in = vd_sg(c->iov + c->nout, c->nin);
-		bool ok = !command(net, c);
+		bool ok = !vd_net_command(net, c);
 		uint8_t ack = ok ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
 
 		vd_net_count(&net->ctrl.requests, 1);

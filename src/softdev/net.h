@@ -383,6 +383,9 @@ extern const struct uvdpa_show_ops vd_net_show_ops;
 
 /* net-ctrl.c, the control queue's worker: its requests. */
 void vd_net_ctrl(struct vd_softq *q, struct vd_chain **chains, unsigned int n);
+/* One of them. Return: 0; -EBADMSG it is none, or has no place for an answer; -EOPNOTSUPP not offered, not
+ * negotiated or not known; -EINVAL a length or a value makes no sense. */
+int vd_net_command(struct vd_net *net, const struct vd_chain *chain);
 
 /*
  * net-steer.c. The driver is told nothing of what happens between lock_all and unlock_all; settle is
