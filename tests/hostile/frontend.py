@@ -345,51 +345,6 @@ def honest():
 
 attacks = [fn for name, fn in list(globals().items()) if callable(fn) and getattr(fn, "__module__", "") ==
            "__main__" and name not in ("until", "honest")]
-if len(sys.argv) > 6:
-    attacks = [fn for fn in attacks if fn.__name__ in sys.argv[6:]]
 honest()
 control = Control(ctl, pid, neighbour)
-failed = False
-with Frontend(neighbour) as f:	# the neighbour's front-end is there at both times
-    f.start()
-time.sleep(0.2)
-before = control.footprint()
-with control:
-    for fn in attacks:
-        begin = time.monotonic()
-        try:
-            fn()
-        except (Gone, TimeoutError) as e:
-            print("%s: ended with %r" % (fn.__name__, e))
-        took = time.monotonic() - begin
-        try:
-            honest()
-        except Exception as e:
-            print("FAIL: after %s: %r" % (fn.__name__, e))
-            failed = True
-        if control.error:
-            print("FAIL: neighbour or control at %s: %r" % (fn.__name__, control.error))
-            sys.exit(1)
-        print("%-40s %5.2f s  %s" % (fn.__name__, took,
-              {k: "%.1f ms" % (1e3 * v) for k, v in control.slowest.items()}), flush=True)
-        control.slowest = dict.fromkeys(control.slowest, 0)
-for i in range(100):
-    after = control.footprint()
-    if all(after[k] <= before[k] for k in ("fds", "threads", "guest maps")):
-        break
-    time.sleep(0.05)
-else:
-    failed = True
-    print("FAIL: something is left")
-print("before %s, after %s" % (before, after))
-if after["rss"] > before["rss"] + (32 << 10):
-    failed = True
-    print("FAIL: %u KiB more memory" % (after["rss"] - before["rss"]))
-for what, t in control.times.items():
-    t.sort()
-    print("%s: %d times, median %.2f ms, p99 %.2f ms, max %.2f ms" % (what, len(t), 1e3 * t[len(t) // 2],
-          1e3 * t[len(t) * 99 // 100], 1e3 * t[-1]))
-if control.times["dev show"][-1] > 0.1 * patience or control.times["neighbour"][-1] > 0.2 * patience:
-    failed = True
-    print("FAIL: that is too slow")
-sys.exit(failed)
+sys.exit(run(attacks, honest, control, patience, sys.argv[6:]))
