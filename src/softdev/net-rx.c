@@ -311,23 +311,34 @@ static unsigned int deliver(struct vd_net_pair *pair, const struct vd_net_frame 
 	return got;
 }
 
-/* Where they go is decided for all of them under one lock. */
-static void choose(struct vd_net *net, const struct vd_worker *by, const struct vd_net_frame *frames,
+/*
+ * Where they go is decided for all of them under one lock. What they begin with is read before: that
+ * is somebody's memory, and may take as long as he likes.
+ */
+static bool choose(struct vd_net *net, const struct vd_worker *by, const struct vd_net_frame *frames,
 		   unsigned int n, struct vd_net_way *ways)
 {
 	/* Any lock will do, and this one is not often wanted by others. */
 	struct vd_net_pair *pair = &net->pairs[by ? vd_worker_index(by) % net->conf.max_vqp : 0];
-	uint8_t b[VD_NET_HEAD];
+	uint8_t heads[VD_SOFTQ_BURST][VD_NET_HEAD];
 
-	vd_softq_lock_out(pair->rx);
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_sg sg = vd_sg(frames[i].iov, frames[i].niov);
 
-		ways[i] = vd_net_look(net, b, vd_sg_read(&sg, b, vd_min(frames[i].len, VD_NET_HEAD)));
+		if (!frames[i].head)
+			vd_sg_read(&sg, heads[i], vd_min(frames[i].len, VD_NET_HEAD));
+	}
+	if (!vd_softq_lock_out(pair->rx))
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t *b = frames[i].head ? frames[i].head : heads[i];
+
+		ways[i] = vd_net_look(net, b, vd_min(frames[i].len, VD_NET_HEAD));
 		if (ways[i].pair == VD_NET_NOBODY)
 			vd_net_count(&pair->received.drops, 1);
 	}
 	vd_softq_unlock(pair->rx);
+	return true;
 }
 
 /* All that go the same way as the first; nobody wants them any more afterwards. */
@@ -362,7 +373,8 @@ static vd_noinline unsigned int deliver_ways(struct vd_net *net, const struct vd
 	struct vd_net_way ways[VD_SOFTQ_BURST];
 	unsigned int got = 0;
 
-	choose(net, by, frames, n, ways);
+	if (!choose(net, by, frames, n, ways))
+		return 0;
 	for (unsigned int i = 0; i < n; i++)
 		if (ways[i].pair != VD_NET_NOBODY)
 			got += deliver_way(net, by, frames + i, n - i, ways + i);

@@ -8,13 +8,15 @@
  * looks.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "softdev/net.h"
 
 void vd_net_lock_all(struct vd_net *net)
 {
 	for (unsigned int i = 0; i < net->conf.max_vqp; i++)
-		vd_softq_lock_out(net->pairs[i].rx);
+		while (!vd_softq_lock_out(net->pairs[i].rx))
+			usleep(1000);
 }
 
 void vd_net_unlock_all(struct vd_net *net)

@@ -129,6 +129,7 @@ static bool decode(const struct vd_net *net, struct vd_chain *c, struct vd_net_f
 	struct virtio_net_hdr h;
 
 	f->chain = c;
+	f->head = NULL;
 	f->len = c->out_len - net->hdr_len;
 	if (vd_unlikely(f->len - VD_NET_HLEN > VD_NET_FRAME_MAX - VD_NET_HLEN))
 		return false;

@@ -36,6 +36,7 @@ struct vd_net_pair;
 #define VD_NET_MTU_MAX	      65535u
 #define VD_NET_HLEN	      14u    /* of the Ethernet header */
 #define VD_NET_FRAME_MAX      65568u /* 64 KiB, its Ethernet header, and VLAN tags */
+#define VD_NET_HEAD	      128u   /* bytes of a frame that are looked at, at most */
 #define VD_NET_STASH	      96     /* buffers of a receive queue that are taken at once, at most */
 #define VD_NET_PIECES	      256    /* of a frame, or of the buffers for one, at most */
 
@@ -72,6 +73,7 @@ struct vd_net_hdr {
  * @iov: from its Ethernet header on; memory of the sender, which may change it, or local
  * @niov: pieces, at least 1
  * @len: bytes of them, VD_NET_HLEN to VD_NET_FRAME_MAX
+ * @head: a copy of its first bytes, VD_NET_HEAD or all; NULL: nobody has made one yet
  * @hdr: what is left to be done; it was negotiated, and lies within the frame
  */
 struct vd_net_frame {
@@ -79,6 +81,7 @@ struct vd_net_frame {
 	struct vd_iov *iov;
 	unsigned int niov;
 	uint32_t len;
+	const uint8_t *head;
 	struct vd_net_hdr hdr;
 };
 
@@ -292,7 +295,8 @@ void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd);
  * @by: the worker whose thread this is, of whatever device; NULL: none
  * @frames: @n of them, at most VD_SOFTQ_BURST; as they were sent, by whoever it was
  *
- * What is not for it, or finds no buffer, is dropped and counted. Return: how many got in.
+ * What is not for it, or finds no buffer, is dropped and counted. So it is, uncounted, while who has
+ * locked the queue is caught in somebody's memory. Return: how many got in.
  */
 unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
 			    const struct vd_net_frame *frames, unsigned int n);
@@ -404,7 +408,6 @@ static inline bool vd_net_learns(const struct vd_net *net)
 }
 void vd_net_learn(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
 
-#define VD_NET_HEAD   128u	 /* bytes of a frame that are looked at */
 #define VD_NET_NOBODY UINT16_MAX /* wants it */
 
 /* Where a frame goes, and what the driver is told of it. */

@@ -197,10 +197,14 @@ void vd_softq_pause(struct vd_softq *q, bool pause);
 /* Control thread, while the queue does not run. */
 void vd_softq_set_pulled(struct vd_softdev *sd, unsigned int idx, bool pulled);
 
-/* Return: true, locked; false: it does not run. */
+/*
+ * Return: true, locked; false: it does not run, or who has locked it does not come back: a peer can
+ * make access to memory that it shares take as long as it likes, and that shall be its own and the
+ * queue's misfortune, not ours.
+ */
 bool vd_softq_lock(struct vd_softq *q);
 /* The same whether it runs or not: keeps others out, and is good for nothing else. */
-void vd_softq_lock_out(struct vd_softq *q);
+bool vd_softq_lock_out(struct vd_softq *q);
 void vd_softq_unlock(struct vd_softq *q);
 
 /* Locked. Return: how many, at most VD_VIRTQ_BURST; with none the queue is starved: its worker asks

@@ -29,6 +29,8 @@
 #define YIELD_MAX   16		/* times 16 looks, until others are offered this CPU at the latest */
 #define AWAY_NS	    3000	/* a few looks take less, unless somebody else had the CPU */
 #define SHY_NS	    1000000	/* no polling for so long then */
+#define STUCK_NS    100000000ull /* nobody has a receive queue locked for so long */
+#define STUCK_LOOK_US 1000
 
 /* Counters have one writer and are read by control: a store that does not tear is enough. */
 static void count(uint64_t *c, uint64_t n)
@@ -74,20 +76,47 @@ static void unwatch_kick(struct vd_softq *q)
 	q->timed = false;
 }
 
-static void lock(struct vd_softq *q)
+static bool try_lock(struct vd_softq *q)
 {
-	for (unsigned int i = 1; __atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE); i++) {
-		/* Who has it may have lost its CPU to us. */
-		if (i % 64)
+	return !__atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE);
+}
+
+/* Return: false: who has it has had it for longer than anybody should wait. */
+static bool lock_or_leave(struct vd_softq *q)
+{
+	uint64_t due = 0, now;
+
+	for (unsigned int i = 1; !try_lock(q); i++) {
+		if (i % 64) {
 			cpu_relax();
-		else
-			sched_yield();
+			continue;
+		}
+		if (__atomic_load_n(&q->stuck, __ATOMIC_RELAXED))
+			return false;	/* somebody has waited already */
+		now = vd_now_ns();
+		if (!due)
+			due = now + STUCK_NS;
+		if (now > due) {
+			__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
+			return false;
+		}
+		sched_yield();	/* who has it may have lost its CPU to us */
 	}
+	return true;
 }
 
 static void unlock(struct vd_softq *q)
 {
+	if (vd_unlikely(__atomic_load_n(&q->stuck, __ATOMIC_RELAXED)))
+		__atomic_store_n(&q->stuck, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&q->lock, false, __ATOMIC_RELEASE);
+}
+
+/* For the queue's own worker, which can do nothing else. */
+static void lock(struct vd_softq *q)
+{
+	while (!lock_or_leave(q))
+		usleep(STUCK_LOOK_US);
 }
 
 static void queue_begin(struct vd_softq *q)
@@ -579,16 +608,17 @@ void vd_softq_pause(struct vd_softq *q, bool pause)
 
 bool vd_softq_lock(struct vd_softq *q)
 {
-	lock(q);
+	if (!lock_or_leave(q))
+		return false;
 	if (vd_likely(q->running && !q->broken))
 		return true;
 	unlock(q);
 	return false;
 }
 
-void vd_softq_lock_out(struct vd_softq *q)
+bool vd_softq_lock_out(struct vd_softq *q)
 {
-	lock(q);
+	return lock_or_leave(q);
 }
 
 void vd_softq_unlock(struct vd_softq *q)

@@ -43,6 +43,7 @@ struct vd_softq {
 	unsigned int events;	/* atomic: VD_SOFTQ_* that control has not seen */
 
 	bool owes_call;		/* atomic: of a pulled queue; the worker shall make it */
+	bool stuck;		/* atomic: of a pulled queue; who has locked it has had it for long */
 
 	/* The worker's; of a pulled queue, what @lock covers is marked so. */
 	bool lock __attribute__((aligned(VD_CACHE_LINE)));	/* atomic */
