@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,16 +19,18 @@ struct binding {
 	struct bed *bed;
 };
 
-/* A bus driver has no place for the test's data: there is one bed at a time. */
+/* A bus driver has no place for the test's data: of the bed that is being made. */
 static struct bed *the_bed;
-static struct binding the_binding;
 
 static int bed_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
 {
+	struct binding *x = calloc(1, sizeof(*x));
+
 	(void)dev;
 	(void)conf;
-	the_binding = (struct binding){ .bed = the_bed };
-	*ret_b = &the_binding.b;
+	assert_non_null(x);
+	x->bed = the_bed;
+	*ret_b = &x->b;
 	return 0;
 }
 
@@ -38,7 +41,7 @@ static void bed_quiesce(struct uvdpa_binding *b)
 
 static void bed_remove(struct uvdpa_binding *b)
 {
-	(void)b;
+	free(container_of(b, struct binding, b));
 }
 
 static void bed_changed(struct uvdpa_binding *b, enum uvdpa_event ev)
@@ -67,27 +70,22 @@ static const struct uvdpa_driver bed_driver = {
 	.describe = bed_describe,
 };
 
-int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs)
+static int add(struct bed *b, const char *name, const char *mgmtdev, const char *const *attrs)
 {
 	struct uvdpa_attr a[16];
 	struct uvdpa_dev_opts o = {
-		.size = sizeof(o), .name = "d0", .mgmtdev = mgmtdev, .attrs = a, .driver = "bed",
+		.size = sizeof(o), .name = name, .mgmtdev = mgmtdev, .attrs = a, .driver = "bed",
 	};
 	struct uvdpa_wait w = { 0 };
 	int r;
 
-	memset(b, 0, sizeof(*b));
 	the_bed = b;
 	for (; attrs && attrs[0]; attrs += 2)
 		a[o.nattrs++] = (struct uvdpa_attr){ attrs[0], attrs[1] };
-	assert_int_equal(uvdpa_create(&b->u), 0);
-	assert_int_equal(uvdpa_driver_register(b->u, &bed_driver), 0);
 	r = uvdpa_dev_add(b->u, &o, &b->dev, &w);
 	r = uvdpa_await(b->u, &w, r);
-	if (r) {
-		uvdpa_destroy(b->u);
+	if (r)
 		return r;
-	}
 	b->fd = memfd_create("bed", MFD_CLOEXEC);
 	assert_true(b->fd >= 0);
 	assert_int_equal(ftruncate(b->fd, BED_SIZE), 0);
@@ -99,6 +97,28 @@ int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs)
 		assert_true(b->q[i].kick >= 0 && b->q[i].call >= 0);
 	}
 	return 0;
+}
+
+int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs)
+{
+	int r;
+
+	memset(b, 0, sizeof(*b));
+	assert_int_equal(uvdpa_create(&b->u), 0);
+	assert_int_equal(uvdpa_driver_register(b->u, &bed_driver), 0);
+	r = add(b, "d0", mgmtdev, attrs);
+	if (r)
+		uvdpa_destroy(b->u);
+	return r;
+}
+
+int bed_join(struct bed *b, struct bed *first, const char *name, const char *mgmtdev,
+	     const char *const *attrs)
+{
+	memset(b, 0, sizeof(*b));
+	b->u = first->u;
+	b->joined = true;
+	return add(b, name, mgmtdev, attrs);
 }
 
 static void start_queue(struct bed *b, unsigned int i, const struct bed_conf *c)
@@ -188,7 +208,8 @@ void bed_end(struct bed *b)
 	int r = uvdpa_dev_del(b->dev, &w);
 
 	assert_int_equal(uvdpa_await(b->u, &w, r), 0);
-	uvdpa_destroy(b->u);
+	if (!b->joined)
+		uvdpa_destroy(b->u);
 	destroy_queues(b);
 	for (unsigned int i = 0; i < BED_QUEUES; i++) {
 		close(b->q[i].kick);

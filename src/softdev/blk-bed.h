@@ -39,6 +39,8 @@ struct bed {
 	uint64_t features;
 	uint16_t num;
 	unsigned int changed;	/* STATUS events that the bus driver saw */
+	bool joined;		/* the context is another bed's, which ends last */
+	unsigned int slots[BED_QUEUES][BED_NUM_MAX];	/* net-bed.c's: by a buffer's id */
 };
 
 /* How to use the device; zero: one queue of 64, split, all that is offered. */
@@ -53,6 +55,9 @@ struct bed_conf {
 
 /* Make a device. @attrs: "key", "value", ..., NULL. Return: what uvdpa_dev_add() returned. */
 int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs);
+/* A further device, in the same context. */
+int bed_join(struct bed *b, struct bed *first, const char *name, const char *mgmtdev,
+	     const char *const *attrs);
 /* Negotiate, map, set up the queues, DRIVER_OK. Fails the test if anything fails. */
 void bed_start(struct bed *b, const struct bed_conf *c);
 void bed_reset(struct bed *b);

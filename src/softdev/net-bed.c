@@ -22,14 +22,11 @@ unsigned int nb_hdr_len(const struct bed *b)
 	return b->features & VD_NET_F(HASH_REPORT) ? 20 : 12;
 }
 
-/* Which slot a buffer is, by its id. There is one bed at a time. */
-static unsigned int slots[BED_QUEUES][BED_NUM_MAX];
-
 void nb_post_slot(struct bed *b, unsigned int q, unsigned int slot, uint32_t len)
 {
 	struct vd_buf buf = { nb_iova(b, q) + slot * NB_SLOT, len };
 
-	slots[q][bed_add_req(b, q, &buf, 0, 1)] = slot;
+	b->slots[q][bed_add_req(b, q, &buf, 0, 1)] = slot;
 }
 
 void nb_post(struct bed *b, unsigned int q, unsigned int n, uint32_t len)
@@ -77,7 +74,7 @@ bool nb_receive(struct bed *b, unsigned int q, struct nb_frame *ret, int timeout
 	assert_true(n >= 0);
 	if (!n)
 		return false;
-	ret->slot = slots[q][done.id];
+	ret->slot = b->slots[q][done.id];
 	mem = nb_mem(b, q) + ret->slot * NB_SLOT;
 	assert_true(done.len >= hlen && done.len <= NB_SLOT);
 	memset(&ret->hdr, 0, sizeof(ret->hdr));
