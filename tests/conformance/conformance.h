@@ -6,6 +6,7 @@
  *	fixture.c	how a device of each parent is made; a parent that is not there fails
  *	rbd.c		the same, for what needs a cluster of Ceph
  *	echo.c		the same, for what has a socket at the other end
+ *	peer.c		another network device, which sends back what it gets
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
@@ -61,6 +62,7 @@ struct cf_wire {
 	const char *mac;		/* NULL: its own */
 	uint32_t frame_max;
 	bool keeps;			/* what finds no buffer waits for one */
+	bool far;			/* they come back a while after they were sent */
 };
 
 struct cf_variant {
@@ -76,6 +78,7 @@ struct cf_variant {
 	/* Its server gives it another size, which may be less; NULL: it is ours to set. */
 	void (*resize)(struct cf_fixture *f, const char *bytes);
 	const struct cf_wire *wire;	/* of a network device */
+	void (*join)(struct cf *c);	/* what else is in the context, before the device; or NULL */
 };
 
 extern const struct cf_variant cf_variants[];
@@ -139,9 +142,15 @@ struct cf {
 	struct cf_queue q[CF_QUEUES];
 	struct uvdpa_wait w;
 	void *model;			/* of the type's file; freed by the rig */
+	struct cf_peer *peer;		/* or NULL */
 	unsigned int lives;		/* how often features were negotiated */
 	unsigned int changed[UVDPA_DEV_REMOVED + 1];
 };
+
+/* peer.c: a device of the variant's parent, with these attributes; its end in two steps. */
+void cf_peer_open(struct cf *c, const struct uvdpa_attr *attrs, unsigned int nattrs);
+void cf_peer_stop(struct cf *c);	/* before the context goes */
+void cf_peer_free(struct cf *c);
 
 void cf_open(struct cf *c, const struct cf_variant *v);
 void cf_close(struct cf *c);

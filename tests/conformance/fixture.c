@@ -138,6 +138,22 @@ static void sim_net_polling(struct cf_fixture *f)
 	cf_attr(f, "poll_us", "50");
 }
 
+static void bridge(struct cf_fixture *f)
+{
+	network(f);
+	cf_attr(f, "workers", "2");
+	cf_attr(f, "bridge", "b");
+}
+
+static void bridge_join(struct cf *c)
+{
+	static const struct uvdpa_attr attrs[] = { { "bridge", "b" }, { "queue_size", "512" } };
+
+	cf_peer_open(c, attrs, 2);
+}
+
+static const struct cf_wire behind_bridge = { .mac = "52:54:00:00:00:02", .frame_max = 65568,
+					      .far = true };
 static const struct cf_wire itself = { .frame_max = 65568 };
 
 static void one_pair(struct cf_fixture *f)
@@ -393,6 +409,7 @@ const struct cf_variant cf_variants[] = {
 	{ "sim-net", "polling", .open = sim_net_polling, .wire = &itself },
 	{ "net-socket", "stream", .open = socket_stream, .close = cf_echo_close, .wire = &cable },
 	{ "net-socket", "dgram", .open = socket_dgram, .close = cf_echo_close, .wire = &cable },
+	{ "bridge", "", .open = bridge, .join = bridge_join, .wire = &behind_bridge },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,

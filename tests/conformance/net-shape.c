@@ -90,8 +90,7 @@ void case_net_sizes(struct cf *c)
 	}
 }
 
-/* ---- in pieces
- * -------------------------------------------------------------------------------------- */
+/* ---- in pieces ----------------------------------------------------------------------------- */
 
 /* Cut memory from @iova on, @len bytes, at @cut and then anyhow. Return: how many pieces. */
 static unsigned int cut(struct vd_buf *b, uint64_t iova, uint32_t len, uint32_t at)
@@ -138,8 +137,7 @@ void case_net_pieces(struct cf *c)
 	}
 }
 
-/* ---- several buffers for a frame
- * ---------------------------------------------------------------------- */
+/* ---- several buffers for a frame ----------------------------------------------------------- */
 
 /*
  * Buffers of @size, as far apart as 64 KiB would need. Return: how many were posted; at most what
@@ -226,8 +224,7 @@ void case_net_too_small(struct cf *c)
 	}
 }
 
-/* ---- nonsense
- * ------------------------------------------------------------------------------------------ */
+/* ---- nonsense ------------------------------------------------------------------------------ */
 
 /* No frame, or a header that leaves work to the device which nobody agreed on: sent, as far as
  * the driver is concerned; and nothing comes. */

@@ -5,8 +5,7 @@
 
 #include <unistd.h>
 
-/* ---- what it says of itself
- * ---------------------------------------------------------------------- */
+/* ---- what it says of itself ---------------------------------------------------------------- */
 
 static struct virtio_net_config config(struct cf *c)
 {
@@ -49,8 +48,7 @@ static void case_config(struct cf *c)
 	cf_check(!memcmp(config(c).mac, other, 6));
 }
 
-/* ---- traffic
- * -------------------------------------------------------------------------------------- */
+/* ---- traffic ------------------------------------------------------------------------------- */
 
 /* Frames there and back, on all pairs; with more buffers than frames under way none is lost. */
 static void traffic(struct cf *c, unsigned int total, unsigned int burst)
@@ -130,13 +128,14 @@ static void case_masked(struct cf *c)
 /* Further than a 16-bit index counts. */
 static void case_wraparound(struct cf *c)
 {
+	if (c->f.variant->wire->far)
+		cf_skip("too far away for so many frames");
 	cf_map(c);
 	cf_start(c, &c->mode);
 	traffic(c, 140000, 64);
 }
 
-/* ---- no buffers
- * ------------------------------------------------------------------------------------- */
+/* ---- no buffers ---------------------------------------------------------------------------- */
 
 /* Frames that find none are lost, or wait; when there are buffers again frames come again. */
 static void case_starved(struct cf *c)
@@ -147,11 +146,14 @@ static void case_starved(struct cf *c)
 	cf_map(c);
 	for (unsigned int round = 0; round < 10; round++) {
 		cf_start(c, &c->mode);
+		net_settle(c);
 		n = vd_min(tx->num, 16u);
 		for (unsigned int i = 0; i < n; i++)
 			cf_check(net_send(tx, 100));
 		cf_publish(tx);
 		net_sent(tx);
+		if (!c->f.variant->wire->keeps)
+			cf_until(c, net_stat(c, 0, "rx overruns") == (round + 1ull) * n);
 		if (round & 1)
 			usleep(5000); /* the device sleeps */
 		net_post(rx);
@@ -193,8 +195,7 @@ static void case_stopped(struct cf *c)
 	}
 }
 
-/* ---- the link
- * --------------------------------------------------------------------------------------- */
+/* ---- the link ------------------------------------------------------------------------------ */
 
 static void case_link(struct cf *c)
 {

@@ -50,6 +50,8 @@ uint32_t net_rnd(uint32_t below);
 void net_post(struct cf_queue *rx);
 /* Send one; the caller publishes. Return: its number; 0: no room. */
 uint32_t net_send(struct cf_queue *tx, uint32_t len);
+/* The device's threads have seen that the queues run: what comes earlier is lost. */
+void net_settle(struct cf *c);
 /* Wait until all of them are sent. */
 void net_sent(struct cf_queue *tx);
 /* Take what has come, check it, post the buffers again. Return: how many. */
@@ -66,8 +68,7 @@ void net_ping(struct cf_queue *q);
 void net_begin(struct cf_queue *q);
 void net_end(struct cf_queue *q);
 
-/* ---- one at a time, anyhow; the slots are not used
- * ------------------------------------------------ */
+/* ---- one at a time, anyhow; the slots are not used ----------------------------------------- */
 
 /* A header without work, and the frame of this number and length behind it. */
 void net_make(struct cf *c, uint8_t *to, uint32_t number, uint32_t len, unsigned int pair);
@@ -80,8 +81,10 @@ uint32_t net_number(struct cf *c);
 /* One command, alone, @len bytes behind its header. Return: its ack. */
 uint8_t net_command(struct cf *c, uint8_t class, uint8_t cmd, const void *data, uint32_t len);
 
-/* ---- cases
- * ------------------------------------------------------------------------------------------ */
+/* A counter of queue @idx. */
+uint64_t net_stat(struct cf *c, unsigned int idx, const char *name);
+
+/* ---- cases --------------------------------------------------------------------------------- */
 
 void case_net_commands(struct cf *c);
 void case_net_pairs(struct cf *c);

@@ -93,6 +93,8 @@ void cf_open(struct cf *c, const struct cf_variant *v)
 	cf_is(uvdpa_create(&c->u), 0);
 	uvdpa_set_log(c->u, log_nothing, UVDPA_LOG_ERR);
 	cf_is(uvdpa_driver_register(c->u, &holder_driver), 0);
+	if (v->join)
+		v->join(c);
 	o.attrs = c->f.attrs;
 	o.nattrs = c->f.nattrs;
 	cf_ok(c, uvdpa_dev_add(c->u, &o, &c->dev, &c->w));
@@ -118,7 +120,9 @@ static void queue_fini(struct cf_queue *q)
 /* From any state, as a case may have failed. */
 void cf_close(struct cf *c)
 {
+	cf_peer_stop(c);
 	uvdpa_destroy(c->u);
+	cf_peer_free(c);
 	cf_fixture_close(&c->f);
 	for (unsigned int i = 0; i < CF_QUEUES; i++)
 		queue_fini(&c->q[i]);
