@@ -11,13 +11,13 @@
 #define NET_PF (PF(NET_MTU) | PF(RARP))
 
 struct set_conf {
-	char *announce;
+	char *rarp;
 };
 
 static const struct uvdpa_opt set_opts[] = {
-	{ .key = "announce",
+	{ .key = "rarp",
 	  .type = UVDPA_OPT_STRING,
-	  .offset = offsetof(struct set_conf, announce),
+	  .offset = offsetof(struct set_conf, rarp),
 	  .help = "an address" },
 	{ 0 },
 };
@@ -30,7 +30,7 @@ static int set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 
 	(void)dev;
 	assert_int_equal(given, 1);
-	snprintf(announced, sizeof(announced), "%s", c->announce);
+	snprintf(announced, sizeof(announced), "%s", c->rarp);
 	return announced[1] == 'f' ? -EINVAL : 0;
 }
 

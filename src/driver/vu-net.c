@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "driver/vu.h"
 
-#define ANNOUNCE "announce" /* attribute of a network device that can speak for its guest */
+#define RARP "rarp" /* attribute of a network device that can speak for its guest */
 #define MTU_MIN  68u        /* RFC 791 */
 #define F_MTU    (1ull << VIRTIO_NET_F_MTU)
 
@@ -34,7 +34,7 @@ uint64_t vd_vus_net_protocol(const struct vd_vus_session *s)
 	if (uvdpa_dev_info(s->dev)->device_id != VIRTIO_ID_NET)
 		return 0;
 	return 1ull << VD_VU_PF_NET_MTU |
-	       (has_attribute(s->dev, ANNOUNCE) ? 1ull << VD_VU_PF_RARP : 0);
+	       (has_attribute(s->dev, RARP) ? 1ull << VD_VU_PF_RARP : 0);
 }
 
 int vd_vus_net_set_mtu(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
@@ -60,5 +60,5 @@ int vd_vus_send_rarp(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu
 	(void)reply;
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4],
 		 a[5]);
-	return uvdpa_dev_set(s->dev, &(struct uvdpa_attr){ ANNOUNCE, mac }, 1);
+	return uvdpa_dev_set(s->dev, &(struct uvdpa_attr){ RARP, mac }, 1);
 }

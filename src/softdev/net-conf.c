@@ -148,12 +148,12 @@ static struct vd_net *to_net(struct uvdpa_dev *dev)
 }
 
 struct set_conf {
-	char *mac;
+	char *mac, *rarp;
 	bool link, announce;
 };
 
 /* Bits of @given: the places in the table. */
-enum { MAC, LINK, ANNOUNCE };
+enum { MAC, LINK, ANNOUNCE, RARP };
 
 static const struct uvdpa_opt set_opts[] = {
 	[MAC] = { .key = "mac", .type = UVDPA_OPT_STRING, .offset = offsetof(struct set_conf, mac),
@@ -163,6 +163,9 @@ static const struct uvdpa_opt set_opts[] = {
 	[ANNOUNCE] = { .key = "announce", .type = UVDPA_OPT_BOOL,
 		       .offset = offsetof(struct set_conf, announce),
 		       .help = "on: the driver shall tell the network where it is" },
+	[RARP] = { .key = "rarp", .type = UVDPA_OPT_STRING,
+		   .offset = offsetof(struct set_conf, rarp),
+		   .help = "send a RARP in the name of this address" },
 	{ 0 },
 };
 
@@ -170,13 +173,16 @@ static int net_set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 {
 	const struct set_conf *c = conf;
 	struct vd_net *net = to_net(dev);
-	uint8_t mac[6];
+	uint8_t mac[6], rarp[6];
+	int r = 0;
 
+	if (given >> RARP & 1)
+		r = take_mac(net->sd.name, c->rarp, rarp);
+	if (!r && given >> MAC & 1)
+		r = take_mac(net->sd.name, c->mac, mac);
+	if (r)
+		return r;
 	if (given >> MAC & 1) {
-		int r = take_mac(net->sd.name, c->mac, mac);
-
-		if (r)
-			return r;
 		memcpy(net->conf.mac, mac, sizeof(mac));
 		__atomic_store_n(&net->mac, vd_net_mac_number(mac), __ATOMIC_RELAXED);
 		uvdpa_dev_config_changed(dev);
@@ -185,6 +191,8 @@ static int net_set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 		vd_net_set_link(net, c->link);
 	if (given >> ANNOUNCE & 1 && c->announce)
 		vd_net_announce(net);
+	if (given >> RARP & 1)
+		vd_net_rarp(net, rarp);
 	return 0;
 }
 

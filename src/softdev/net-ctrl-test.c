@@ -234,6 +234,31 @@ static void test_announce(void **state)
 	bed_end(&b);
 }
 
+/* What is sent in the driver's name comes back here, as all that it sends. */
+static void test_rarp(void **state)
+{
+	static const uint8_t want[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    1,
+					  2,	3,    0x80, 0x35, 0,	1,    8,    0,	  6,    4,
+					  0,	3,    0x52, 0x54, 0,	1,    2,    3,	  0,    0,
+					  0,	0,    0x52, 0x54, 0,	1,    2,    3 };
+	struct uvdpa_attr rarp = { "rarp", "52:54:00:01:02:03" };
+	struct nb_frame got;
+	struct bed b;
+
+	(void)state;
+	begin(&b, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		nb_post_slot(&b, 0, i, 2048);
+		assert_int_equal(uvdpa_dev_set(b.dev, &rarp, 1), 0);
+		assert_true(nb_receive(&b, 0, &got, 5000));
+		assert_int_equal(got.len, sizeof(want));
+		assert_memory_equal(got.frame, want, sizeof(want));
+	}
+	rarp.value = "53:54:00:01:02:03";
+	assert_int_equal(uvdpa_dev_set(b.dev, &rarp, 1), -EINVAL);
+	bed_end(&b);
+}
+
 static uint8_t frame[PKT_MAX];
 
 static const struct pkt flow = { .src = "66.9.149.187",
@@ -324,6 +349,27 @@ static void set_pairs(struct bed *b, uint8_t n)
 	/* Which of them run is found out in the control thread. */
 	for (unsigned int i = 0; i < 20; i++)
 		uvdpa_dispatch(b->u, 1);
+}
+
+/* The control queue stays with the monitor of the virtual machine: it runs the pairs that are used. */
+static void test_pairs_without_control(void **state)
+{
+	struct bed_conf c = { .queues = 2 * PAIRS, .num = 64,
+			      .features_off = F(RSS) | F(HASH_REPORT) };
+	struct nb_frame got;
+	struct bed b;
+
+	(void)state;
+	assert_int_equal(bed_add(&b, "sim-net", echo), 0);
+	bed_start(&b, &c);
+	settle(&b);
+	for (unsigned int i = 0; i < 20; i++)
+		uvdpa_dispatch(b.u, 1);
+	for (unsigned int i = 0; i < PAIRS; i++)
+		nb_post(&b, 2 * i, 16, 2048);
+	for (unsigned int i = 0; i < 2 * PAIRS; i++)
+		assert_int_equal(comes_on(&b, &flow, i % PAIRS, &got), i % PAIRS);
+	bed_end(&b);
 }
 
 /* Without RSS a flow comes back where it was sent, as far as there are so many pairs. */
@@ -506,6 +552,8 @@ int main(void)
 		cmocka_unit_test(test_no_command), cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_announce),   cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_pairs),      cmocka_unit_test(test_rss),
+		cmocka_unit_test(test_pairs_without_control),
+		cmocka_unit_test(test_rarp),
 		cmocka_unit_test(test_offloads),   cmocka_unit_test(test_busy),
 	};
 

@@ -159,15 +159,17 @@ static void give_all(struct vd_softq *q, struct vd_chain **chains, unsigned int 
 void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
 {
 	struct vd_chain *chains[VD_SOFTQ_BURST];
+	unsigned int nchains = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		chains[i] = frames[i].chain;
+		chains[nchains] = frames[i].chain;
+		nchains += frames[i].chain != NULL;
 		bytes += frames[i].len;
 	}
 	vd_net_count(&pair->sent.packets, n);
 	vd_net_count(&pair->sent.bytes, bytes);
-	give_all(pair->tx, chains, n);
+	give_all(pair->tx, chains, nchains);
 }
 
 void vd_net_tx_drop(struct vd_net_pair *pair, const struct vd_net_frame *frame, uint64_t *counter)
@@ -175,7 +177,7 @@ void vd_net_tx_drop(struct vd_net_pair *pair, const struct vd_net_frame *frame, 
 	struct vd_chain *chain = frame->chain;
 
 	vd_net_count(counter, 1);
-	give_all(pair->tx, &chain, 1);
+	give_all(pair->tx, &chain, chain != NULL);
 }
 
 static void block(struct vd_net_pair *pair, bool blocked)
@@ -244,15 +246,28 @@ static void net_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 
 /* ---- which pairs are used ---------------------------------------------------------------------------- *
  *
- * The driver says how many, if the control queue is ours; it also may just run some of its queues. A
- * pair that does not run gets nothing: who comes back with another flow than it went finds nobody.
+ * The driver says how many, if the control queue is ours. A virtual machine monitor may keep that to
+ * itself, as QEMU does, and runs the queues that are used. A pair that does not run gets nothing: who
+ * comes back with another flow than it went finds nobody.
  */
+
+/* Does the driver say how many? It will, if it has run a control queue; without one, all are used. */
+static void who_says(struct vd_net *net)
+{
+	if (!vd_net_has(net, VD_NET_F(MQ) | VD_NET_F(RSS)) ||
+	    (net->ctrl_idx != UINT_MAX && net->sd.queues[net->ctrl_idx].vq))
+		__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
+	if (!__atomic_load_n(&net->driver_says, __ATOMIC_RELAXED))
+		__atomic_store_n(&net->used_pairs, net->conf.max_vqp, __ATOMIC_RELAXED);
+}
 
 static void settle(struct vd_post *post)
 {
 	struct vd_net *net = container_of(post, struct vd_net, settle);
-	unsigned int n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED), was = net->spread;
+	unsigned int n, was = net->spread;
 
+	who_says(net);
+	n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED);
 	while (n && !__atomic_load_n(&net->pairs[n - 1].runs, __ATOMIC_RELAXED))
 		n--;
 	if (!n || n == was)
@@ -360,6 +375,9 @@ static unsigned int engine_reap(struct vd_engine *e)
 	}
 	if (vd_unlikely(blocked))
 		look_for_room(nw);
+	if (vd_unlikely(__atomic_load_n(&nw->net->rarp.mac, __ATOMIC_RELAXED)) &&
+	    nw->net->pairs->worker == nw->w)
+		vd_net_rarp_send(nw->net);
 	return n;
 }
 
@@ -416,7 +434,15 @@ void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on)
 
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
 {
+	__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
+	settle_later(net);
+}
+
+static void pairs_begin(struct vd_net *net)
+{
+	__atomic_store_n(&net->driver_says, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&net->used_pairs, 1, __ATOMIC_RELAXED);
 	settle_later(net);
 }
 
@@ -440,9 +466,7 @@ static int net_set_features(struct vd_softdev *sd, uint64_t features)
 	for (unsigned int i = 0; i < 2 * net->conf.max_vqp; i += 2)
 		vd_softq_set_pulled(sd, i, i != net->ctrl_idx);
 	vd_net_steer_reset(net, features);
-	/* Who keeps the control queue to himself, as QEMU does, starts the queues that are used. */
-	vd_net_use_pairs(net, features & many && !(features & VD_NET_F(CTRL_VQ)) ? net->conf.max_vqp
-										  : 1);
+	pairs_begin(net);
 	vd_net_use_offloads(net, features & VD_NET_GUEST_OFFLOADS);
 	return 0;
 }
@@ -476,7 +500,7 @@ static void net_reset(struct vd_softdev *sd)
 
 	net->ctrl_idx = UINT_MAX;
 	vd_net_steer_reset(net, 0);
-	vd_net_use_pairs(net, 1);
+	pairs_begin(net);
 	vd_net_use_offloads(net, 0);
 	vd_net_set_status(net, VIRTIO_NET_S_ANNOUNCE, false);
 	__atomic_store_n(&net->mac, vd_net_mac_number(net->conf.mac), __ATOMIC_RELAXED);

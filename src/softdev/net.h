@@ -15,6 +15,7 @@
  *	net-gso.c	offloads in software
  *	net-conf.c	what it is, offers, and can be told while it is used
  *	net-ctrl.c	the control queue
+ *	net-rarp.c	what is sent in the driver's name
  */
 #ifndef VD_SOFTDEV_NET_H
 #define VD_SOFTDEV_NET_H
@@ -69,7 +70,7 @@ struct vd_net_hdr {
 
 /**
  * struct vd_net_frame - A frame on its way
- * @chain: of the transmit queue that it is from; NULL: it is from elsewhere
+ * @chain: of the transmit queue that it is from; NULL: it is from elsewhere; not the parent's affair
  * @iov: from its Ethernet header on; memory of the sender, which may change it, or local
  * @niov: pieces, at least 1
  * @len: bytes of them, VD_NET_HLEN to VD_NET_FRAME_MAX
@@ -190,7 +191,8 @@ struct vd_net {
 
 	/* Change while queues run: */
 	uint64_t guest_offloads;	 /* atomic: what the driver takes undone */
-	unsigned int used_pairs;	 /* atomic: as the driver says */
+	unsigned int used_pairs;	 /* atomic: as the driver says, */
+	bool driver_says;		 /* atomic: if it does */
 	unsigned int spread;		 /* atomic: of them, those that run: ops->set_pairs() */
 	bool link_wanted;		 /* atomic: by the user */
 	bool link_up;			 /* atomic: wanted, and there is a carrier */
@@ -198,6 +200,12 @@ struct vd_net {
 	uint32_t fragment_id;		 /* atomic */
 
 	struct vd_post settle;		 /* finds out what to spread frames among */
+
+	struct {
+		uint64_t mac;		 /* atomic: who shall be announced; 0: nobody */
+		struct vd_iov piece;	 /* the rest is the first pair's worker's */
+		uint8_t frame[60];
+	} rarp;
 
 	/* What the driver says by the control queue. Who has locked a receive queue may look; who
 	 * changes it has locked all of them. */
@@ -355,6 +363,9 @@ void vd_net_set_carrier(struct vd_net *net, bool carrier);
 /* A pair's worker looks at what its parent has for it: receive is called if the queue runs. Any thread. */
 void vd_net_wake(struct vd_net_pair *pair);
 
+/* Send a RARP in the name of @mac, once the driver runs its first pair. */
+void vd_net_rarp(struct vd_net *net, const uint8_t mac[6]);
+
 /* A driver that negotiated GUEST_ANNOUNCE shall tell the network where its addresses are now. */
 void vd_net_announce(struct vd_net *net);
 
@@ -421,6 +432,9 @@ struct vd_net_way vd_net_look(const struct vd_net *net, const uint8_t *b, size_t
 
 /* VIRTIO_NET_S_*. Any thread. */
 void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on);
+
+/* net-rarp.c: what vd_net_rarp() wants; the first pair's worker. */
+void vd_net_rarp_send(struct vd_net *net);
 
 /* So many pairs are used from now on; the control thread, or the control queue's worker. */
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs);
