@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "virtio/fake-nic.h"
 
+#include <errno.h>
+
+#include "base/err.h"
 #include "base/fd.h"
 
 static struct nic *to_nic(struct vd_virtio_dev *vdev)
@@ -49,8 +52,11 @@ static uint32_t generation(struct vd_virtio_dev *vdev)
 
 static int get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
 {
-	assert_true(off + len <= sizeof(struct virtio_net_config));
-	memcpy(buf, (uint8_t *)&to_nic(vdev)->config + off, len);
+	struct nic *n = to_nic(vdev);
+
+	if (off + len > n->config_size)
+		return vd_err(-EINVAL, "config %u+%u of %u", off, len, n->config_size);
+	memcpy(buf, (uint8_t *)&n->config + off, len);
 	return 0;
 }
 
@@ -146,6 +152,7 @@ struct nic *nic_create(void)
 		.mac = { 2, 0, 0, 0, 0, 1 }, .status = htole16(VIRTIO_NET_S_LINK_UP),
 		.max_virtqueue_pairs = htole16(2), .mtu = htole16(1500),
 	};
+	n->config_size = sizeof(n->config);
 	n->mem = vd_mem_create();
 	return n;
 }

@@ -33,6 +33,7 @@ struct nic {
 	struct vd_virtio_dev vdev;
 	struct vd_loop loop;
 	struct virtio_net_config config;
+	uint32_t config_size;
 	uint8_t status;
 	uint64_t features;
 	struct vd_mem *mem;

@@ -29,22 +29,19 @@ static int get16(struct vd_virtio_dev *vdev, unsigned int feature, uint32_t off,
 	return r;
 }
 
-static int get_speed(struct vd_virtio_dev *vdev, struct uvdpa_net_info *info)
+/* Advice: a device that offers it, and has no such field, is not the worse for it. */
+static void get_speed(struct vd_virtio_dev *vdev, struct uvdpa_net_info *info)
 {
 	struct {
 		uint32_t speed;
 		uint8_t duplex;
 	} __attribute__((packed)) v;
-	int r;
 
-	if (!vd_virtio_has(vdev, VIRTIO_NET_F_SPEED_DUPLEX))
-		return 0;
-	r = vd_virtio_get_config(vdev, CONFIG(speed), &v, sizeof(v));
-	if (r)
-		return r;
+	if (!vd_virtio_has(vdev, VIRTIO_NET_F_SPEED_DUPLEX) ||
+	    vd_virtio_get_config(vdev, CONFIG(speed), &v, sizeof(v)))
+		return;
 	info->speed = le32toh(v.speed) <= INT32_MAX ? le32toh(v.speed) : 0;
 	info->full_duplex = v.duplex == 1;
-	return 0;
 }
 
 int vd_net_get_link(struct vd_virtio_dev *vdev, struct uvdpa_net_info *info)
@@ -57,14 +54,13 @@ int vd_net_get_link(struct vd_virtio_dev *vdev, struct uvdpa_net_info *info)
 		r = get16(vdev, VIRTIO_NET_F_MTU, CONFIG(mtu), &mtu);
 	if (!r && vd_virtio_has(vdev, VIRTIO_NET_F_MAC))
 		r = vd_virtio_get_config(vdev, CONFIG(mac), now.mac, sizeof(now.mac));
-	if (!r)
-		r = get_speed(vdev, &now);
 	if (r)
 		return r;
 	if (mtu < MTU_MIN)
 		return vd_err(-EBADMSG, "%s: MTU %u, not at least %u", vdev->name, mtu, MTU_MIN);
 	if (now.mac[0] & 1)
 		return vd_err(-EBADMSG, "%s: its MAC address is a multicast one", vdev->name);
+	get_speed(vdev, &now);
 	now.mtu = mtu;
 	now.link_up = status & VIRTIO_NET_S_LINK_UP;
 	now.announce =

@@ -264,6 +264,34 @@ static void test_config(void **state)
 	}
 }
 
+/* Speed and duplex are advice: they may be nonsense, or missing altogether. */
+static void test_speed(void **state)
+{
+	static const struct {
+		uint32_t said, size, speed;
+	} cases[] = {
+		{ 10000, sizeof(struct virtio_net_config), 10000 },
+		{ UINT32_MAX, sizeof(struct virtio_net_config), 0 },
+		{ 10000, offsetof(struct virtio_net_config, speed), 0 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		struct nic *n = create();
+		struct uvdpa_net *net;
+
+		n->vdev.offered |= F(VIRTIO_NET_F_SPEED_DUPLEX);
+		n->config.speed = htole32(cases[i].said);
+		n->config.duplex = 1;
+		n->config_size = cases[i].size;
+		net = open_nic(n, false);
+		assert_int_equal(net->info.speed, cases[i].speed);
+		assert_int_equal(net->info.full_duplex, cases[i].size > 12);
+		uvdpa_net_close(net);
+		nic_destroy(n);
+	}
+}
+
 /* What a driver must not ask for without something else, it does not. */
 static void test_features(void **state)
 {
@@ -420,7 +448,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_receive),	 cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_ring),	 cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_config),	 cmocka_unit_test(test_features),
+		cmocka_unit_test(test_config),	 cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_changes),	 cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_no_answer),
 	};
