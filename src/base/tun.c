@@ -127,6 +127,13 @@ static void *opener_run(void *arg)
 	return NULL;
 }
 
+int vd_tun_check_name(const char *name)
+{
+	if (*name && strlen(name) < IFNAMSIZ)
+		return 0;
+	return vd_err(-EINVAL, "interface '%s': a name has 1 to %d bytes", name, IFNAMSIZ - 1);
+}
+
 int vd_tun_open(struct vd_tun *tun, const char *name, const char *netns, unsigned int hdr_len,
 		int *fds, unsigned int n)
 {
@@ -135,9 +142,9 @@ int vd_tun_open(struct vd_tun *tun, const char *name, const char *netns, unsigne
 	int r;
 
 	tun->sock = -1;
-	if (!*name || strlen(name) >= IFNAMSIZ)
-		return vd_err(-EINVAL, "interface '%s': a name has 1 to %d bytes", name,
-			      IFNAMSIZ - 1);
+	r = vd_tun_check_name(name);
+	if (r)
+		return r;
 	if (!n || n > VD_TUN_QUEUES_MAX)
 		return vd_err(-EINVAL, "interface %s: %u queues, not 1 to %u", name, n,
 			      VD_TUN_QUEUES_MAX);

@@ -40,6 +40,9 @@ int vd_tun_open(struct vd_tun *tun, const char *name, const char *netns, unsigne
  */
 int vd_netns_enter(const char *netns);
 
+/* Can an interface have this name? Return: 0; -EINVAL with a sentence. */
+int vd_tun_check_name(const char *name);
+
 /* The descriptors are the caller's. Harmless if sock is -1. */
 void vd_tun_close(struct vd_tun *tun);
 

@@ -181,7 +181,6 @@ int vd_net_ctrl_init(struct vd_net_ctrl *c, struct uvdpa_net *net, size_t off,
 	r = vd_fd_add(vdev->loop, &c->call_fd, c->call, EPOLLIN);
 	if (r)
 		return r;
-	vd_bell_init(&c->bell);
 	vd_virtq_drv_calls_on(c->vq);
 	c->broken = 0;
 	*ret_vq = (struct uvdpa_vq){
@@ -203,7 +202,6 @@ void vd_net_ctrl_gone(struct vd_net_ctrl *c, int err)
 	c->broken = err;
 	vd_fd_del(&c->call_fd);
 	vd_timer_del(vdev_of(c)->loop, &c->timer);
-	vd_bell_fini(&c->bell);
 	for (unsigned int i = 0; i < VD_NET_COMMANDS; i++) {
 		struct vd_net_command *m = &c->commands[i];
 

@@ -304,9 +304,12 @@ static int start(struct vd_net_tap *t, const struct vd_virtio_conf *conf)
 int vd_net_tap_create(struct vd_netdrv *drv, const struct vd_virtio_conf *conf,
 		      struct vd_net_tap **ret_tap)
 {
-	struct vd_net_tap *t = calloc(1, sizeof(*t));
-	int r;
+	struct vd_net_tap *t;
+	int r = vd_tun_check_name(conf->tap);	/* before the device runs */
 
+	if (r)
+		return r;
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return vd_err(-ENOMEM, "%s: no memory", drv->bound.vdev->name);
 	t->vdev = drv->bound.vdev;

@@ -137,7 +137,7 @@ struct vd_net_ctrl {
 	int kick, call;
 	struct vd_fd call_fd;
 	struct vd_timer timer;
-	struct vd_bell bell;
+	struct vd_bell bell;	/* without asynchronous reads: to end those takes the kernel long */
 	int broken;
 	struct vd_net_slot vd_guest *slots;
 	uint64_t slots_iova;
