@@ -231,3 +231,17 @@ bool tf_link_is_up(struct bed *b)
 	assert_int_equal(uvdpa_dev_get_config(b->dev, 6, &status, 2), 0);
 	return le16toh(status) & VIRTIO_NET_S_LINK_UP;
 }
+
+void tf_until(struct bed *b, const char *key, const char *value)
+{
+	for (unsigned int i = 0; i < 1000 && strcmp(bed_shown(b, key), value) != 0; i++)
+		tf_dispatch(b, 5);
+	assert_string_equal(bed_shown(b, key), value);
+}
+
+void tf_until_gone(const char *ifname)
+{
+	for (unsigned int i = 0; i < 1000 && if_nametoindex(ifname); i++)
+		usleep(5000);
+	assert_int_equal(if_nametoindex(ifname), 0);
+}

@@ -49,5 +49,9 @@ size_t tf_receive(struct bed *b, unsigned int q, struct virtio_net_hdr_v1 *ret_h
 /* Let the control thread do what it has to. */
 void tf_dispatch(struct bed *b, unsigned int ms);
 bool tf_link_is_up(struct bed *b);
+/* Until the device shows that. */
+void tf_until(struct bed *b, const char *key, const char *value);
+/* Until the interface is no more. */
+void tf_until_gone(const char *ifname);
 
 #endif

@@ -55,7 +55,7 @@ static void test_made(void **state)
 	assert_int_equal(ioctl(s, SIOCGIFADDR, &req), 0);
 	assert_memory_equal(req.ifr_addr.sa_data + 2, "\x0a\1\2\3", 4);
 	bed_end(&b);
-	assert_int_equal(if_nametoindex("vm1"), 0);
+	tf_until_gone("vm1");
 	close(s);
 }
 
@@ -146,7 +146,7 @@ static void test_refused(void **state)
 
 		if (r != cases[i].err || !strstr(uvdpa_error(), cases[i].says))
 			fail_msg("case %u: %d, %s", i, r, uvdpa_error());
-		assert_int_equal(if_nametoindex("d1"), 0);
+		tf_until_gone("d1");
 	}
 	uvdpa_destroy(u);
 	bed_end(&taken);
@@ -166,7 +166,7 @@ static void test_not_wanted(void **state)
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, &w), -EINPROGRESS);
 	assert_int_equal(uvdpa_await(u, &w2, uvdpa_dev_del(dev, &w2)), 0);
 	uvdpa_destroy(u);
-	assert_int_equal(if_nametoindex("d1"), 0);
+	tf_until_gone("d1");
 }
 
 /* ---- another namespace ---------------------------------------------------------------------- */
@@ -184,8 +184,7 @@ static void *be_elsewhere(void *arg)
 	snprintf(e->path, sizeof(e->path), "/proc/self/task/%d/ns/net", gettid());
 	pthread_barrier_wait(&e->there);
 	pthread_barrier_wait(&e->done);
-	/* It was there, until the device went. */
-	assert_int_equal(if_nametoindex("d0"), 0);
+	tf_until_gone("d0");
 	return NULL;
 }
 
@@ -368,9 +367,8 @@ static void use(struct bed *b, uint16_t pairs)
 	assert_int_equal(nb_command(b, CVQ, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
 				    &pairs, 2, 0),
 			 VIRTIO_NET_OK);
-	tf_dispatch(b, 20);
 	snprintf(text, sizeof(text), "%u", pairs);
-	assert_string_equal(bed_shown(b, "queues"), text);
+	tf_until(b, "queues", text);
 }
 
 static const char *const three[] = { "max_vqp", "3", "workers", "2", NULL };
@@ -385,7 +383,6 @@ static void begin(struct bed *b, unsigned int pairs, uint64_t off)
 	bed_start(b, &c);
 	for (unsigned int p = 0; p < pairs; p++)
 		tf_post(b, 2 * p, 32, 2048);
-	tf_dispatch(b, 20);
 }
 
 /* The kernel spreads flows among the pairs that are used, and one comes back where it went. */
@@ -455,7 +452,7 @@ static void test_pairs_that_run(void **state)
 
 		begin(&b, pairs, VD_NET_F(CTRL_VQ));
 		snprintf(text, sizeof(text), "%u", pairs);
-		assert_string_equal(bed_shown(&b, "queues"), text);
+		tf_until(&b, "queues", text);
 		for (unsigned int i = 0; i < FLOWS; i++) {
 			give_flow(host, i);
 			assert_in_range(where(&b), 0, pairs - 1);

@@ -263,7 +263,7 @@ unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 
 void vd_tap_flush(struct vd_tap *tap)
 {
-	for (unsigned int i = 0; i < tap->dev.nqueues; i++) {
+	for (unsigned int i = 0; i < tap->dev->nqueues; i++) {
 		unsigned int n = 0;
 
 		tap->queues[i].kept = 0;

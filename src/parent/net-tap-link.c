@@ -25,8 +25,8 @@ static void silence(struct vd_tap *tap)
 {
 	int fd = vd_eventfd();
 
-	for (unsigned int i = 0; fd >= 0 && i < tap->dev.nqueues; i++)
-		dup3(fd, tap->dev.fds[i], O_CLOEXEC);
+	for (unsigned int i = 0; fd >= 0 && i < tap->dev->nqueues; i++)
+		dup3(fd, tap->dev->fds[i], O_CLOEXEC);
 	vd_close(&fd);
 }
 
@@ -34,10 +34,10 @@ static void look(struct vd_tap *tap)
 {
 	struct ifreq ifr;
 
-	if (tap->gone || !ioctl(tap->dev.fds[0], TUNGETIFF, &ifr) || errno != EBADFD)
+	if (tap->gone || !ioctl(tap->dev->fds[0], TUNGETIFF, &ifr) || errno != EBADFD)
 		return;
 	vd_log_warn(vd_ctx_log(tap->net.sd.u), tap->net.sd.name, "interface %s was deleted",
-		    tap->dev.name);
+		    tap->dev->name);
 	__atomic_store_n(&tap->gone, true, __ATOMIC_RELAXED);
 	vd_net_set_carrier(&tap->net, false);
 	silence(tap);
@@ -56,19 +56,19 @@ static void told(struct vd_fd *f, uint32_t events)
 	int r;
 
 	(void)events;
-	while ((r = vd_link_event(tap->dev.nl, &l)) == RTM_NEWLINK) {
-		memcpy(tap->dev.name, l.name, sizeof(tap->dev.name));
+	while ((r = vd_link_event(tap->dev->nl, &l)) == RTM_NEWLINK) {
+		memcpy(tap->dev->name, l.name, sizeof(tap->dev->name));
 		vd_net_set_carrier(&tap->net, l.flags & IFF_UP);
 	}
 	if (r == RTM_DELLINK)
 		look(tap);
 	else if (r == -ENOBUFS)
-		vd_link_ask(tap->dev.nl, tap->dev.index);
+		vd_link_ask(tap->dev->nl, tap->dev->index);
 }
 
 int vd_tap_watch(struct vd_tap *tap)
 {
 	tap->watch.fn = told;
 	tap->look.fn = look_posted;
-	return vd_fd_add(vd_ctx_loop(tap->net.sd.u), &tap->watch, tap->dev.nl, EPOLLIN);
+	return vd_fd_add(vd_ctx_loop(tap->net.sd.u), &tap->watch, tap->dev->nl, EPOLLIN);
 }

@@ -24,19 +24,13 @@
 #include "base/netlink.h"
 #include "base/tun.h"
 
-#ifndef TUN_F_USO4 /* Linux 6.2 */
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
 #define MTU_MAX (65535u - VD_NET_HLEN)
 #define USO     (TUN_F_USO4 | TUN_F_USO6)
 
-/* What the job works on. The device may be gone before it ends, so all of it is its own. */
-struct vd_tap_open {
-	struct vd_job job;
-	struct vd_tap *tap; /* NULL: nobody wants it any more; control's */
-	void (*done)(struct vd_tap *tap, int err);
+#define BUSY_MS 2000u /* how long one that we had ourselves may take to go */
+
+/* What to open. The device may be gone before that is done, so all of it is the job's. */
+struct vd_tap_wish {
 	char *name, *ifname, *netns, *bridge; /* of the last two each may be NULL */
 	bool persist, up, set_mac;
 	uint8_t mac[6];
@@ -44,7 +38,6 @@ struct vd_tap_open {
 	int family; /* of the address; 0: none */
 	unsigned int prefix;
 	uint8_t addr[16];
-	struct vd_tap_if dev;
 };
 
 /* ---- what the user has written; control thread ---------------------------------------------- */
@@ -68,7 +61,7 @@ static int check_name(const char *dev, const char *ifname)
 }
 
 /* "10.0.0.1/24", "fd00::1/64" */
-static int take_address(struct vd_tap_open *o, const char *text)
+static int take_address(struct vd_tap_wish *o, const char *text)
 {
 	const char *slash = strchr(text, '/');
 	char addr[INET6_ADDRSTRLEN], *end;
@@ -89,7 +82,7 @@ static int take_address(struct vd_tap_open *o, const char *text)
 	return 0;
 }
 
-static int take_conf(struct vd_tap_open *o, const struct vd_tap *tap)
+static int take_conf(struct vd_tap_wish *o, const struct vd_tap *tap)
 {
 	const struct vd_tap_conf *c = tap->conf;
 	const char *ifname = c->ifname ? c->ifname : o->name;
@@ -112,28 +105,50 @@ static int take_conf(struct vd_tap_open *o, const struct vd_tap *tap)
 	o->persist = c->persist;
 	o->up = c->up;
 	o->mtu = tap->net_conf.mtu;
-	o->dev.nqueues = tap->net_conf.max_vqp;
 	o->ifname = strdup(ifname);
 	o->netns = c->netns ? strdup(c->netns) : NULL;
 	o->bridge = c->bridge ? strdup(c->bridge) : NULL;
-	o->dev.fds = malloc(o->dev.nqueues * sizeof(*o->dev.fds));
-	if (!o->ifname || !o->netns != !c->netns || !o->bridge != !c->bridge || !o->dev.fds)
+	if (!o->ifname || !o->netns != !c->netns || !o->bridge != !c->bridge)
 		return vd_err(-ENOMEM, "%s: no memory", o->name);
-	for (unsigned int i = 0; i < o->dev.nqueues; i++)
-		o->dev.fds[i] = -1;
 	return 0;
+}
+
+void vd_tap_wish_free(struct vd_tap_wish *o)
+{
+	if (!o)
+		return;
+	free(o->name);
+	free(o->ifname);
+	free(o->netns);
+	free(o->bridge);
+	free(o);
+}
+
+int vd_tap_wish(const struct vd_tap *tap, const char *name, struct vd_tap_wish **ret_wish)
+{
+	struct vd_tap_wish *o = calloc(1, sizeof(*o));
+	int r;
+
+	if (o)
+		o->name = strdup(name);
+	r = o && o->name ? take_conf(o, tap) : vd_err(-ENOMEM, "%s: no memory", name);
+	if (r)
+		vd_tap_wish_free(o);
+	else
+		*ret_wish = o;
+	return r;
 }
 
 /* ---- the job -------------------------------------------------------------------------------- */
 
 /* Why TUNSETIFF did not want it; @l: what has the name now, if anything. */
-static int explain(const struct vd_tap_open *o, int err, const struct vd_link *l)
+static int explain(const struct vd_tap_if *dev, int err, const struct vd_link *l)
 {
-	bool many = o->dev.nqueues > 1;
+	bool many = dev->nqueues > 1;
 
 	if (l->index && (strcmp(l->kind, "tun") != 0 || !l->tap))
-		return vd_err(-EEXIST, "%s: interface %s is there, and no TAP but %s", o->name,
-			      o->ifname,
+		return vd_err(-EEXIST, "%s: interface %s is there, and no TAP but %s",
+			      dev->wish->name, dev->wish->ifname,
 			      strcmp(l->kind, "tun") == 0 ? "a TUN"
 			      : l->kind[0]                ? l->kind
 							  : "hardware");
@@ -141,39 +156,39 @@ static int explain(const struct vd_tap_open *o, int err, const struct vd_link *l
 		return vd_err(-EINVAL,
 			      "%s: interface %s has one queue, max_vqp is %u: it has to be made "
 			      "with multi_queue",
-			      o->name, o->ifname, o->dev.nqueues);
+			      dev->wish->name, dev->wish->ifname, dev->nqueues);
 	if (err == EBUSY || err == E2BIG)
-		return vd_err(-EBUSY, "%s: interface %s is used by another program", o->name,
-			      o->ifname);
+		return vd_err(-EBUSY, "%s: interface %s is used by another program",
+			      dev->wish->name, dev->wish->ifname);
 	errno = err;
-	return vd_err(-err, "%s: interface %s: %m%s", o->name, o->ifname,
+	return vd_err(-err, "%s: interface %s: %m%s", dev->wish->name, dev->wish->ifname,
 		      err != EPERM ? ""
 		      : l->index   ? " (it is another user's)"
 				   : " (making one needs "
 				     "CAP_NET_ADMIN; one that is there may belong to a user)");
 }
 
-static int open_tun(const struct vd_tap_open *o)
+static int open_tun(const struct vd_tap_if *dev)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
-	return fd < 0 ? vd_err(-errno, "%s: /dev/net/tun: %m", o->name) : fd;
+	return fd < 0 ? vd_err(-errno, "%s: /dev/net/tun: %m", dev->wish->name) : fd;
 }
 
-static int attach(struct vd_tap_open *o, unsigned int i, const struct vd_link *was)
+static int attach(struct vd_tap_if *dev, unsigned int i, const struct vd_link *was)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int fd = o->dev.fds[i] = open_tun(o);
+	int fd = dev->fds[i] = open_tun(dev);
 
 	if (fd < 0)
 		return fd;
 	/* The next ones of a pattern's are those of the first. */
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", i ? o->dev.name : o->ifname);
-	if (o->dev.nqueues > 1 || was->multi_queue)
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", i ? dev->name : dev->wish->ifname);
+	if (dev->nqueues > 1 || was->multi_queue)
 		ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	if (ioctl(fd, TUNSETIFF, &ifr))
-		return explain(o, errno, was);
-	memcpy(o->dev.name, ifr.ifr_name, sizeof(o->dev.name));
+		return explain(dev, errno, was);
+	memcpy(dev->name, ifr.ifr_name, sizeof(dev->name));
 	return i ? vd_tun_attach(fd, false) : 0;
 }
 
@@ -200,193 +215,124 @@ static void probe(struct vd_tap_if *dev)
 }
 
 /* The header of frames, and that writing never waits: there is nobody to wait for. */
-static int set_format(const struct vd_tap_open *o)
+static int set_format(const struct vd_tap_if *dev)
 {
-	int fd = o->dev.fds[0], len = sizeof(struct virtio_net_hdr), le = 1, all = INT_MAX;
+	int fd = dev->fds[0], len = sizeof(struct virtio_net_hdr), le = 1, all = INT_MAX;
 
 	if (ioctl(fd, TUNSETVNETHDRSZ, &len) || ioctl(fd, TUNSETVNETLE, &le) ||
 	    ioctl(fd, TUNSETSNDBUF, &all))
-		return vd_err(-errno, "%s: interface %s: format of frames: %m", o->name,
-			      o->dev.name);
+		return vd_err(-errno, "%s: interface %s: format of frames: %m", dev->wish->name,
+			      dev->name);
 	return 0;
 }
 
-static int set_up(struct vd_tap_open *o, const struct vd_link *l, const struct vd_link *bridge)
+static int set_up(struct vd_tap_if *dev, const struct vd_link *l, const struct vd_link *bridge)
 {
 	struct vd_link_change change = {
-		.mac = o->set_mac && memcmp(o->mac, l->mac, 6) ? o->mac : NULL,
-		.mtu = o->mtu == l->mtu ? 0 : o->mtu,
+		.mac = dev->wish->set_mac && memcmp(dev->wish->mac, l->mac, 6) ? dev->wish->mac
+									       : NULL,
+		.mtu = dev->wish->mtu == l->mtu ? 0 : dev->wish->mtu,
 		.master = bridge->index,
-		.up = o->up && !(l->flags & IFF_UP),
+		.up = dev->wish->up && !(l->flags & IFF_UP),
 	};
 	int r;
 
 	/* Nothing of it may be for us to do: one that is there may belong to a mere user. */
 	if (!change.mac && !change.mtu && !change.master && !change.up)
 		return 0;
-	r = vd_link_set(o->dev.nl, l->index, &change);
+	r = vd_link_set(dev->nl, l->index, &change);
 	if (!r)
 		return 0;
 	errno = -r;
-	return vd_err(r, "%s: interface %s:%s%s%s%s: %m", o->name, o->dev.name,
+	return vd_err(r, "%s: interface %s:%s%s%s%s: %m", dev->wish->name, dev->name,
 		      change.mac ? " host_mac" : "", change.mtu ? " mtu" : "",
 		      change.master ? " bridge" : "", change.up ? " up" : "");
 }
 
-static int find_bridge(const struct vd_tap_open *o, struct vd_link *ret)
+static int find_bridge(const struct vd_tap_if *dev, struct vd_link *ret)
 {
-	int r = vd_link_get(o->dev.nl, o->bridge, ret);
+	int r = vd_link_get(dev->nl, dev->wish->bridge, ret);
 
 	if (r)
-		return r == -ENODEV ? vd_err(r, "%s: bridge %s is not there", o->name, o->bridge)
-				    : vd_err_prefix(r, "%s: ", o->name);
+		return r == -ENODEV ? vd_err(r, "%s: bridge %s is not there", dev->wish->name,
+					     dev->wish->bridge)
+				    : vd_err_prefix(r, "%s: ", dev->wish->name);
 	if (strcmp(ret->kind, "bridge") != 0)
-		return vd_err(-EINVAL, "%s: bridge %s is none, but %s", o->name, o->bridge,
-			      ret->kind[0] ? ret->kind : "hardware");
+		return vd_err(-EINVAL, "%s: bridge %s is none, but %s", dev->wish->name,
+			      dev->wish->bridge, ret->kind[0] ? ret->kind : "hardware");
 	return 0;
 }
 
-static int set_address(const struct vd_tap_open *o)
+static int set_address(const struct vd_tap_if *dev)
 {
-	int r = vd_link_add_address(o->dev.nl, o->dev.index, o->family, o->addr, o->prefix);
+	int r = vd_link_add_address(dev->nl, dev->index, dev->wish->family, dev->wish->addr,
+				    dev->wish->prefix);
 
 	if (!r)
 		return 0;
 	errno = -r;
-	return vd_err(r, "%s: interface %s: address: %m", o->name, o->dev.name);
+	return vd_err(r, "%s: interface %s: address: %m", dev->wish->name, dev->name);
 }
 
-static int open_run(struct vd_job *j)
+/* An interface that we had ourselves goes when a job has closed it: it may still be on its way. */
+static int attach_all(struct vd_tap_if *dev, struct vd_link *l)
 {
-	struct vd_tap_open *o = container_of(j, struct vd_tap_open, job);
-	struct vd_link l = { 0 }, bridge = { 0 };
-	int r = o->netns ? vd_netns_enter(o->netns) : 0; /* for as long as this thread is */
-
-	if (r)
-		return vd_err_prefix(r, "%s: ", o->name);
-	r = o->dev.nl = vd_netlink();
-	if (r < 0)
-		return vd_err_prefix(r, "%s: ", o->name);
-	if (o->bridge && (r = find_bridge(o, &bridge)))
-		return r;
-	r = vd_link_get(o->dev.nl, o->ifname, &l); /* a pattern is no name of one */
-	if (r && r != -ENODEV)
-		return vd_err_prefix(r, "%s: ", o->name);
-	if (l.queues) /* the kernel would let us have some beside them, to nobody's good */
-		return explain(o, EBUSY, &l);
-	for (unsigned int i = 0; i < o->dev.nqueues; i++) {
-		r = attach(o, i, &l);
-		if (r)
-			return r;
-	}
-	r = set_format(o);
-	if (r)
-		return r;
-	probe(&o->dev);
-	r = vd_link_get(o->dev.nl, o->dev.name, &l);
-	if (r)
-		return vd_err(r, "%s: interface %s has gone", o->name, o->dev.name);
-	o->dev.index = l.index;
-	r = set_up(o, &l, &bridge);
-	if (!r && o->family)
-		r = set_address(o);
-	if (r)
-		return r;
-	if (o->persist && ioctl(o->dev.fds[0], TUNSETPERSIST, 1))
-		return vd_err(-errno, "%s: interface %s: persist: %m", o->name, o->dev.name);
-	/* First the one, then the other: nothing is missed in between. */
-	r = vd_link_watch(o->dev.nl, l.index);
-	if (r)
-		return vd_err_prefix(r, "%s: ", o->name);
-	vd_link_ask(o->dev.nl, l.index);
-	o->dev.up = o->up || l.flags & IFF_UP;
-	return 0;
-}
-
-/* ---- control thread ------------------------------------------------------------------------- */
-
-void vd_tap_close(struct vd_tap_if *dev)
-{
-	for (unsigned int i = 0; dev->fds && i < dev->nqueues; i++)
-		vd_close(&dev->fds[i]);
-	free(dev->fds);
-	dev->fds = NULL;
-	vd_close(&dev->nl);
-}
-
-static void open_free(struct vd_tap_open *o)
-{
-	vd_tap_close(&o->dev);
-	free(o->name);
-	free(o->ifname);
-	free(o->netns);
-	free(o->bridge);
-	free(o);
-}
-
-static void open_done(struct vd_job *j, int err)
-{
-	struct vd_tap_open *o = container_of(j, struct vd_tap_open, job);
-	struct vd_tap *tap = o->tap;
-
-	if (tap) {
-		tap->open = NULL;
-		if (!err) {
-			tap->dev = o->dev;
-			o->dev = (struct vd_tap_if){ .nl = -1 };
-		}
-	}
-	if (tap)
-		o->done(tap, err);
-	open_free(o);
-}
-
-int vd_tap_open_start(struct vd_tap *tap, struct uvdpa *u, const char *name,
-		      void (*done)(struct vd_tap *tap, int err))
-{
-	struct vd_tap_open *o = calloc(1, sizeof(*o));
+	uint64_t end = vd_now_ns() + BUSY_MS * 1000000ull;
 	int r;
 
-	if (!o)
-		return vd_err(-ENOMEM, "%s: no memory", name);
-	o->dev.nl = -1;
-	o->tap = tap;
-	o->done = done;
-	o->job.run = open_run;
-	o->job.done = open_done;
-	o->name = strdup(name);
-	r = o->name ? take_conf(o, tap) : vd_err(-ENOMEM, "%s: no memory", name);
-	if (!r)
-		r = vd_job_start(&o->job, u, "uvdpa/tap-open");
-	if (r) {
-		open_free(o);
-		return r;
+	for (;;) {
+		*l = (struct vd_link){ 0 };
+		r = vd_link_get(dev->nl, dev->wish->ifname, l); /* a pattern is no name of one */
+		if (r && r != -ENODEV)
+			return vd_err_prefix(r, "%s: ", dev->wish->name);
+		/* The kernel would let us have some queues beside others', to nobody's good. */
+		r = l->queues ? explain(dev, EBUSY, l) : 0;
+		for (unsigned int i = 0; !r && i < dev->nqueues; i++)
+			r = attach(dev, i, l);
+		if (r != -EBUSY || vd_now_ns() > end)
+			return r;
+		for (unsigned int i = 0; i < dev->nqueues; i++)
+			vd_close(&dev->fds[i]);
+		usleep(10000);
 	}
-	tap->open = o;
+}
+
+int vd_tap_open_run(struct vd_tap_if *dev)
+{
+	struct vd_link l = { 0 }, bridge = { 0 };
+	int r = dev->wish->netns ? vd_netns_enter(dev->wish->netns)
+				 : 0; /* for as long as this thread is */
+
+	if (r)
+		return vd_err_prefix(r, "%s: ", dev->wish->name);
+	r = dev->nl = vd_netlink();
+	if (r < 0)
+		return vd_err_prefix(r, "%s: ", dev->wish->name);
+	if (dev->wish->bridge && (r = find_bridge(dev, &bridge)))
+		return r;
+	r = attach_all(dev, &l);
+	if (r)
+		return r;
+	r = set_format(dev);
+	if (r)
+		return r;
+	probe(dev);
+	r = vd_link_get(dev->nl, dev->name, &l);
+	if (r)
+		return vd_err(r, "%s: interface %s has gone", dev->wish->name, dev->name);
+	dev->index = l.index;
+	r = set_up(dev, &l, &bridge);
+	if (!r && dev->wish->family)
+		r = set_address(dev);
+	if (r)
+		return r;
+	if (dev->wish->persist && ioctl(dev->fds[0], TUNSETPERSIST, 1))
+		return vd_err(-errno, "%s: interface %s: persist: %m", dev->wish->name, dev->name);
+	/* First the one, then the other: nothing is missed in between. */
+	r = vd_link_watch(dev->nl, l.index);
+	if (r)
+		return vd_err_prefix(r, "%s: ", dev->wish->name);
+	vd_link_ask(dev->nl, l.index);
+	dev->up = dev->wish->up || l.flags & IFF_UP;
 	return 0;
-}
-
-void vd_tap_open_forget(struct vd_tap *tap)
-{
-	tap->open->tap = NULL;
-}
-
-unsigned int vd_tap_offloads(uint64_t guest)
-{
-	unsigned int tun = 0;
-
-	if (!(guest & VD_NET_F(GUEST_CSUM)))
-		return 0;
-	if (guest & VD_NET_F(GUEST_TSO4))
-		tun |= TUN_F_TSO4;
-	if (guest & VD_NET_F(GUEST_TSO6))
-		tun |= TUN_F_TSO6;
-	if (tun && guest & VD_NET_F(GUEST_ECN))
-		tun |= TUN_F_TSO_ECN;
-	if (guest & VD_NET_F(GUEST_UFO))
-		tun |= TUN_F_UFO;
-	if (guest & VD_NET_F(GUEST_USO4) &&
-	    guest & VD_NET_F(GUEST_USO6)) /* the kernel takes both */
-		tun |= USO;
-	return tun | TUN_F_CSUM;
 }

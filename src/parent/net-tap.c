@@ -7,13 +7,11 @@
  */
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/err.h"
-#include "base/fd.h"
-#include "base/tun.h"
 #include "parent/net-tap.h"
 
 #define WANT_FIRST 1514u
@@ -25,18 +23,32 @@ struct vd_tap *vd_tap_of(struct vd_net *net)
 
 static int tap_pair_fd(struct vd_net *net, unsigned int pair)
 {
-	return vd_tap_of(net)->dev.fds[pair];
+	return vd_tap_of(net)->dev->fds[pair];
 }
 
+/* ---- what the kernel is told ---------------------------------------------------------------- */
+
+static void tell(struct vd_tap *tap)
+{
+	if (!tap->gone)
+		vd_tap_tell(tap->dev);
+}
+
+static void tell_posted(struct vd_post *p)
+{
+	struct vd_tap *tap = container_of(p, struct vd_tap, tell);
+
+	tap->dev->want.offloads = __atomic_load_n(&tap->offloads, __ATOMIC_RELAXED);
+	tell(tap);
+}
+
+/* Until the kernel knows, what does not fit is dropped. */
 static void tap_set_offloads(struct vd_net *net, uint64_t guest)
 {
 	struct vd_tap *tap = vd_tap_of(net);
 
-	if (tap->gone)
-		return;
-	if (ioctl(tap->dev.fds[0], TUNSETOFFLOAD, vd_tap_offloads(guest)) && errno != EBADFD)
-		vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name, "interface %s: offloads: %s",
-			    tap->dev.name, strerror(errno));
+	__atomic_store_n(&tap->offloads, vd_tap_offloads(guest), __ATOMIC_RELAXED);
+	vd_loop_post(vd_ctx_loop(net->sd.u), &tap->tell);
 	/* A new driver, whose queues do not run yet. */
 	if (tap->stale) {
 		vd_tap_flush(tap);
@@ -48,33 +60,57 @@ static void tap_set_pairs(struct vd_net *net, unsigned int pairs)
 {
 	struct vd_tap *tap = vd_tap_of(net);
 
-	for (unsigned int i = 1; !tap->gone && i < tap->dev.nqueues; i++) {
-		struct vd_tap_queue *q = &tap->queues[i];
-		bool want = i < pairs;
+	for (unsigned int i = pairs; i < tap->dev->nqueues; i++)
+		__atomic_store_n(&tap->queues[i].attached, false, __ATOMIC_RELAXED);
+	tap->dev->want.pairs = pairs;
+	tell(tap);
+}
 
-		if (want == q->attached)
-			continue;
-		if (!want)
-			__atomic_store_n(&q->attached, false, __ATOMIC_RELAXED);
-		if (vd_tun_attach(q->fd, want)) {
-			vd_log_warn(vd_ctx_log(net->sd.u), net->sd.name, "%s", vd_err_text());
-			continue;
-		}
-		__atomic_store_n(&q->attached, want, __ATOMIC_RELAXED);
+void vd_tap_was_told(struct vd_tap *tap, int err)
+{
+	struct vd_tap_if *dev = tap->dev;
+	unsigned int pairs = vd_min(dev->told.pairs, dev->want.pairs);
+
+	tap->told = dev->told;
+	if (err && !tap->gone) {
+		vd_log_warn(vd_ctx_log(tap->net.sd.u), tap->net.sd.name, "%s", vd_err_text());
+		dev->want.pairs = dev->told.pairs;
 	}
+	for (unsigned int i = 0; i < pairs; i++)
+		__atomic_store_n(&tap->queues[i].attached, true, __ATOMIC_RELAXED);
+	vd_net_spread(&tap->net, pairs);
+	tell(tap);
+}
+
+/* ---- the device ----------------------------------------------------------------------------- */
+
+static void show_offloads(unsigned int tun, struct uvdpa_emit *e)
+{
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} names[] = {
+		{ TUN_F_CSUM, "csum" },   { TUN_F_TSO4, "tso4" }, { TUN_F_TSO6, "tso6" },
+		{ TUN_F_TSO_ECN, "ecn" }, { TUN_F_UFO, "ufo" },   { TUN_F_USO4, "uso" },
+	};
+	char text[64] = " none";
+	size_t n = 0;
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(names); i++)
+		if (tun & names[i].bit)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s", names[i].name);
+	e->str(e, "offloads", text + 1);
 }
 
 static void tap_show(struct vd_net *net, struct uvdpa_emit *e)
 {
 	struct vd_tap *tap = vd_tap_of(net);
-	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < tap->dev.nqueues; i++)
-		n += tap->queues[i].attached;
-	e->str(e, "ifname", tap->dev.name);
+	e->str(e, "ifname", tap->dev->name);
 	if (tap->conf->netns)
 		e->str(e, "netns", tap->conf->netns);
-	e->num(e, "queues", n);
+	e->num(e, "queues", tap->told.pairs);
+	show_offloads(tap->told.offloads, e);
 }
 
 static void tap_reset(struct vd_net *net)
@@ -86,13 +122,12 @@ static void tap_destroy(struct vd_net *net)
 {
 	struct vd_tap *tap = vd_tap_of(net);
 
-	if (tap->open)
-		vd_tap_open_forget(tap);
 	vd_fd_del(&tap->watch);
 	vd_post_del(vd_ctx_loop(net->sd.u), &tap->look);
-	vd_tap_close(&tap->dev);
-	for (unsigned int i = 0; tap->queues && i < tap->dev.nqueues; i++)
+	vd_post_del(vd_ctx_loop(net->sd.u), &tap->tell);
+	for (unsigned int i = 0; tap->queues && i < tap->dev->nqueues; i++)
 		free(tap->queues[i].buf);
+	vd_tap_close(tap->dev);
 	free(tap->queues);
 	free(tap);
 }
@@ -110,7 +145,7 @@ static const struct vd_net_ops tap_ops = {
 
 static int make_queues(struct vd_tap *tap)
 {
-	unsigned int n = tap->dev.nqueues;
+	unsigned int n = tap->dev->nqueues;
 
 	tap->queues = aligned_alloc(sizeof(*tap->queues), n * sizeof(*tap->queues));
 	if (!tap->queues)
@@ -119,7 +154,7 @@ static int make_queues(struct vd_tap *tap)
 	for (unsigned int i = 0; i < n; i++) {
 		struct vd_tap_queue *q = &tap->queues[i];
 
-		q->fd = tap->dev.fds[i];
+		q->fd = tap->dev->fds[i];
 		q->attached = i == 0;
 		q->want = WANT_FIRST;
 		q->buf = malloc(VD_NET_FRAME_MAX);
@@ -129,14 +164,15 @@ static int make_queues(struct vd_tap *tap)
 	return 0;
 }
 
-static void opened(struct vd_tap *tap, int err)
+void vd_tap_opened(struct vd_tap *tap, int err)
 {
 	struct uvdpa *u = tap->net.sd.u;
 
 	tap->net_conf.soft.name = uvdpa_dev_name(&tap->net.sd.dev);
-	tap->net_conf.offloads = tap->dev.offloads;
+	tap->net_conf.offloads = tap->dev->offloads;
+	tap->told = tap->dev->told;
 	tap->net_conf.own_pairs = true;
-	tap->net_conf.no_carrier = !tap->dev.up;
+	tap->net_conf.no_carrier = !tap->dev->up;
 	if (!err)
 		err = make_queues(tap);
 	if (!err)
@@ -155,11 +191,11 @@ static int tap_add(struct uvdpa *u, const char *name, const void *conf, struct u
 	if (!tap)
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	tap->conf = c;
-	tap->dev.nl = -1;
+	tap->tell.fn = tell_posted;
 	r = vd_net_args(&c->net, name, &tap->net_conf);
 	vd_net_begin(&tap->net, u, &tap_ops);
 	if (!r)
-		r = vd_tap_open_start(tap, u, name, opened);
+		r = vd_tap_open(tap, u, name);
 	if (r) {
 		free(tap);
 		return r;

@@ -3,7 +3,8 @@
  * net-tap.h - the files of the net-tap parent
  *
  *	net-tap.c	options, the device
- *	net-tap-open.c	a job: the interface is made, or found, and set up
+ *	net-tap-if.c	what is done to the interface, in jobs
+ *	net-tap-open.c	the first of them: it is made, or found, and set up
  *	net-tap-io.c	the worker: frames
  *	net-tap-link.c	what becomes of the interface meanwhile
  */
@@ -12,6 +13,7 @@
 
 #include <net/if.h>
 
+#include "core/core.h"
 #include "softdev/net.h"
 
 struct vd_tap_conf {
@@ -44,25 +46,52 @@ struct vd_tap_queue {
 	uint8_t *buf;
 } __attribute__((aligned(64)));
 
-/* What comes of opening. */
+/* What the kernel is told of what the driver wants. */
+struct vd_tap_told {
+	unsigned int offloads; /* TUN_F_* */
+	unsigned int pairs;
+};
+
+/**
+ * struct vd_tap_if - The interface
+ *
+ * All that is done to it is a job, as it waits for whoever else changes interfaces. One at a time.
+ *
+ * @busy: one runs; control's, as are
+ * @tap: whose it is; NULL: nobody's, it goes when the job has ended
+ * @want: what the kernel shall know, and
+ * @told: what it does
+ * @telling: the job's: what it tells
+ * @offloads: of VD_NET_OFFLOADS: what the kernel can do
+ *
+ * From name on it is constant once it is open, but for the name.
+ */
 struct vd_tap_if {
+	struct vd_job job;
+	struct uvdpa *u;
+	struct vd_tap *tap;
+	struct vd_tap_wish *wish; /* what to open; NULL: that is done */
+	bool busy;
+	struct vd_tap_told want, told, telling;
 	char name[IFNAMSIZ];
 	int index;
 	unsigned int nqueues;
-	int *fds; /* the queues', of which all but the first are detached */
+	int *fds; /* the queues', of which the first @told.pairs are attached */
 	int nl;   /* tells of it */
 	bool up;
-	uint64_t offloads; /* of VD_NET_OFFLOADS */
+	uint64_t offloads;
 };
 
 struct vd_tap {
 	struct vd_net net;
 	const struct vd_tap_conf *conf;
 	struct vd_net_conf net_conf; /* until it is open */
-	struct vd_tap_open *open;    /* the job; NULL: it is done */
-	struct vd_tap_if dev;
+	struct vd_tap_if *dev;
+	struct vd_tap_told told;     /* as of the end of the last job */
 	struct vd_tap_queue *queues; /* net.conf.max_vqp of them */
-	struct vd_fd watch;          /* of dev.nl */
+	unsigned int offloads;       /* atomic: for @dev->want */
+	struct vd_post tell;         /* it has changed */
+	struct vd_fd watch;          /* of dev->nl */
 	struct vd_post look;         /* the worker has seen that something is wrong */
 	bool stale;                  /* what waits in the queues is not for who comes next */
 	bool gone;                   /* atomic */
@@ -70,24 +99,39 @@ struct vd_tap {
 
 struct vd_tap *vd_tap_of(struct vd_net *net);
 
-/* ---- net-tap-open.c; control thread --------------------------------------------------------- */
+/* ---- net-tap-if.c; control thread ---------------------------------------------------------- */
 
 /**
- * vd_tap_open_start() - Begin to open the interface
- * @tap: tap->conf, tap->net_conf set
- * @done: @err: 0, and tap->dev is set; or why not, with a sentence
+ * vd_tap_open() - Begin to open the interface
+ * @tap: tap->conf, tap->net_conf set; then tap->dev is
  *
- * Return: 0; -errno.
+ * In the end vd_tap_opened() says what came of it. Return: 0; -errno.
  */
-int vd_tap_open_start(struct vd_tap *tap, struct uvdpa *u, const char *name,
-		      void (*done)(struct vd_tap *tap, int err));
-/* tap->open is not wanted any more. */
-void vd_tap_open_forget(struct vd_tap *tap);
-
+int vd_tap_open(struct vd_tap *tap, struct uvdpa *u, const char *name);
 void vd_tap_close(struct vd_tap_if *dev);
+
+/* Have the kernel told what dev->want says. vd_tap_was_told() says when it was. */
+void vd_tap_tell(struct vd_tap_if *dev);
+
+/* net-tap.c: */
+void vd_tap_opened(struct vd_tap *tap, int err);
+void vd_tap_was_told(struct vd_tap *tap, int err);
 
 /* For TUNSETOFFLOAD: what the kernel may leave undone in what it gives us. */
 unsigned int vd_tap_offloads(uint64_t guest);
+
+/* ---- net-tap-open.c ------------------------------------------------------------------------- */
+
+#ifndef TUN_F_USO4 /* Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/* Control thread: what tap->conf says, checked as far as can be. Return: 0; -EINVAL, -ENOMEM. */
+int vd_tap_wish(const struct vd_tap *tap, const char *name, struct vd_tap_wish **ret_wish);
+void vd_tap_wish_free(struct vd_tap_wish *o);
+/* A job: open what dev->wish says. Return: 0; -errno; what was opened is in @dev in any case. */
+int vd_tap_open_run(struct vd_tap_if *dev);
 
 /* ---- net-tap-link.c; control thread --------------------------------------------------------- */
 

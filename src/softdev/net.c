@@ -22,7 +22,8 @@
 #include "base/thread.h"
 #include "softdev/worker.h"
 
-#define EVENTS 16
+#define EVENTS	 16
+#define FEWER_MS 20
 
 static_assert(sizeof(struct virtio_net_hdr) == 10, "virtio 1.3, 5.1.6, without num_buffers");
 
@@ -46,7 +47,7 @@ void vd_net_any_offloads(struct vd_net *net, uint64_t guest)
 
 void vd_net_any_pairs(struct vd_net *net, unsigned int pairs)
 {
-	(void)net, (void)pairs;
+	vd_net_spread(net, pairs);
 }
 
 void vd_net_show_nothing(struct vd_net *net, struct uvdpa_emit *e)
@@ -261,26 +262,56 @@ static void who_says(struct vd_net *net)
 		__atomic_store_n(&net->used_pairs, net->conf.max_vqp, __ATOMIC_RELAXED);
 }
 
+/* Return: how many of the first run and are used; 0: it is only a moment, or the end. */
+static unsigned int pairs_now(const struct vd_net *net)
+{
+	unsigned int n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED);
+
+	while (n && !__atomic_load_n(&net->pairs[n - 1].runs, __ATOMIC_RELAXED))
+		n--;
+	return n;
+}
+
+static void ask(struct vd_net *net, unsigned int pairs)
+{
+	net->asked = pairs;
+	net->ops->set_pairs(net, pairs);
+}
+
+void vd_net_spread(struct vd_net *net, unsigned int pairs)
+{
+	unsigned int was = net->spread;
+
+	pairs = vd_min(pairs, net->asked);
+	__atomic_store_n(&net->spread, pairs, __ATOMIC_RELAXED);
+	for (unsigned int i = was; i < pairs; i++)
+		vd_worker_wake(net->pairs[i].worker);
+}
+
 static void settle(struct vd_post *post)
 {
 	struct vd_net *net = container_of(post, struct vd_net, settle);
-	unsigned int n, was = net->spread;
+	unsigned int n;
 
 	who_says(net);
-	n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED);
-	while (n && !__atomic_load_n(&net->pairs[n - 1].runs, __ATOMIC_RELAXED))
-		n--;
-	if (!n || n == was)
-		return;	/* none runs: it is only a moment, or the end */
-	/* Nobody looks at a pair of which the parent knows that it is not used. */
-	if (n < was)
-		__atomic_store_n(&net->spread, n, __ATOMIC_RELAXED);
-	net->ops->set_pairs(net, n);
-	if (n < was)
+	n = pairs_now(net);
+	if (n > net->asked)
+		ask(net, n);
+	else if (n && n < net->asked && !net->fewer.armed)
+		vd_timer_set(vd_ctx_loop(net->sd.u), &net->fewer, FEWER_MS);
+}
+
+/* Less than there were, and not only until all of them have been stopped or begun. */
+static void fewer_settled(struct vd_timer *t)
+{
+	struct vd_net *net = container_of(t, struct vd_net, fewer);
+	unsigned int n = pairs_now(net);
+
+	if (!n || n >= net->asked)
 		return;
-	__atomic_store_n(&net->spread, n, __ATOMIC_RELAXED);
-	for (unsigned int i = was; i < n; i++)
-		vd_worker_wake(net->pairs[i].worker);
+	/* Nobody looks at a pair of which the parent knows that it is not used. */
+	__atomic_store_n(&net->spread, vd_min(n, net->spread), __ATOMIC_RELAXED);
+	ask(net, n);
 }
 
 static void settle_later(struct vd_net *net)
@@ -322,7 +353,9 @@ static bool receives(struct vd_net_pair *p)
 		p->rx_short = false;
 		settle_later(p->net);
 	}
-	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) && vd_softq_fed(p->rx);
+	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) &&
+	       p->idx < __atomic_load_n(&p->net->used_pairs, __ATOMIC_RELAXED) &&
+	       vd_softq_fed(p->rx);
 }
 
 /* Which pairs that could not send may go on? */
@@ -512,6 +545,7 @@ static void net_destroy(struct vd_softdev *sd)
 	struct vd_net *net = to_net(sd);
 
 	vd_post_del(vd_ctx_loop(sd->u), &net->settle);
+	vd_timer_del(vd_ctx_loop(sd->u), &net->fewer);
 	free(net->pairs);
 	free(net->workers);
 	net->ops->destroy(net);
@@ -570,6 +604,7 @@ void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *
 {
 	net->ops = ops;
 	net->settle.fn = settle;
+	net->fewer.fn = fewer_settled;
 	net->sd.dev.info.device_id = VIRTIO_ID_NET;
 	vd_softdev_begin(&net->sd, u, &net_softdev_ops);
 }
@@ -590,7 +625,7 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	net->link_up = net->link_wanted && net->carrier;
 	net->ctrl_idx = UINT_MAX;
 	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
-	net->used_pairs = net->spread = 1;
+	net->used_pairs = net->spread = net->asked = 1;
 	net->mac = vd_net_mac_number(c->mac);
 	net->fragment_id = (uint32_t)vd_now_ns();	/* not the one that was there before */
 	vd_net_steer_reset(net, 0);

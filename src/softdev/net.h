@@ -109,7 +109,7 @@ struct vd_net_ops {
 	void (*set_offloads)(struct vd_net *net, uint64_t guest);
 
 	/* Spread frames among so many pairs, the first ones: they are in use, and run; at the start
-	 * it is 1. Nothing is received for the others. Control thread. */
+	 * it is 1. When it is so vd_net_spread() says it, now or later. Control thread. */
 	void (*set_pairs)(struct vd_net *net, unsigned int pairs);
 
 	/* What uvdpa_dev_show() shall tell beside what every network device has. Control thread,
@@ -193,13 +193,15 @@ struct vd_net {
 	uint64_t guest_offloads;	 /* atomic: what the driver takes undone */
 	unsigned int used_pairs;	 /* atomic: as the driver says, */
 	bool driver_says;		 /* atomic: if it does */
-	unsigned int spread;		 /* atomic: of them, those that run: ops->set_pairs() */
+	unsigned int spread;		 /* atomic: of them, for which something may come */
 	bool link_wanted;		 /* atomic: by the user */
 	bool link_up;			 /* atomic: wanted, and there is a carrier */
 	uint64_t mac;			 /* atomic: the driver's address, as a number */
 	uint32_t fragment_id;		 /* atomic */
 
+	unsigned int asked;		 /* control's: ops->set_pairs() */
 	struct vd_post settle;		 /* finds out what to spread frames among */
+	struct vd_timer fewer;		 /* they have become less, if that is still so */
 
 	struct {
 		uint64_t mac;		 /* atomic: who shall be announced; 0: nobody */
@@ -355,6 +357,9 @@ void vd_net_rx_wait(struct vd_net_pair *pair);
 void vd_net_rx_end(struct vd_net_pair *pair);
 
 /* ---- the rest; control thread ----------------------------------------------------------------------- */
+
+/* Frames are spread among so many pairs now. */
+void vd_net_spread(struct vd_net *net, unsigned int pairs);
 
 /* The driver sees a link when its user wants it up, and there is somebody at the other end. */
 void vd_net_set_link(struct vd_net *net, bool wanted);
