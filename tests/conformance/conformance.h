@@ -7,6 +7,7 @@
  *	rbd.c		the same, for what needs a cluster of Ceph
  *	echo.c		the same, for what has a socket at the other end
  *	peer.c		another network device, which sends back what it gets
+ *	tap.c		the same, for what needs somebody at the other end of a TAP interface
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
@@ -94,6 +95,9 @@ const char *cf_rbd_lacks(void);
 void cf_rbd_open(struct cf_fixture *f);
 void cf_rbd_resize(struct cf_fixture *f, const char *bytes);
 void cf_rbd_close(struct cf_fixture *f);
+const char *cf_tap_lacks(void);
+void cf_tap_open(struct cf_fixture *f);
+void cf_tap_close(struct cf_fixture *f);
 
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
 void cf_echo_open(struct cf_fixture *f, bool stream);

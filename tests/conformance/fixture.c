@@ -176,6 +176,21 @@ static void socket_dgram(struct cf_fixture *f)
 
 static const struct cf_wire cable = { .frame_max = 65568, .keeps = true };
 
+static void net_tap(struct cf_fixture *f)
+{
+	cf_tap_open(f);
+	sim_net(f);
+}
+
+static void net_tap_polling(struct cf_fixture *f)
+{
+	net_tap(f);
+	cf_attr(f, "poll_us", "50");
+}
+
+/* As much as a packet socket gives to an interface. */
+static const struct cf_wire by_tap = { .frame_max = 65535, .keeps = true };
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -410,6 +425,9 @@ const struct cf_variant cf_variants[] = {
 	{ "net-socket", "stream", .open = socket_stream, .close = cf_echo_close, .wire = &cable },
 	{ "net-socket", "dgram", .open = socket_dgram, .close = cf_echo_close, .wire = &cable },
 	{ "bridge", "", .open = bridge, .join = bridge_join, .wire = &behind_bridge },
+	{ "net-tap", "", .open = net_tap, .close = cf_tap_close, .lacks = cf_tap_lacks, .wire = &by_tap },
+	{ "net-tap", "polling", .open = net_tap_polling, .close = cf_tap_close,
+	  .lacks = cf_tap_lacks, .wire = &by_tap },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
