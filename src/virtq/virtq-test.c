@@ -35,6 +35,7 @@ struct trip {
 	struct flight *flights;
 	uint32_t tag, done;
 	unsigned int batch;
+	bool unpops;
 	struct vd_chain **held; /* popped, not pushed */
 	unsigned int nheld;
 	uint16_t *slots; /* of the data area: stack of num - in flight */
@@ -77,12 +78,20 @@ static bool trip_add(struct trip *t)
 	return true;
 }
 
+/* Now and then some stay in the ring after all. */
 static void trip_pop(struct trip *t)
 {
 	struct vd_chain *c[VD_VIRTQ_BURST];
 	int n = vd_virtq_pop(t->p.dev, c, t->batch);
 
 	assert_in_range(n, 0, t->batch);
+	if (t->unpops && n && !rnd(3)) {
+		unsigned int back = 1 + rnd((uint32_t)n);
+
+		n -= (int)back;
+		vd_virtq_unpop(t->p.dev, c + n, back);
+		assert_true(vd_virtq_pending(t->p.dev));
+	}
 	for (int i = 0; i < n; i++)
 		t->held[t->nheld++] = c[i];
 	assert_int_equal(vd_virtq_inflight(t->p.dev), t->nheld);
@@ -124,7 +133,8 @@ static void trip_get(struct trip *t)
 	}
 }
 
-static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t requests)
+static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t requests,
+		 bool unpops)
 {
 	struct trip t = {
 		.p = { .features = features,
@@ -132,6 +142,7 @@ static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t r
 		       .indirect_max = PIECES,
 		       .data_size = 1ull * num * PIECES * PIECE },
 		.batch = batch,
+		.unpops = unpops,
 	};
 	unsigned int steps = 0;
 
@@ -169,13 +180,12 @@ static void trip(uint64_t features, uint16_t num, unsigned int batch, uint32_t r
 static const unsigned int batches[] = { 1, 3, 32 };
 
 /* Every set of features that changes anything, both layouts, all sizes and batches. */
-static void round_trips(void **state)
+static void all_trips(bool unpops)
 {
 	static const unsigned int bits[] = { VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX,
 					     VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED };
 	static const uint16_t sizes[] = { 1, 2, 3, 4, 7, 8, 64, 100, 256 };
 
-	(void)state;
 	for (unsigned int set = 0; set < 1u << VD_ARRAY_SIZE(bits); set++)
 		for (unsigned int s = 0; s < VD_ARRAY_SIZE(sizes); s++)
 			for (unsigned int b = 0; b < VD_ARRAY_SIZE(batches); b++) {
@@ -185,8 +195,20 @@ static void round_trips(void **state)
 				for (unsigned int i = 0; i < VD_ARRAY_SIZE(bits); i++)
 					features |= set & 1u << i ? VD_F(bits[i]) : 0;
 				if (features & VD_F(VIRTIO_F_RING_PACKED) || !(num & (num - 1)))
-					trip(features, num, batches[b], 4u * num + 100);
+					trip(features, num, batches[b], 4u * num + 100, unpops);
 			}
+}
+
+static void round_trips(void **state)
+{
+	(void)state;
+	all_trips(false);
+}
+
+static void some_are_unpopped(void **state)
+{
+	(void)state;
+	all_trips(true);
 }
 
 /* Indices of 16 bits, and packed wrap counters, go round. */
@@ -198,14 +220,14 @@ static void indices_wrap(void **state)
 			trip(VD_F(VIRTIO_RING_F_EVENT_IDX) |
 				     (packed ? VD_F(VIRTIO_F_RING_PACKED) : 0) |
 				     (in_order ? VD_F(VIRTIO_F_IN_ORDER) : 0),
-			     16, 8, 70000);
+			     16, 8, 70000, true);
 }
 
 static void the_largest_queue(void **state)
 {
 	(void)state;
-	trip(0, VD_VIRTQ_NUM_MAX, 32, 70000);
-	trip(VD_F(VIRTIO_F_RING_PACKED), VD_VIRTQ_NUM_MAX, 32, 70000);
+	trip(0, VD_VIRTQ_NUM_MAX, 32, 70000, false);
+	trip(VD_F(VIRTIO_F_RING_PACKED), VD_VIRTQ_NUM_MAX, 32, 70000, true);
 }
 
 /* ---- notifications --------------------------------------------------------------------------- */
@@ -432,6 +454,54 @@ static void sides_go_on_apart(void **state)
 	pair_fini(&p);
 }
 
+/* What was unpopped is read anew, and counts for where the queue stands. */
+static void unpopped_is_forgotten(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 8; i++) {
+		uint64_t features = layouts[i & 1] | (i & 2 ? VD_F(VIRTIO_F_IN_ORDER) : 0) |
+				    (i & 4 ? VD_F(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+		struct vd_chain *c[8];
+		struct uvdpa_vq_state at;
+		struct vd_done d[8];
+		struct vd_buf b[2];
+		struct pair p;
+
+		pair_begin(&p, features);
+		/* From any place in the ring, so that it goes round in between. */
+		for (unsigned int start = 0; start < 40; start++) {
+			for (unsigned int k = 0; k < 5; k++) {
+				b[0] = (struct vd_buf){ p.data_iova + k, 1 };
+				b[1] = (struct vd_buf){ p.data_iova + 64 + k, 1 + k };
+				assert_true(vd_virtq_drv_add(p.drv, b, 1, 1) >= 0);
+			}
+			vd_virtq_drv_publish(p.drv);
+			at = vd_virtq_state(p.dev);
+			assert_int_equal(vd_virtq_pop(p.dev, c, 8), 5);
+			vd_virtq_unpop(p.dev, c, 5);
+			assert_int_equal(vd_virtq_inflight(p.dev), 0);
+			assert_int_equal(vd_virtq_state(p.dev).avail, at.avail);
+			assert_int_equal(vd_virtq_pop(p.dev, c, 3), 3);
+			vd_virtq_unpop(p.dev, c + 1, 2);
+			assert_int_equal(vd_virtq_inflight(p.dev), 1);
+			assert_int_equal(c[0]->in_len, 1);
+			vd_virtq_push(p.dev, c[0], 1);
+			vd_virtq_flush(p.dev);
+			assert_int_equal(pair_restart(&p), 0);
+			assert_int_equal(vd_virtq_pop(p.dev, c, 8), 4);
+			for (unsigned int k = 0; k < 4; k++) {
+				assert_int_equal(c[k]->in_len, k + 2);
+				vd_virtq_push(p.dev, c[k], k + 2);
+			}
+			vd_virtq_flush(p.dev);
+			assert_int_equal(vd_virtq_drv_get(p.drv, d, 8), 5);
+			for (unsigned int k = 0; k < 5; k++)
+				assert_int_equal(d[k].len, k + 1);
+		}
+		pair_fini(&p);
+	}
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 static void the_driver_is_refused(void **state)
@@ -524,6 +594,7 @@ int main(void)
 		cmocka_unit_test(the_largest_queue),     cmocka_unit_test(event_idx_is_exact),
 		cmocka_unit_test(flags_suppress),        cmocka_unit_test(notification_data),
 		cmocka_unit_test(in_order_batches),      cmocka_unit_test(sides_go_on_apart),
+		cmocka_unit_test(some_are_unpopped),     cmocka_unit_test(unpopped_is_forgotten),
 		cmocka_unit_test(the_driver_is_refused), cmocka_unit_test(creation_is_checked),
 	};
 
