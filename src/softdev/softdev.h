@@ -191,7 +191,8 @@ void vd_softq_pause(struct vd_softq *q, bool pause);
  * Such a queue is pulled: its worker handles nothing of it. Whoever brings something, in whatever data
  * thread, locks it, takes what it needs, gives it back or unpops it, publishes and unlocks; a burst at
  * a time. So nothing of it is in flight for longer, and it is quiet as soon as it shall be. Only the
- * queue's own worker writes its call eventfd, as that may block for as long as the peer likes.
+ * queue's own worker writes its call eventfd, and without the lock, as that may block for as long as
+ * the peer likes.
  */
 
 /* Control thread, while the queue does not run. */

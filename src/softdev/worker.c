@@ -78,11 +78,12 @@ static void unwatch_kick(struct vd_softq *q)
 
 static bool try_lock(struct vd_softq *q)
 {
-	return !__atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE);
+	return !__atomic_load_n(&q->lock, __ATOMIC_RELAXED) &&
+	       !__atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE);
 }
 
 /* Return: false: who has it has had it for longer than anybody should wait. */
-static bool lock_or_leave(struct vd_softq *q)
+static bool lock_wait(struct vd_softq *q)
 {
 	uint64_t due = 0, now;
 
@@ -103,6 +104,25 @@ static bool lock_or_leave(struct vd_softq *q)
 		sched_yield();	/* who has it may have lost its CPU to us */
 	}
 	return true;
+}
+
+static vd_noinline bool lock_contended(struct vd_softq *q)
+{
+	bool locked;
+
+	__atomic_fetch_add(&q->waiting, 1, __ATOMIC_RELAXED);
+	locked = lock_wait(q);
+	__atomic_fetch_sub(&q->waiting, 1, __ATOMIC_RELAXED);
+	return locked;
+}
+
+/* Return: as lock_wait(). */
+static bool lock_or_leave(struct vd_softq *q)
+{
+	/* Who has just had it is the first to see it free, each time: so others have their turn. */
+	if (vd_unlikely(__atomic_load_n(&q->waiting, __ATOMIC_RELAXED)))
+		sched_yield();
+	return vd_likely(try_lock(q)) || lock_contended(q);
 }
 
 static void unlock(struct vd_softq *q)
@@ -131,6 +151,24 @@ static void queue_begin(struct vd_softq *q)
 	watch_kick(q);
 }
 
+static void queue_call(struct vd_softq *q)
+{
+	int call = __atomic_load_n(&q->call, __ATOMIC_RELAXED);
+
+	if (call < 0)
+		return;
+	vd_eventfd_signal(call);
+	count(&q->stats.calls, 1);
+}
+
+/* The call that was left to us, by whoever gave something back. */
+static void queue_call_owed(struct vd_softq *q)
+{
+	if (vd_unlikely(__atomic_load_n(&q->owes_call, __ATOMIC_RELAXED)) &&
+	    __atomic_exchange_n(&q->owes_call, false, __ATOMIC_ACQ_REL))
+		queue_call(q);
+}
+
 static void queue_end(struct vd_softq *q)
 {
 	struct vd_worker *w = q->worker;
@@ -144,20 +182,11 @@ static void queue_end(struct vd_softq *q)
 		lock(q);
 		q->running = false;
 		unlock(q);
+		queue_call_owed(q);	/* nobody gives anything back any more */
 	}
 	/* Release: control has the queue back. Pairs with the exchange in vd_softq_event(). */
 	__atomic_store_n(&q->want, VD_SOFTQ_IDLE, __ATOMIC_RELEASE);
 	tell_control(q, VD_SOFTQ_QUIET);
-}
-
-static void queue_call(struct vd_softq *q)
-{
-	int call = __atomic_load_n(&q->call, __ATOMIC_RELAXED);
-
-	if (call < 0)
-		return;
-	vd_eventfd_signal(call);
-	count(&q->stats.calls, 1);
 }
 
 static void read_mail(struct vd_worker *w)
@@ -269,14 +298,12 @@ static void queue_push(struct vd_softq *q)
 	q->ndone = 0;
 }
 
-/* The call that others who gave something back have left to us; the queue may be quiet. */
+/* The queue may be quiet, too. */
 static void pulled_settle(struct vd_softq *q)
 {
 	bool quiet;
 
-	if (vd_unlikely(__atomic_load_n(&q->owes_call, __ATOMIC_RELAXED)) &&
-	    __atomic_exchange_n(&q->owes_call, false, __ATOMIC_ACQ_REL))
-		queue_call(q);
+	queue_call_owed(q);
 	if (vd_likely(!q->stopping))
 		return;
 	lock(q);
@@ -656,11 +683,10 @@ void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by)
 		return;
 	q->flush = false;
 	count(&q->stats.bursts, 1);
-	if (!vd_virtq_flush(q->vq))
-		return;
-	if (by == q->worker)
-		queue_call(q);
-	else if (!__atomic_exchange_n(&q->owes_call, true, __ATOMIC_ACQ_REL))
+	/* The call may take as long as the peer likes, so it is made without the lock; in this round,
+	 * if it is ours. */
+	if (vd_virtq_flush(q->vq) && !__atomic_exchange_n(&q->owes_call, true, __ATOMIC_ACQ_REL) &&
+	    by != q->worker)
 		vd_worker_wake(q->worker);
 }
 

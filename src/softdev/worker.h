@@ -47,6 +47,7 @@ struct vd_softq {
 
 	/* The worker's; of a pulled queue, what @lock covers is marked so. */
 	bool lock __attribute__((aligned(VD_CACHE_LINE)));	/* atomic */
+	unsigned int waiting;	/* atomic: threads that want the lock */
 	bool running;		/* in worker->run; changes locked */
 	bool stopping;		/* takes no new work (what a crash has left is none), goes when
 				 * the last request is home */
