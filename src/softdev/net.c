@@ -573,6 +573,8 @@ static void settle_link(struct vd_net *net)
 		return;
 	vd_net_set_status(net, VIRTIO_NET_S_LINK_UP, up);
 	uvdpa_dev_config_changed(&net->sd.dev);
+	for (unsigned int i = 0; up && i < net->sd.nworkers; i++)	/* what has come may go on */
+		vd_worker_wake(&net->sd.workers[i]);
 }
 
 void vd_net_set_link(struct vd_net *net, bool wanted)
