@@ -29,7 +29,6 @@ struct vd_net_filter {
 	bool told;       /* the driver has said what it wants */
 	bool vlans_only; /* those in @vlans, and frames without one */
 	uint8_t modes;   /* bits: 1 << VIRTIO_NET_CTRL_RX_* */
-	uint64_t mac;    /* the device's */
 	struct vd_net_macs uni, multi;
 	uint64_t vlans[4096 / 64];
 };

@@ -18,7 +18,8 @@
 #define VD_NET_RSS_TYPES     0x1ffu /* all of VIRTIO_NET_RSS_HASH_TYPE_* */
 
 /**
- * struct vd_net_rss - What the driver has configured; all zero at the start
+ * struct vd_net_rss - What the driver has configured; all but report is zero at the start
+ * @report: the driver is told the hash
  * @steer: the hash chooses the queue
  * @types: that are hashed; 0: none
  * @mask: of a hash, for an index into @table
@@ -27,7 +28,7 @@
  * @lut: the key, as what each half byte of the input adds to the hash
  */
 struct vd_net_rss {
-	bool steer;
+	bool report, steer;
 	uint32_t types;
 	uint16_t mask, unclassified;
 	uint16_t table[VD_NET_RSS_TABLE_MAX];

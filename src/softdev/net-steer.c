@@ -27,7 +27,7 @@ void vd_net_unlock_all(struct vd_net *net)
 
 static bool reports(const struct vd_net *net)
 {
-	return net->rss.types && vd_net_has(net, VD_NET_F(HASH_REPORT));
+	return net->rss.types && net->rss.report;
 }
 
 void vd_net_settle(struct vd_net *net)
@@ -39,10 +39,12 @@ void vd_net_settle(struct vd_net *net)
 
 void vd_net_steer_reset(struct vd_net *net, uint64_t features)
 {
+	vd_net_lock_all(net);	/* others may have frames for us, even if nobody is there */
 	vd_net_filter_reset(&net->filter, features);
-	net->rss = (struct vd_net_rss){ 0 };
+	net->rss = (struct vd_net_rss){ .report = features & VD_NET_F(HASH_REPORT) };
 	memset(&net->flows, 0, sizeof(net->flows));
 	vd_net_settle(net);
+	vd_net_unlock_all(net);
 }
 
 struct vd_net_way vd_net_look(const struct vd_net *net, const uint8_t *b, size_t len)

@@ -630,7 +630,6 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	net->used_pairs = net->spread = net->asked = 1;
 	net->mac = vd_net_mac_number(c->mac);
 	net->fragment_id = (uint32_t)vd_now_ns();	/* not the one that was there before */
-	vd_net_steer_reset(net, 0);
 	net->sd.dev.info = (struct uvdpa_dev_info){
 		.device_id = VIRTIO_ID_NET,
 		.features = vd_net_features(c),
@@ -660,6 +659,7 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	if (r)
 		goto err_free;
 	net->sd.dev.inflight = false;	/* nothing is in flight for long */
+	vd_net_steer_reset(net, 0);
 	return 0;
 
 err_free:
