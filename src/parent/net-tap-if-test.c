@@ -463,6 +463,36 @@ static void test_pairs_that_run(void **state)
 	close(host);
 }
 
+/* The control queue of a driver with one pair is where its predecessor had a receive queue. */
+static void test_pairs_of_another_driver(void **state)
+{
+	struct bed_conf c = { .queues = 3, .num = 64, .features_off = VD_NET_F(MQ) };
+	struct virtio_net_hdr_v1 h;
+	struct bed b;
+	int host;
+
+	(void)state;
+	tf_add(&b, three);
+	host = tf_open("d0");
+	begin(&b, PAIRS, 0);
+	use(&b, PAIRS);
+	bed_reset(&b);
+	tf_dispatch(&b, 50);
+	assert_string_equal(bed_shown(&b, "queues"), "1");
+	tf_forget();
+	bed_start(&b, &c);
+	tf_post(&b, 0, 32, 2048);
+	for (unsigned int i = 0; i < 16; i++) {
+		give_flow(host, i);
+		assert_int_equal(nb_command(&b, 2, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC,
+					    "\1", 1, 0),
+				 VIRTIO_NET_OK);
+		assert_true(tf_receive(&b, 0, &h, got, 2000) > 0);
+	}
+	bed_end(&b);
+	close(host);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -471,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_not_wanted),  cmocka_unit_test(test_netns),
 		cmocka_unit_test(test_down_and_up), cmocka_unit_test(test_deleted),
 		cmocka_unit_test(test_pairs),       cmocka_unit_test(test_pairs_that_run),
+		cmocka_unit_test(test_pairs_of_another_driver),
 	};
 
 	if (!tf_alone())
