@@ -307,6 +307,27 @@ static void stream_into_small_buffers(void **state)
 	bed_end(&b);
 }
 
+/* A driver that never has buffers enough for one frame gets the next all the same. */
+static void stream_never_has_room(void **state)
+{
+	struct vd_done done;
+	struct bed b;
+	int fd;
+
+	(void)state;
+	fd = begin_server(&b);
+	for (unsigned int i = 0; i < 3; i++)
+		add_buffer(&b, i, 1536);
+	send_wire(fd, 5, 9000);
+	send_wire(fd, 6, 1000);
+	come_home(&b, 0, &done, 1);
+	assert_int_equal(done.len, HDR + 1000);
+	expect(b.mem + slot(0) + HDR, 6, 1000);
+	assert_int_equal(bed_stat(&b, 0, "rx overruns"), 1);
+	close(fd);
+	bed_end(&b);
+}
+
 /* What the other side does not read stays in the ring; of one frame a part may have gone. */
 static void peer_does_not_read(void **state)
 {
@@ -808,6 +829,7 @@ int main(void)
 		cmocka_unit_test_teardown(stream_both_ways, clean),
 		cmocka_unit_test_teardown(stream_in_parts, clean),
 		cmocka_unit_test_teardown(stream_into_small_buffers, clean),
+		cmocka_unit_test_teardown(stream_never_has_room, clean),
 		cmocka_unit_test_teardown(peer_does_not_read, clean),
 		cmocka_unit_test_teardown(rest_goes_by_itself, clean),
 		cmocka_unit_test_teardown(busy_and_blocked, clean),

@@ -20,7 +20,6 @@
 
 #define BURST_BYTES 262144u /* then the driver is told, at the latest */
 #define EMPTY_NS    2000u
-#define KEEP_NS     100000000u /* a driver with so few buffers has no room for this frame ever */
 #define FLUSH_MAX   4096u
 
 static_assert(sizeof(struct virtio_net_hdr) == 10, "TUNSETVNETHDRSZ");
@@ -142,7 +141,6 @@ static vd_noinline bool complete(struct vd_net_pair *pair, struct vd_tap_queue *
 	vd_sg_read(&sg, q->buf, rx->len);
 	q->kept = len;
 	q->kept_hdr = *hdr;
-	q->kept_ns = vd_now_ns();
 	vd_net_rx_wait(pair);
 	return false;
 }
@@ -157,12 +155,8 @@ static vd_noinline bool put_kept(struct vd_net_pair *pair, struct vd_tap_queue *
 	if (rx.len >= q->kept) {
 		write_at(&rx, 0, q->buf, q->kept);
 		vd_net_rx_put(pair, &rx, &q->kept_hdr, q->kept);
-	} else if (vd_now_ns() - q->kept_ns < KEEP_NS) {
-		vd_net_rx_wait(pair);
+	} else if (vd_net_rx_wait(pair)) {
 		return false;
-	} else {
-		vd_net_count(&pair->received.overruns, 1);
-		pair->rx_short = false;
 	}
 	q->kept = 0;
 	return true;
@@ -220,7 +214,7 @@ static unsigned int drop_all(struct vd_net_pair *pair, struct vd_tap_queue *q)
 	unsigned int n = 0;
 
 	q->kept = 0;
-	pair->rx_short = false;
+	pair->short_since_ns = 0;
 	while (n < VD_SOFTQ_BURST && read_away(q))
 		n++;
 	vd_net_count(&pair->received.drops, n);

@@ -32,7 +32,6 @@ struct vd_tap_conf {
  * @look_ns: nothing was there; not before then is it looked again
  * @kept: bytes of a frame in @buf that is here already, and for which there were not buffers enough
  * @kept_hdr: its header
- * @kept_ns: since when
  * @buf: VD_NET_FRAME_MAX bytes: for the end of a frame that is longer than was thought
  */
 struct vd_tap_queue {
@@ -42,7 +41,6 @@ struct vd_tap_queue {
 	uint64_t look_ns;
 	uint32_t kept;
 	struct vd_net_hdr kept_hdr;
-	uint64_t kept_ns;
 	uint8_t *buf;
 } __attribute__((aligned(64)));
 

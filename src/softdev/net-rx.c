@@ -18,6 +18,8 @@
 
 #include "softdev/net-gso.h"
 
+#define SHORT_NS 100000000u	/* that a frame waits for more buffers than there are */
+
 /* Make room behind those that are taken. Return: false: there is none. */
 static bool compact(struct vd_net_pair *pair)
 {
@@ -121,10 +123,19 @@ bool vd_net_rx_get(struct vd_net_pair *pair, uint32_t want, struct vd_net_rx *re
 	return true;
 }
 
-void vd_net_rx_wait(struct vd_net_pair *pair)
+bool vd_net_rx_wait(struct vd_net_pair *pair)
 {
-	pair->rx_short = true;
+	uint64_t now = vd_now_ns();
+
+	if (!pair->short_since_ns)
+		pair->short_since_ns = now;
+	if (now - pair->short_since_ns >= SHORT_NS) {
+		vd_net_count(&pair->received.overruns, 1);
+		pair->short_since_ns = 0;
+		return false;
+	}
 	vd_softq_short(pair->rx);
+	return true;
 }
 
 static void write_header(const struct vd_net *net, struct vd_chain *c, const struct vd_net_hdr *h,
@@ -207,7 +218,7 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
 	assert(len <= rx->len);
 	if (!len)
 		return;
-	pair->rx_short = false;
+	pair->short_since_ns = 0;
 	if (!__atomic_load_n(&pair->net->plain, __ATOMIC_RELAXED)) {
 		uint8_t b[VD_NET_HEAD];
 
@@ -411,11 +422,10 @@ static unsigned int offer(struct vd_net_pair *pair, const struct vd_net_frame *f
 		if (vd_likely(rx.len >= frames[i].len)) {
 			copy(&rx, &frames[i]);
 			vd_net_rx_put(pair, &rx, &frames[i].hdr, frames[i].len);
-		} else if (pair->net->mergeable) {
-			vd_net_rx_wait(pair);
-			break;
-		} else {
+		} else if (!pair->net->mergeable) {
 			vd_net_count(&pair->received.errors, 1);
+		} else if (vd_net_rx_wait(pair)) {
+			break;
 		}
 	}
 	return i;

@@ -350,7 +350,7 @@ static bool receives(struct vd_net_pair *p)
 {
 	if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
 		__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
-		p->rx_short = false;
+		p->short_since_ns = 0;
 		settle_later(p->net);
 	}
 	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) &&
@@ -419,7 +419,7 @@ static bool engine_arm(struct vd_engine *e)
 	struct vd_net_worker *nw = to_worker(e);
 
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
-		watch(nw, p, (receives(p) && !p->rx_short ? (uint32_t)EPOLLIN : 0) |
+		watch(nw, p, (receives(p) && !p->short_since_ns ? (uint32_t)EPOLLIN : 0) |
 				     (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
 	return false;
 }

@@ -160,7 +160,7 @@ struct vd_net_pair {
 	int fd;			/* the parent's, or -1 */
 	uint32_t watched;	/* events of it that the worker waits for; the worker's */
 	bool tx_blocked;	/* the worker's */
-	bool rx_short;		/* the parent has a frame for which the buffers do not do; likewise */
+	uint64_t short_since_ns; /* the parent has a frame for which the buffers do not do; likewise */
 	bool runs;		/* atomic: its receive queue does; the worker's */
 	struct vd_net_counts sent;	/* the worker's */
 
@@ -351,8 +351,11 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
  *
  * The parent keeps it. Its receive is called when there are more buffers, and after a moment in any
  * case; no more frames are waited for until one was put. Begin, get, wait, end, by the pair's worker.
+ *
+ * Return: false: it has been so for long, as a driver with so few buffers never has room for it. The
+ * frame is counted, and the parent drops it.
  */
-void vd_net_rx_wait(struct vd_net_pair *pair);
+bool vd_net_rx_wait(struct vd_net_pair *pair);
 
 /* Tell the driver, and unlock. */
 void vd_net_rx_end(struct vd_net_pair *pair);
