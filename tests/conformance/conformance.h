@@ -97,6 +97,7 @@ void cf_rbd_resize(struct cf_fixture *f, const char *bytes);
 void cf_rbd_close(struct cf_fixture *f);
 const char *cf_tap_lacks(void);
 void cf_tap_open(struct cf_fixture *f);
+void cf_veth_open(struct cf_fixture *f); /* closed as that */
 void cf_tap_close(struct cf_fixture *f);
 
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */

@@ -191,6 +191,27 @@ static void net_tap_polling(struct cf_fixture *f)
 /* As much as a packet socket gives to an interface. */
 static const struct cf_wire by_tap = { .frame_max = 65535, .keeps = true };
 
+#if HAVE_XDP
+static void xdp(struct cf_fixture *f, const char *kind)
+{
+	cf_veth_open(f);
+	one_pair(f);
+	cf_attr(f, "xdp", kind);
+}
+
+static void xdp_native(struct cf_fixture *f)
+{
+	xdp(f, "native");
+}
+
+static void xdp_generic(struct cf_fixture *f)
+{
+	xdp(f, "generic");
+}
+
+static const struct cf_wire by_veth = { .frame_max = 1514, .keeps = true };
+#endif
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -428,6 +449,12 @@ const struct cf_variant cf_variants[] = {
 	{ "net-tap", "", .open = net_tap, .close = cf_tap_close, .lacks = cf_tap_lacks, .wire = &by_tap },
 	{ "net-tap", "polling", .open = net_tap_polling, .close = cf_tap_close,
 	  .lacks = cf_tap_lacks, .wire = &by_tap },
+#if HAVE_XDP
+	{ "net-xdp", "native", .open = xdp_native, .close = cf_tap_close, .lacks = cf_tap_lacks,
+	  .wire = &by_veth },
+	{ "net-xdp", "generic", .open = xdp_generic, .close = cf_tap_close, .lacks = cf_tap_lacks,
+	  .wire = &by_veth },
+#endif
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,

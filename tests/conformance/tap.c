@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tap.c - the other end of a TAP interface: a process in a network namespace of its own, which
- * sends back what it receives
+ * tap.c - the other end of a TAP interface, or of a veth: a process in a network namespace of its
+ * own, which sends back what it receives
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,20 +42,35 @@ const char *cf_tap_lacks(void)
 	return lacks ? why : NULL;
 }
 
-/* The kernel shall say nothing by itself; and the interface has to be there before the device is. */
-static bool make_interface(void)
+/* The kernel shall say nothing by itself. */
+static void be_silent(void)
 {
-	struct ifreq req = { .ifr_name = "d0",
-			     .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
 	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
-	int tun, s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool ok;
 
 	if (fd >= 0) {
 		(void)!write(fd, "1", 1);
 		close(fd);
 	}
-	tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+}
+
+/* Of one queue, as the frames of a packet socket go to any. */
+static bool make_veth(void)
+{
+	return system("PATH=$PATH:/sbin:/usr/sbin; "
+		      "ip link add d0 numrxqueues 1 numtxqueues 1 type veth "
+		      "peer name there numrxqueues 1 numtxqueues 1 && "
+		      "ip link set d0 up && ip link set there up") == 0;
+}
+
+/* The interface has to be there before the device is. */
+static bool make_tap(void)
+{
+	struct ifreq req = { .ifr_name = "d0",
+			     .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	bool ok;
+
 	ok = tun >= 0 && s >= 0 && !ioctl(tun, TUNSETIFF, &req) && !ioctl(tun, TUNSETPERSIST, 1);
 	req.ifr_flags = IFF_UP;
 	ok = ok && !ioctl(s, SIOCSIFFLAGS, &req);
@@ -64,11 +79,11 @@ static bool make_interface(void)
 	return ok;
 }
 
-static int open_packet(void)
+static int open_packet(const char *ifname)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
 				  .sll_protocol = htobe16(3), /* ETH_P_ALL */
-				  .sll_ifindex = (int)if_nametoindex("d0") };
+				  .sll_ifindex = (int)if_nametoindex(ifname) };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), big = 64 << 20;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
@@ -76,13 +91,16 @@ static int open_packet(void)
 	return bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -1 : fd;
 }
 
-static void echo(int ready)
+static void echo(int ready, bool veth)
 {
 	static uint8_t frame[FRAME_MAX];
 	int fd = -1;
 
-	if (!unshare(CLONE_NEWNET) && make_interface())
-		fd = open_packet();
+	if (!unshare(CLONE_NEWNET)) {
+		be_silent();
+		if (veth ? make_veth() : make_tap())
+			fd = open_packet(veth ? "there" : "d0");
+	}
 	(void)!write(ready, fd >= 0 ? "y" : "n", 1);
 	close(ready);
 	while (fd >= 0) {
@@ -95,7 +113,7 @@ static void echo(int ready)
 	}
 }
 
-void cf_tap_open(struct cf_fixture *f)
+static void begin(struct cf_fixture *f, bool veth)
 {
 	char ready = 'n';
 	int p[2];
@@ -107,7 +125,7 @@ void cf_tap_open(struct cf_fixture *f)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(p[1], 3);	/* nothing else of ours stays open there */
 		close_range(4, ~0u, 0);
-		echo(3);
+		echo(3, veth);
 		_exit(1);
 	}
 	close(p[1]);
@@ -117,7 +135,17 @@ void cf_tap_open(struct cf_fixture *f)
 	snprintf(f->socket, sizeof(f->socket), "/proc/%d/ns/net", (int)f->pid);
 	cf_attr(f, "ifname", "d0");
 	cf_attr(f, "netns", f->socket);
+}
+
+void cf_tap_open(struct cf_fixture *f)
+{
+	begin(f, false);
 	cf_attr(f, "mtu", MTU);
+}
+
+void cf_veth_open(struct cf_fixture *f)
+{
+	begin(f, true);
 }
 
 void cf_tap_close(struct cf_fixture *f)
