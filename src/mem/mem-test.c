@@ -265,6 +265,22 @@ static void sg_reads_and_writes_across_pieces(void **state)
 	assert_int_equal(a[0] & b[0] & c[7], 0xaa);
 }
 
+/* Short ones are not left to memcpy(). */
+static void copies_of_every_length(void **state)
+{
+	uint8_t from[160], to[160];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)(i * 7 + 1);
+	for (size_t len = 0; len <= 130; len++) {
+		memset(to, 0, sizeof(to));
+		vd_guest_copy(vd_guest_wrap(void, to + 9), vd_guest_wrap(void, from + 5), len);
+		for (size_t i = 0; i < sizeof(to); i++)
+			assert_int_equal(to[i], i >= 9 && i < 9 + len ? from[i - 4] : 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +291,7 @@ int main(void)
 		cmocka_unit_test(the_number_of_mappings_is_bounded),
 		cmocka_unit_test(a_truncated_file_reads_as_zeros),
 		cmocka_unit_test(sg_reads_and_writes_across_pieces),
+		cmocka_unit_test(copies_of_every_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
