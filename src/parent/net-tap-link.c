@@ -4,7 +4,7 @@
  *
  * Down or up is the link's state for the driver. An interface that was deleted is a link that stays
  * down; the device lives on. One that was moved to another namespace goes on there, but its state
- * is not heard of any more.
+ * is not heard of any more: it is taken to be up.
  */
 #include "parent/net-tap.h"
 
@@ -60,9 +60,13 @@ static void told(struct vd_fd *f, uint32_t events)
 		memcpy(tap->dev->name, l.name, sizeof(tap->dev->name));
 		vd_net_set_carrier(&tap->net, l.flags & IFF_UP);
 	}
-	if (r == RTM_DELLINK)
+	if (r == RTM_DELLINK) {
 		look(tap);
-	else if (r == -ENOBUFS)
+		/* It was set down before it was moved; what becomes of it there is not told. */
+		if (!tap->gone)
+			vd_net_set_carrier(&tap->net, true);
+	}
+	if (r == -ENOBUFS)
 		vd_link_ask(tap->dev->nl, tap->dev->index);
 }
 

@@ -10,7 +10,11 @@
 
 ns=uvdpa-test-$$
 ip netns add $ns 2>/dev/null || skip "no named network namespaces here"
-take_back() { ip netns del $ns; }
+take_back() {
+	ip netns del $ns
+	ip netns del $ns-2
+}
+ip netns add $ns-2
 ip -n $ns link add br0 type bridge
 ip -n $ns addr add 10.0.0.1/24 dev br0
 ip -n $ns link set br0 up
@@ -41,7 +45,14 @@ wait_for 5 carrier_is 1
 wait_for 20 found
 [ "$(uvdpa -j dev show n0 | jq -r '.dev.n0.ifname')" = t1 ] || fail "$(uvdpa dev show n0)"
 
-ip -n $ns link del t1
+# Moved, which sets it down.
+ip -n $ns link set t1 netns $ns-2
+ip -n $ns-2 addr add 10.0.0.1/24 dev t1
+ip -n $ns-2 link set t1 up
+wait_for 5 carrier_is 1
+wait_for 20 ip netns exec $ns-2 ping -q -c 1 -W 1 10.0.0.2 >/dev/null
+
+ip -n $ns-2 link del t1
 wait_for 5 carrier_is 0
 in_guest "ping -q -c 1 -W 1 10.0.0.1 >/dev/null; true"
 [ "$(grep -c 'interface t1 was deleted' "$tmp/daemon.log")" = 1 ] || fail "it was not said, or more than once"
