@@ -440,6 +440,25 @@ static void a_move_that_cannot_be_drained(void **state)
 }
 
 /* The next driver begins with nothing of the last one's. */
+/* As a probe leaves it that fails when the device runs already. */
+static void removed_while_it_is_being_reset(void **state)
+{
+	struct fake *f = fake_add(u, "d0", NULL, NULL, NULL);
+	struct uvdpa_wait w = { 0 };
+
+	(void)state;
+	fake_run(f);
+	f->quiesce = FAKE_NEVER;
+	assert_int_equal(uvdpa_dev_reset(&f->dev, &w), -EINPROGRESS);
+	assert_int_equal(del_wait(f), 0);
+	assert_true(w.pending);
+	fake_answer(f);
+	while (uvdpa_dispatch(u, 0) > 0)
+		;
+	assert_false(w.pending);
+	assert_int_equal(fakes, 0);
+}
+
 static void unbinding_drops_mappings(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
@@ -598,6 +617,7 @@ int main(void)
 		TEST(a_driver_that_is_losing_begins_nothing),
 		TEST(del_while_busy_is_bounded),
 		TEST(a_move_that_cannot_be_drained),
+		TEST(removed_while_it_is_being_reset),
 		TEST(unbinding_drops_mappings),
 		TEST(a_hundred_moves_leave_nothing),
 		TEST(observers_come_and_go_in_their_callbacks),

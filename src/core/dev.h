@@ -194,7 +194,7 @@ int vd_bind_begin(struct vd_dev *d, const struct uvdpa_driver *driver, void *con
 void vd_bind_ready(struct vd_dev *d, int err);
 /* Nobody has it any more: free it, now or when its last request is home. In no list, or in one. */
 void vd_bind_bury(struct vd_dev *d);
-/* The reset that nobody waited for any more has come to its end. */
+/* A reset has come to its end: if it is removed, nothing keeps it any more. */
 void vd_bind_home(struct vd_dev *d);
 
 #endif

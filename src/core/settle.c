@@ -134,7 +134,6 @@ static void reset_now(struct vd_dev *d)
 static void end_ops(struct vd_dev *d)
 {
 	struct vd_gate *g = &d->gate;
-	bool late;
 
 	for (unsigned int i = 0; i < d->gate.nvqs; i++)
 		if (g->vqs[i].disable.pending && !g->vqs[i].running)
@@ -147,11 +146,9 @@ static void end_ops(struct vd_dev *d)
 	if (g->commit.pending)
 		op_end(d, &g->commit, vd_gate_mem_commit(d));
 	if (g->reset.pending) {
-		late = !g->reset.due_ns && vd_list_empty(&g->reset.waiters);
 		reset_now(d);
 		op_end(d, &g->reset, 0);
-		if (late)
-			vd_bind_home(d);
+		vd_bind_home(d);
 	}
 }
 
