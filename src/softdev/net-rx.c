@@ -344,8 +344,6 @@ static unsigned int deliver_simple(struct vd_net_pair *pair, const struct vd_net
 		bytes += f->len;
 	}
 	pair->nfilled = i;
-	if (vd_likely(i))
-		pair->rx_short = false;
 	vd_net_count(&pair->received.packets, i);
 	vd_net_count(&pair->received.bytes, bytes);
 	return i;
