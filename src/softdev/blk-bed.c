@@ -202,6 +202,11 @@ void bed_resume(struct bed *b)
 	assert_int_equal(uvdpa_dev_resume(b->dev), 0);
 }
 
+/* Memory of devices that joined another's context: one that was taken away while it was stuck uses
+ * it until that is destroyed. */
+static uint8_t *left[256];
+static unsigned int nleft;
+
 void bed_end(struct bed *b)
 {
 	struct uvdpa_wait w = { 0 };
@@ -215,8 +220,11 @@ void bed_end(struct bed *b)
 		close(b->q[i].kick);
 		close(b->q[i].call);
 	}
-	munmap(b->mem, BED_SIZE);
 	close(b->fd);
+	assert_true(nleft < VD_ARRAY_SIZE(left));
+	left[nleft++] = b->mem;
+	while (!b->joined && nleft)
+		munmap(left[--nleft], BED_SIZE);
 }
 
 int bed_add_req(struct bed *b, unsigned int q, const struct vd_buf *bufs, unsigned int nout,
