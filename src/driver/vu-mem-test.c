@@ -82,6 +82,28 @@ static void memory_slots(void **state)
 	assert_true(b->f->vqs[0].running);
 }
 
+/* QEMU 7.2 adds each region as often as a network device has pairs, and removes it as often. */
+static void the_same_slot_again(void **state)
+{
+	struct bed *b = *state;
+
+	fe_start(b, NO_STATUS);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, GPA, MEM_SIZE, UVA, 0), 0);
+	assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, GPA, MEM_SIZE, UVA, 4096), 1);
+	assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, GPA, MEM_SIZE, UVA + MEM_SIZE, 0), 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fe_slot(b, VD_VU_REM_MEM_REG, GPA, MEM_SIZE, UVA, 0), 0);
+		assert_true(b->f->vqs[0].running);
+	}
+	assert_int_equal(fe_slot(b, VD_VU_REM_MEM_REG, GPA, MEM_SIZE, UVA, 0), 0);
+	assert_false(b->f->vqs[0].running);
+	assert_int_equal(fe_slot(b, VD_VU_REM_MEM_REG, GPA, MEM_SIZE, UVA, 0), 1);
+	for (int i = 0; i < VD_VU_SLOTS_MAX; i++)
+		assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, GPA, MEM_SIZE, UVA, 0), 0);
+	assert_int_equal(fe_slot(b, VD_VU_ADD_MEM_REG, GPA, MEM_SIZE, UVA, 0), 1);
+}
+
 /* ---- files of all kinds ---------------------------------------------------------------------- */
 
 /* A file system that is one file of MEM_SIZE. No page of it would ever come. */
@@ -215,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FE_TEST(memory_regions),
 		FE_TEST(memory_slots),
+		FE_TEST(the_same_slot_again),
 		FE_TEST(memory_on_fuse),
 		FE_TEST(memory_on_a_disk),
 	};

@@ -172,12 +172,37 @@ int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct v
 	return change(s, err);
 }
 
+/* Return: the place in the table to come of a region like @r; its length: there is none. */
+static unsigned int find(const struct vd_vus_mem *t, const struct vd_vu_region *r)
+{
+	unsigned int i = 0;
+
+	while (i < t->n && (t->regions[i].gpa != r->gpa || t->regions[i].uva != r->uva ||
+			    t->regions[i].size != r->size))
+		i++;
+	return i;
+}
+
+/*
+ * QEMU 7.2 adds and removes each region once for each pair of a network device. So the same one
+ * may be there several times; it is mapped with the first and unmapped with the last of them.
+ */
 int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
 {
+	const struct vd_vu_region *r = &m->slot.region;
+	struct vd_vus_mem *t = &s->next;
 	int err = begin_with_mine(s);
+	unsigned int same;
 
 	(void)reply;
-	return change(s, err ? err : stage_region(s, &m->slot.region, m->fds[0]));
+	if (err)
+		return change(s, err);
+	same = find(t, r);
+	if (same == t->n || t->n == VD_VU_SLOTS_MAX ||
+	    t->regions[same].mmap_offset != r->mmap_offset)
+		return change(s, stage_region(s, r, m->fds[0]));
+	t->regions[t->n++] = *r;
+	return committed(s, 0);
 }
 
 int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply)
@@ -185,16 +210,17 @@ int vd_vus_rem_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_
 	const struct vd_vu_region *r = &m->slot.region;
 	struct vd_vus_mem *t = &s->next;
 	int err = begin_with_mine(s);
+	unsigned int i;
 
 	(void)reply;
 	if (err)
 		return err;
-	for (unsigned int i = 0; i < t->n; i++)
-		if (t->regions[i].gpa == r->gpa && t->regions[i].uva == r->uva &&
-		    t->regions[i].size == r->size) {
-			t->regions[i] = t->regions[--t->n];
-			return change(s, uvdpa_dev_unmap(s->dev, 0, r->gpa, r->size));
-		}
-	return vd_err(-ENOENT, "region 0x%llx: none of %u is like it", (unsigned long long)r->gpa,
-		      t->n);
+	i = find(t, r);
+	if (i == t->n)
+		return vd_err(-ENOENT, "region 0x%llx: none of %u is like it",
+			      (unsigned long long)r->gpa, t->n);
+	t->regions[i] = t->regions[--t->n];
+	if (find(t, r) < t->n)
+		return committed(s, 0);
+	return change(s, uvdpa_dev_unmap(s->dev, 0, r->gpa, r->size));
 }
