@@ -80,14 +80,20 @@ net_add() {
 	uvdpa dev add name n0 "${parent[@]}" "$@" driver vhost-user socket "$tmp/n0.sock"
 }
 
+way_add() {
+	uvdpa dev add name way mgmtdev net-tap persist on address 10.9.0.1/24 \
+		driver vhost-user socket "$tmp/way.sock"
+}
+
 # guest_start KIND[,PROPERTIES] [OPTION...]: uml or qemu, properties of its eth0
 guest_start() {
-	local kind=${1%%,*} properties=''
+	local kind=${1%%,*} properties='' way=''
 
 	[ "$kind" = "$1" ] || properties=,${1#*,}
 	shift
 	need socat busybox cpio
-	uvdpa dev add name way mgmtdev net-tap address 10.9.0.1/24 driver vhost-user socket "$tmp/way.sock"
+	[[ $properties != *,reconnect=* ]] || way=,reconnect=1
+	way_add
 	script guest <<-'E2'
 	ip link set lo up
 	ip addr add 10.9.0.2/24 dev eth1
@@ -98,7 +104,7 @@ guest_start() {
 	until [ -e /end ]; do sleep 0.2; done
 	E2
 	background "$kind" -t 230 -o "$tmp/o" -f "$(command -v socat)" -f "$(command -v iperf3)" \
-		-f "$(command -v ethtool)" -d "$tmp/n0.sock:1$properties" -d "$tmp/way.sock:1" "$@" \
+		-f "$(command -v ethtool)" -d "$tmp/n0.sock:1$properties" -d "$tmp/way.sock:1$way" "$@" \
 		"$tmp/guest" >"$tmp/guest.out" 2>&1
 	guest_pid=$!
 	wait_for 120 guest_answers
@@ -131,7 +137,7 @@ guest_stop() {
 
 # reached: both find each other
 reached() {
-	ping -q -c 1 -W 1 10.0.0.2 >/dev/null
+	ping -q -c 1 -W 1 10.0.0.2 >/dev/null 2>&1
 }
 
 # sent_whole FILE: into the guest and back, by TCP; each end says what it got
