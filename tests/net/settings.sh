@@ -27,6 +27,17 @@ seen() {
 	echo $((after - before))
 }
 
+# heard FILTER COMMAND...: what tcpdump(8) calls so comes out of the guest then
+heard() {
+	: >"$tmp/dump"
+	background timeout 10 tcpdump -c 1 -nei t0 "$1" >/dev/null 2>"$tmp/dump"
+	local dump=$!
+
+	wait_for 10 grep -q 'listening on' "$tmp/dump"
+	"${@:2}" >/dev/null || true
+	wait $dump
+}
+
 # To an address that is another's, and to a group that nobody is in.
 ip neigh replace 10.0.0.9 lladdr 02:00:00:00:00:99 dev t0
 foreign() { ping -q -c 20 -i 0.01 -W 1 10.0.0.9; }
@@ -63,10 +74,7 @@ n=$(seen tagged)
 in_guest "vconfig add eth0 7 && ip addr add 10.7.0.2/24 dev eth0.7 && ip link set eth0.7 up" >/dev/null
 n=$(seen tagged)
 [ "$n" -ge 20 ] || fail "VLAN: only $n packets get in"
-background timeout 10 tcpdump -c 1 -nei t0 'vlan 7 and arp' >"$tmp/dump" 2>"$tmp/dump.err"
-wait_for 10 grep -q 'listening on' "$tmp/dump.err"
-in_guest ping -c 1 -W 1 10.7.0.1 >/dev/null || true
-wait $! || fail "VLAN: nothing gets out"
+heard 'vlan 7 and arp' in_guest ping -c 1 -W 1 10.7.0.1 || fail "VLAN: nothing gets out"
 in_guest ip link set eth0.7 down
 echo "a VLAN"
 
@@ -75,6 +83,12 @@ ip neigh flush dev t0
 wait_for 10 reached
 ip neigh show 10.0.0.2 dev t0 | grep -q 52:54:00:aa:bb:cc || fail "the guest has another address"
 echo "another address"
+
+heard 'arp and ether src 52:54:00:aa:bb:cc and ether dst ff:ff:ff:ff:ff:ff' \
+	uvdpa dev set n0 announce on || fail "the guest does not announce itself"
+heard 'rarp and ether src 52:54:00:01:02:03 and ether dst ff:ff:ff:ff:ff:ff' \
+	uvdpa dev set n0 rarp 52:54:00:01:02:03 || fail "nobody speaks for the guest"
+echo "announced"
 
 carrier() {
 	[ "$(in_guest cat /sys/class/net/eth0/carrier)" = "$1" ]
