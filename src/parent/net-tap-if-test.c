@@ -477,8 +477,7 @@ static void test_pairs_of_another_driver(void **state)
 	begin(&b, PAIRS, 0);
 	use(&b, PAIRS);
 	bed_reset(&b);
-	tf_dispatch(&b, 50);
-	assert_string_equal(bed_shown(&b, "queues"), "1");
+	tf_until(&b, "queues", "1");
 	tf_forget();
 	bed_start(&b, &c);
 	tf_post(&b, 0, 32, 2048);
