@@ -477,9 +477,9 @@ static void test_pairs_of_another_driver(void **state)
 	begin(&b, PAIRS, 0);
 	use(&b, PAIRS);
 	bed_reset(&b);
-	tf_until(&b, "queues", "1");
 	tf_forget();
 	bed_start(&b, &c);
+	tf_until(&b, "queues", "1");
 	tf_post(&b, 0, 32, 2048);
 	for (unsigned int i = 0; i < 16; i++) {
 		give_flow(host, i);

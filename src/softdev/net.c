@@ -500,6 +500,12 @@ static int net_set_features(struct vd_softdev *sd, uint64_t features)
 		vd_softq_set_pulled(sd, i, i != net->ctrl_idx);
 	vd_net_steer_reset(net, features);
 	pairs_begin(net);
+	/* Its control queue may be what was a receive queue of the driver before. */
+	if (!(features & many)) {
+		__atomic_store_n(&net->spread, 1, __ATOMIC_RELAXED);
+		if (net->asked > 1)
+			ask(net, 1);
+	}
 	vd_net_use_offloads(net, features & VD_NET_GUEST_OFFLOADS);
 	return 0;
 }
@@ -534,10 +540,6 @@ static void net_reset(struct vd_softdev *sd)
 	net->ctrl_idx = UINT_MAX;
 	vd_net_steer_reset(net, 0);
 	pairs_begin(net);
-	/* The next driver's control queue may be what was a receive queue of this one's. */
-	__atomic_store_n(&net->spread, 1, __ATOMIC_RELAXED);
-	if (net->asked > 1)
-		ask(net, 1);
 	vd_net_use_offloads(net, 0);
 	vd_net_set_status(net, VIRTIO_NET_S_ANNOUNCE, false);
 	__atomic_store_n(&net->mac, vd_net_mac_number(net->conf.mac), __ATOMIC_RELAXED);

@@ -109,8 +109,7 @@ struct vd_net_ops {
 	void (*set_offloads)(struct vd_net *net, uint64_t guest);
 
 	/* Spread frames among so many pairs, the first ones: they are in use, and run; at the start
-	 * and after a reset it is 1. When it is so vd_net_spread() says it, now or later. Control
-	 * thread. */
+	 * it is 1. When it is so vd_net_spread() says it, now or later. Control thread. */
 	void (*set_pairs)(struct vd_net *net, unsigned int pairs);
 
 	/* What uvdpa_dev_show() shall tell beside what every network device has. Control thread,
