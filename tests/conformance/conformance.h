@@ -63,7 +63,8 @@ struct cf_wire {
 	const char *mac;		/* NULL: its own */
 	uint32_t frame_max;
 	bool keeps;			/* what finds no buffer waits for one */
-	bool far;			/* they come back a while after they were sent */
+	bool far;			/* they come back later; until both sides know all, perhaps not */
+	bool slow;
 };
 
 struct cf_variant {

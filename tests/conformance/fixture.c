@@ -153,7 +153,7 @@ static void bridge_join(struct cf *c)
 }
 
 static const struct cf_wire behind_bridge = { .mac = "52:54:00:00:00:02", .frame_max = 65568,
-					      .far = true };
+					      .far = true, .slow = true };
 static const struct cf_wire itself = { .frame_max = 65568 };
 
 static void one_pair(struct cf_fixture *f)
@@ -189,7 +189,7 @@ static void net_tap_polling(struct cf_fixture *f)
 }
 
 /* As much as a packet socket gives to an interface. */
-static const struct cf_wire by_tap = { .frame_max = 65535, .keeps = true };
+static const struct cf_wire by_tap = { .frame_max = 65535, .keeps = true, .far = true };
 
 #if HAVE_XDP
 static void xdp(struct cf_fixture *f, const char *kind)
