@@ -163,6 +163,7 @@ enum uvdpa_opt_type {
  * @max: largest value; 0 for no limit
  * @choices: of ENUM, NULL-terminated
  * @help: one line, no full stop
+ * @needs: features; it makes no sense for a device that may offer none of them. 0: for any
  *
  * A table of them ends with a NULL @key.
  */
@@ -175,6 +176,7 @@ struct uvdpa_opt {
 	uint64_t min, max;
 	const char *const *choices;
 	const char *help;
+	uint64_t needs;
 };
 
 /* Receives pairs of key and value, in the order they shall be shown; no slot is NULL. */

@@ -123,6 +123,33 @@ static void option_words(void **state)
 	}
 }
 
+static void options_need_features(void **state)
+{
+	static const struct uvdpa_opt opts[] = {
+		{ .key = "any", .type = UVDPA_OPT_UINT, .help = "any" },
+		{ .key = "mac", .type = UVDPA_OPT_UINT, .needs = 1u << 5, .help = "one" },
+		{ .key = "pairs", .type = UVDPA_OPT_UINT, .needs = 6, .def = "1", .help = "two" },
+		{ 0 },
+	};
+	static const struct {
+		struct uvdpa_attr attr;
+		uint64_t features;
+		int err;
+	} cases[] = {
+		{ { "any", "1" }, 1, 0 },	   { { "mac", "1" }, 1, -EINVAL },
+		{ { "mac", "1" }, 33, 0 },	   { { "pairs", "2" }, 1, -EINVAL },
+		{ { "pairs", "2" }, 2, 0 },	   { { "pairs", "2" }, 5, 0 },
+		{ { "pairs", "1" }, 1, 0 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++)
+		assert_int_equal(vd_opts_allow("net", opts, &cases[i].attr, 1, cases[i].features),
+				 cases[i].err);
+	vd_opts_allow("net", opts, &cases[1].attr, 1, 1);
+	assert_string_equal(vd_err_text(), "net: mac is given, and device_features without 0x20");
+}
+
 /* ---- registries ------------------------------------------------------------------------------- */
 
 static void tables_are_checked_once(void **state)
@@ -435,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options),
+		cmocka_unit_test(options_need_features),
 		cmocka_unit_test(option_words),
 		cmocka_unit_test(tables_are_checked_once),
 		cmocka_unit_test(names),

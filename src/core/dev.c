@@ -223,6 +223,8 @@ static int create(struct uvdpa *u, const struct uvdpa_dev_opts *o,
 	vd_bind_init(d);
 	r = vd_opts_parse(parent->name, parent->opts, parent->conf_size, o->attrs, o->nattrs,
 			  &d->conf);
+	if (!r && o->features)
+		r = vd_opts_allow(parent->name, parent->opts, o->attrs, o->nattrs, o->features);
 	if (r) {
 		release(d);
 		return r;

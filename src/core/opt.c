@@ -182,6 +182,21 @@ int vd_opts_parse(const char *who, const struct uvdpa_opt *table, size_t conf_si
 	return 0;
 }
 
+int vd_opts_allow(const char *who, const struct uvdpa_opt *table, const struct uvdpa_attr *attrs,
+		  unsigned int n, uint64_t features)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct uvdpa_opt *o = find(table, attrs[i].key);
+
+		if (!o->needs || o->needs & features)
+			continue;
+		if (!o->def || strcmp(o->def, attrs[i].value))
+			return vd_err(-EINVAL, "%s: %s is given, and device_features without 0x%llx", who,
+				      o->key, (unsigned long long)o->needs);
+	}
+	return 0;
+}
+
 void vd_opts_free(const struct uvdpa_opt *table, void *conf)
 {
 	if (!conf)

@@ -30,6 +30,15 @@ int vd_opts_check(const char *who, const struct uvdpa_opt *table, size_t conf_si
 int vd_opts_parse(const char *who, const struct uvdpa_opt *table, size_t conf_size,
 		  const struct uvdpa_attr *attrs, unsigned int n, void **ret_conf);
 
+/**
+ * vd_opts_allow() - Does what was given go with the features that a device may offer?
+ * @features: a mask, not 0; the rest as was parsed
+ *
+ * A value that is the default does. Return: 0; -EINVAL.
+ */
+int vd_opts_allow(const char *who, const struct uvdpa_opt *table, const struct uvdpa_attr *attrs,
+		  unsigned int n, uint64_t features);
+
 /* Frees the strings too. NULL is fine. */
 void vd_opts_free(const struct uvdpa_opt *table, void *conf);
 

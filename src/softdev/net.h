@@ -231,12 +231,14 @@ struct vd_net_args {
 /* clang-format off */
 /* For the parent's table; @member: the struct vd_net_args in @conf. */
 #define VD_NET_OPTS(conf, member)                                                               \
-	VD_NET_OPT("mac", STRING, conf, member.mac,                                             \
+	VD_NET_OPT("mac", STRING, conf, member.mac, .needs = VD_NET_F(MAC),                     \
 		   .help = "Ethernet address of the driver's side; or one made of the name"),   \
 	VD_NET_OPT("mtu", UINT, conf, member.mtu, .def = "1500", .min = VD_NET_MTU_MIN,         \
-		   .max = VD_NET_MTU_MAX, .help = "largest packet, bytes"),                     \
+		   .max = VD_NET_MTU_MAX, .needs = VD_NET_F(MTU),                               \
+		   .help = "largest packet, bytes"),                                            \
 	VD_NET_OPT("max_vqp", UINT, conf, member.max_vqp, .def = "1", .min = 1,                 \
-		   .max = VD_NET_PAIRS_MAX, .help = "pairs of queues"),                         \
+		   .max = VD_NET_PAIRS_MAX, .needs = VD_NET_F(MQ) | VD_NET_F(RSS),              \
+		   .help = "pairs of queues"),                                                  \
 	VD_NET_OPT("queue_size", UINT, conf, member.queue_size, .def = "256", .min = 4,         \
 		   .max = VD_NET_QUEUE_SIZE_MAX, .help = "largest ring, a power of two"),       \
 	VD_NET_OPT("workers", UINT, conf, member.workers, .def = "1", .min = 1,                 \
