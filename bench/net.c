@@ -14,6 +14,9 @@
  *
  *	bench/net [-r REPEATS] [WAY-RING...]	patterns are fine; all cells without
  *
+ * What testpmd can drive is not all that the device can do. In the cells that begin with "own" our
+ * driver stands in its place at our side, <uvdpa/net.h> with the device in the same process.
+ *
  * BENCH_NET_PEER is what ours is compared with instead of testpmd: the uvdpad of another build, to
  * see what a change is worth, or of this one, to see what a difference of nothing looks like.
  */
@@ -27,6 +30,7 @@
 
 #include "lib/compare.h"
 #include "lib/console.h"
+#include "lib/nic.h"
 
 #define SAMPLE_MS  12 /* a machine with other work leaves few that are longer undisturbed */
 #define WARM_MS    4
@@ -79,6 +83,9 @@ struct side {
 	struct console theirs;
 	pid_t device; /* which is this */
 	struct console driver;
+	struct nic own;
+	enum nic_way own_way;
+	unsigned int frames;
 };
 
 /* ---- memory ------------------------------------------------------------------------------------
@@ -279,11 +286,39 @@ static uint64_t here(void *arg, uint64_t until_ns)
 	return ok ? b.packets - a.packets : 0;
 }
 
+static uint64_t own_here(void *arg, uint64_t until_ns)
+{
+	struct side *s = arg;
+
+	return nic_run(&s->own, s->own_way, s->frames, until_ns);
+}
+
+static void own_warm(void *arg)
+{
+	own_here(arg, bench_now_ns() + WARM_MS * 1000000u);
+}
+
+/* Our driver and our device. */
+static int own_start(struct side *s, bool packed)
+{
+	int r;
+
+	s->ours.ctl = -1;
+	s->own_way = !strcmp(s->way->name, "tx")   ? NIC_TX
+		     : !strcmp(s->way->name, "rx") ? NIC_RX
+						   : NIC_LOOP;
+	s->frames = s->way->is_time ? 1 : 128;
+	proc_pin(0, bench_cpu(1));
+	r = nic_open(&s->own, s->way->ours, poll_us(), packed);
+	proc_pin(0, bench_cpu(0));
+	return r;
+}
+
 /* Ours over theirs, of each cell, by distance. */
 static double ratios[BENCH_DISTANCES][COUNT(ways) * COUNT(rings)];
 static unsigned int nratios[BENCH_DISTANCES];
 
-static int run(const char *name, const struct way *way, const struct ring *ring)
+static int run(const char *name, const struct way *way, const struct ring *ring, bool own)
 {
 	struct bench_case *cases = calloc(2, sizeof(*cases));
 	struct side *sides = calloc(2, sizeof(*sides));
@@ -296,12 +331,23 @@ static int run(const char *name, const struct way *way, const struct ring *ring)
 			.here = here, .arg = &sides[i], .loose = true, .apart = true
 		};
 		snprintf(cases[i].name, sizeof(cases[i].name), "%s", devices[i].name);
-		r = side_start(&sides[i], &devices[i], ring);
+		if (own && !i) {
+			cases[i].begin = own_warm;
+			cases[i].here = own_here;
+			cases[i].sample_ns = SAMPLE_MS * 1000000u;
+			cases[i].loose = false;
+			cases[i].pid = getpid();
+			r = own_start(&sides[i], strstr(ring->args, "packed_vq=1"));
+		} else {
+			r = side_start(&sides[i], &devices[i], ring);
+		}
 	}
 	if (!r)
 		r = bench_rounds(cases, 2, ROUNDS * repeats);
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < 2; i++) {
 		side_end(&sides[i]);
+		nic_close(&sides[i].own);
+	}
 	if (!r)
 		print_pair(name, &cases[0], &cases[1], way->is_time ? "ns" : "Mpps",
 			   way->is_time ? 1 : -1e3);
@@ -351,9 +397,19 @@ int main(int argc, char **argv)
 		for (unsigned int k = 0; k < COUNT(rings); k++) {
 			snprintf(name, sizeof(name), "%s-%s", ways[w].name, rings[k].name);
 			if (compare_wants(patterns, name))
-				failed |= run(name, &ways[w], &rings[k]) != 0;
+				failed |= run(name, &ways[w], &rings[k], false) != 0;
 		}
 	print_ratios();
+	for (unsigned int w = 0; w < COUNT(ways); w++)
+		for (unsigned int k = 0; k < COUNT(rings); k++) {
+			/* Ours takes what the device offers, so only the layout is its choice. */
+			if (strcmp(rings[k].name, "split-mrg") &&
+			    strcmp(rings[k].name, "packed-mrg"))
+				continue;
+			snprintf(name, sizeof(name), "own-%s-%s", ways[w].name, rings[k].name);
+			if (compare_wants(patterns, name))
+				failed |= run(name, &ways[w], &rings[k], true) != 0;
+		}
 	pages_back();
 	return compare_end(failed);
 }
