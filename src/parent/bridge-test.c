@@ -381,6 +381,20 @@ static void wake(int fd, uint8_t *page)
 	close(fd);
 }
 
+/* What was unbound in vain uses its memory until then. */
+static void wait_home(struct bed *b)
+{
+	struct uvdpa_wait w = { 0 };
+	uint64_t due = vd_now_ns() + 5000000000ull;
+	int r;
+
+	while ((r = uvdpa_dev_bind(b->dev, "bed", NULL, 0, &w)) == -EBUSY) {
+		assert_true(vd_now_ns() < due);
+		uvdpa_dispatch(b->u, 10);
+	}
+	assert_int_equal(uvdpa_await(b->u, &w, r), 0);
+}
+
 /*
  * A sender whose memory does not answer, in the middle of a frame for port 1: it and port 1 suffer,
  * the others do not, and all of them can be taken away within the time that is said.
@@ -428,6 +442,8 @@ static void test_stuck(void **state)
 	send(2, 0xff, 3, 81);
 	got(3, 81);
 	wake(fd, page);
+	wait_home(&p[0]);
+	wait_home(&p[1]);
 	end(4);
 }
 
