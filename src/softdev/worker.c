@@ -29,25 +29,8 @@
 #define YIELD_MAX   16		/* times 16 looks, until others are offered this CPU at the latest */
 #define AWAY_NS	    3000	/* a few looks take less, unless somebody else had the CPU */
 #define SHY_NS	    1000000	/* no polling for so long then */
-#define STUCK_NS    100000000ull /* nobody has a receive queue locked for so long */
-#define STUCK_LOOK_US 1000
 
-/* Counters have one writer and are read by control: a store that does not tear is enough. */
-static void count(uint64_t *c, uint64_t n)
-{
-	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
-}
-
-static void cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
-static void tell_control(struct vd_softq *q, unsigned int event)
+void vd_softq_tell(struct vd_softq *q, unsigned int event)
 {
 	/* Release: all that the worker did to the queue. Pairs with vd_softq_event(). */
 	__atomic_fetch_or(&q->events, event, __ATOMIC_RELEASE);
@@ -76,75 +59,12 @@ static void unwatch_kick(struct vd_softq *q)
 	q->timed = false;
 }
 
-static bool try_lock(struct vd_softq *q)
-{
-	return !__atomic_load_n(&q->lock, __ATOMIC_RELAXED) &&
-	       !__atomic_exchange_n(&q->lock, true, __ATOMIC_ACQUIRE);
-}
-
-/* Return: false: who has it has had it for longer than anybody should wait. */
-static bool lock_wait(struct vd_softq *q)
-{
-	uint64_t due = 0, now;
-
-	for (unsigned int i = 1; !try_lock(q); i++) {
-		if (i % 64) {
-			cpu_relax();
-			continue;
-		}
-		if (__atomic_load_n(&q->stuck, __ATOMIC_RELAXED))
-			return false;	/* somebody has waited already */
-		now = vd_now_ns();
-		if (!due)
-			due = now + STUCK_NS;
-		if (now > due) {
-			__atomic_store_n(&q->stuck, true, __ATOMIC_RELAXED);
-			return false;
-		}
-		sched_yield();	/* who has it may have lost its CPU to us */
-	}
-	return true;
-}
-
-static vd_noinline bool lock_contended(struct vd_softq *q)
-{
-	bool locked;
-
-	__atomic_fetch_add(&q->waiting, 1, __ATOMIC_RELAXED);
-	locked = lock_wait(q);
-	__atomic_fetch_sub(&q->waiting, 1, __ATOMIC_RELAXED);
-	return locked;
-}
-
-/* Return: as lock_wait(). */
-static bool lock_or_leave(struct vd_softq *q)
-{
-	/* Who has just had it is the first to see it free, each time: so others have their turn. */
-	if (vd_unlikely(__atomic_load_n(&q->waiting, __ATOMIC_RELAXED)))
-		sched_yield();
-	return vd_likely(try_lock(q)) || lock_contended(q);
-}
-
-static void unlock(struct vd_softq *q)
-{
-	if (vd_unlikely(__atomic_load_n(&q->stuck, __ATOMIC_RELAXED)))
-		__atomic_store_n(&q->stuck, false, __ATOMIC_RELAXED);
-	__atomic_store_n(&q->lock, false, __ATOMIC_RELEASE);
-}
-
-/* For the queue's own worker, which can do nothing else. */
-static void lock(struct vd_softq *q)
-{
-	while (!lock_or_leave(q))
-		usleep(STUCK_LOOK_US);
-}
-
 static void queue_begin(struct vd_softq *q)
 {
-	lock(q);
+	vd_softq_lock_own(q);
 	q->stopping = q->broken = q->flush = q->paused = q->starved = false;
 	q->running = true;
-	unlock(q);
+	vd_softq_unlock(q);
 	if (!q->worker->nrun)
 		q->worker->epoch++;
 	q->worker->run[q->worker->nrun++] = q;
@@ -158,7 +78,7 @@ static void queue_call(struct vd_softq *q)
 	if (call < 0)
 		return;
 	vd_eventfd_signal(call);
-	count(&q->stats.calls, 1);
+	vd_softq_count(&q->stats.calls, 1);
 }
 
 /* The call that was left to us, by whoever gave something back. */
@@ -179,14 +99,14 @@ static void queue_end(struct vd_softq *q)
 		while (w->run[i] != q)
 			i++;
 		w->run[i] = w->run[--w->nrun];
-		lock(q);
+		vd_softq_lock_own(q);
 		q->running = false;
-		unlock(q);
+		vd_softq_unlock(q);
 		queue_call_owed(q);	/* nobody gives anything back any more */
 	}
 	/* Release: control has the queue back. Pairs with the exchange in vd_softq_event(). */
 	__atomic_store_n(&q->want, VD_SOFTQ_IDLE, __ATOMIC_RELEASE);
-	tell_control(q, VD_SOFTQ_QUIET);
+	vd_softq_tell(q, VD_SOFTQ_QUIET);
 }
 
 static void read_mail(struct vd_worker *w)
@@ -270,11 +190,11 @@ static bool queue_pop(struct vd_softq *q)
 	if (n < 0) {
 		q->broken = true;
 		unwatch_kick(q);
-		tell_control(q, VD_SOFTQ_BROKEN);
+		vd_softq_tell(q, VD_SOFTQ_BROKEN);
 		return false;
 	}
 	vd_virtq_kicks_off(q->vq);
-	count(&q->stats.bursts, 1);
+	vd_softq_count(&q->stats.bursts, 1);
 	if (q->sd->ops->kinds[0]) {
 		uint64_t now = vd_now_ns();
 
@@ -306,9 +226,9 @@ static void pulled_settle(struct vd_softq *q)
 	queue_call_owed(q);
 	if (vd_likely(!q->stopping))
 		return;
-	lock(q);
+	vd_softq_lock_own(q);
 	quiet = !vd_virtq_inflight(q->vq);
-	unlock(q);
+	vd_softq_unlock(q);
 	if (quiet)
 		queue_end(q);
 }
@@ -382,7 +302,7 @@ static bool worker_poll(struct vd_worker *w, uint64_t since_ns)
 	do {
 		for (unsigned int i = 0; i < 16 && !found; i++) {
 			found = worker_round(w) || has_mail(w);
-			cpu_relax();
+			vd_cpu_relax();
 		}
 		if (!found && ++looks >= w->yield_after) {
 			sched_yield();
@@ -424,7 +344,7 @@ static void wait_event(struct vd_worker *w, const struct epoll_event *ev)
 	} else if (ev->data.ptr == w) {
 		return;		/* the engine: reap looks */
 	} else if (vd_eventfd_drain(q->kick)) {
-		count(&q->stats.kicks, 1);
+		vd_softq_count(&q->stats.kicks, 1);
 	} else if (ev->events & (EPOLLHUP | EPOLLERR)) {
 		unwatch_kick(q);	/* a pipe whose writer went: nobody will kick any more */
 	}
@@ -450,10 +370,10 @@ static bool queue_sleeps(struct vd_softq *q)
 	if (!q->pulled)
 		return !q->stopping && !q->broken && !q->paused && !q->worker->hold_until_ns &&
 		       vd_virtq_kicks_on(q->vq);
-	lock(q);
+	vd_softq_lock_own(q);
 	found = q->starved && !q->stopping && !q->broken && vd_virtq_kicks_on(q->vq);
 	q->starved &= !found;
-	unlock(q);
+	vd_softq_unlock(q);
 	return found || __atomic_load_n(&q->owes_call, __ATOMIC_RELAXED);
 }
 
@@ -471,7 +391,7 @@ static void worker_sleep(struct vd_worker *w)
 	if (found)
 		return;
 	for (unsigned int i = 0; i < w->nrun; i++)
-		count(&w->run[i]->stats.sleeps, 1);
+		vd_softq_count(&w->run[i]->stats.sleeps, 1);
 	n = epoll_wait(w->epfd, ev, EVENTS, sleep_ms(w));
 	w->soon = false;
 	for (int i = 0; i < n; i++)
@@ -601,7 +521,7 @@ void vd_worker_end(struct vd_worker *w)
 void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written, bool ok)
 {
 	if (vd_unlikely(!ok))
-		count(&q->stats.errors, 1);
+		vd_softq_count(&q->stats.errors, 1);
 	chain->written = written;
 	q->done[q->ndone++] = chain;
 	if (q->ndone == VD_SOFTQ_BURST)
@@ -616,9 +536,9 @@ void vd_softq_give(struct vd_softq *q, struct vd_chain *const *chains, unsigned 
 		in += chains[i]->written;
 		out += chains[i]->out_len;
 	}
-	count(&q->stats.requests, n);
-	count(&q->stats.bytes_in, in);
-	count(&q->stats.bytes_out, out);
+	vd_softq_count(&q->stats.requests, n);
+	vd_softq_count(&q->stats.bytes_in, in);
+	vd_softq_count(&q->stats.bytes_out, out);
 	vd_virtq_push_burst(q->vq, chains, n);
 	q->flush = true;
 }
@@ -631,78 +551,4 @@ void vd_softq_untake(struct vd_softq *q, struct vd_chain *const *chains, unsigne
 void vd_softq_pause(struct vd_softq *q, bool pause)
 {
 	q->paused = pause;
-}
-
-bool vd_softq_lock(struct vd_softq *q)
-{
-	if (!lock_or_leave(q))
-		return false;
-	if (vd_likely(q->running && !q->broken))
-		return true;
-	unlock(q);
-	return false;
-}
-
-bool vd_softq_lock_out(struct vd_softq *q)
-{
-	return lock_or_leave(q);
-}
-
-void vd_softq_unlock(struct vd_softq *q)
-{
-	unlock(q);
-}
-
-unsigned int vd_softq_take(struct vd_softq *q, struct vd_chain **chains, unsigned int max)
-{
-	int n = q->broken ? 0 : vd_virtq_pop(q->vq, chains, max);
-
-	if (vd_likely(n > 0)) {
-		vd_virtq_kicks_off(q->vq);
-		q->starved = false;
-		return (unsigned int)n;
-	}
-	q->starved = true;
-	if (n < 0) {
-		q->broken = true;
-		tell_control(q, VD_SOFTQ_BROKEN);
-	}
-	return 0;
-}
-
-void vd_softq_short(struct vd_softq *q)
-{
-	/* With what was taken still out: the kick is for what comes behind it. */
-	q->starved = !q->broken && vd_virtq_kicks_on(q->vq);	/* came meanwhile: do not sleep */
-	q->worker->soon = true;
-}
-
-void vd_softq_publish(struct vd_softq *q, const struct vd_worker *by)
-{
-	if (!q->flush)
-		return;
-	q->flush = false;
-	count(&q->stats.bursts, 1);
-	/* The call may take as long as the peer likes, so it is made without the lock; in this round,
-	 * if it is ours. */
-	if (vd_virtq_flush(q->vq) && !__atomic_exchange_n(&q->owes_call, true, __ATOMIC_ACQ_REL) &&
-	    by != q->worker)
-		vd_worker_wake(q->worker);
-}
-
-bool vd_softq_runs(const struct vd_softq *q)
-{
-	return q->running;
-}
-
-bool vd_softq_fed(struct vd_softq *q)
-{
-	bool fed;
-
-	lock(q);
-	fed = q->running && !q->stopping && !q->broken;
-	if (fed && q->starved)
-		fed = !(q->starved = !vd_virtq_pending(q->vq));
-	unlock(q);
-	return fed;
 }

@@ -85,6 +85,27 @@ struct vd_worker {
 	long preemptions;	/* so far */
 } __attribute__((aligned(VD_CACHE_LINE)));
 
+/* Counters have one writer and are read by control: a store that does not tear is enough. */
+static inline void vd_softq_count(uint64_t *c, uint64_t n)
+{
+	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
+}
+
+static inline void vd_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Tell control of an event, of VD_SOFTQ_*. Who has the queue. */
+void vd_softq_tell(struct vd_softq *q, unsigned int event);
+
+/* vd_softq_lock(), whether it runs or not, for its own worker: that can do nothing else meanwhile. */
+void vd_softq_lock_own(struct vd_softq *q);
+
 /* Start worker @idx of @sd; sd->queues are there. Control thread. Return: 0 or -errno. */
 int vd_worker_start(struct vd_worker *w, struct vd_softdev *sd, unsigned int idx,
 		    unsigned int poll_us);
