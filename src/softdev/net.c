@@ -13,17 +13,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/thread.h"
 #include "softdev/worker.h"
 
-#define EVENTS	 16
-#define FEWER_MS 20
 
 static_assert(sizeof(struct virtio_net_hdr) == 10, "virtio 1.3, 5.1.6, without num_buffers");
 
@@ -245,216 +240,6 @@ static void net_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 	}
 }
 
-/* ---- which pairs are used ---------------------------------------------------------------------------- *
- *
- * The driver says how many, if the control queue is ours. A virtual machine monitor may keep that to
- * itself, as QEMU does, and runs the queues that are used. A pair that does not run gets nothing: who
- * comes back with another flow than it went finds nobody.
- */
-
-/* Does the driver say how many? It will, if it has run a control queue; without one, all are used. */
-static void who_says(struct vd_net *net)
-{
-	if (!vd_net_has(net, VD_NET_F(MQ) | VD_NET_F(RSS)) ||
-	    (net->ctrl_idx != UINT_MAX && net->sd.queues[net->ctrl_idx].vq))
-		__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
-	if (!__atomic_load_n(&net->driver_says, __ATOMIC_RELAXED))
-		__atomic_store_n(&net->used_pairs, net->conf.max_vqp, __ATOMIC_RELAXED);
-}
-
-/* Return: how many of the first run and are used; 0: it is only a moment, or the end. */
-static unsigned int pairs_now(const struct vd_net *net)
-{
-	unsigned int n = __atomic_load_n(&net->used_pairs, __ATOMIC_RELAXED);
-
-	while (n && !__atomic_load_n(&net->pairs[n - 1].runs, __ATOMIC_RELAXED))
-		n--;
-	return n;
-}
-
-static void ask(struct vd_net *net, unsigned int pairs)
-{
-	net->asked = pairs;
-	net->ops->set_pairs(net, pairs);
-}
-
-void vd_net_spread(struct vd_net *net, unsigned int pairs)
-{
-	unsigned int was = net->spread;
-
-	pairs = vd_min(pairs, net->asked);
-	__atomic_store_n(&net->spread, pairs, __ATOMIC_RELAXED);
-	for (unsigned int i = was; i < pairs; i++)
-		vd_worker_wake(net->pairs[i].worker);
-}
-
-static void settle(struct vd_post *post)
-{
-	struct vd_net *net = container_of(post, struct vd_net, settle);
-	unsigned int n;
-
-	who_says(net);
-	n = pairs_now(net);
-	if (n > net->asked)
-		ask(net, n);
-	else if (n && n < net->asked && !net->fewer.armed)
-		vd_timer_set(vd_ctx_loop(net->sd.u), &net->fewer, FEWER_MS);
-}
-
-/* Less than there were, and not only until all of them have been stopped or begun. */
-static void fewer_settled(struct vd_timer *t)
-{
-	struct vd_net *net = container_of(t, struct vd_net, fewer);
-	unsigned int n = pairs_now(net);
-
-	if (!n || n >= net->asked)
-		return;
-	/* Nobody looks at a pair of which the parent knows that it is not used. */
-	__atomic_store_n(&net->spread, vd_min(n, net->spread), __ATOMIC_RELAXED);
-	ask(net, n);
-}
-
-static void settle_later(struct vd_net *net)
-{
-	vd_loop_post(vd_ctx_loop(net->sd.u), &net->settle);
-}
-
-/* ---- a worker's pairs ------------------------------------------------------------------------------- */
-
-struct vd_net_worker {
-	struct vd_engine engine;
-	struct vd_net *net;
-	struct vd_worker *w;
-};
-
-static struct vd_net_worker *to_worker(struct vd_engine *e)
-{
-	return container_of(e, struct vd_net_worker, engine);
-}
-
-/* The next pair of this worker after @pair, or the first; NULL: no more. */
-static struct vd_net_pair *next_pair(const struct vd_net_worker *nw, const struct vd_net_pair *pair)
-{
-	unsigned int idx = pair ? pair->idx + nw->net->sd.nworkers : vd_worker_index(nw->w);
-
-	return idx < nw->net->conf.max_vqp ? &nw->net->pairs[idx] : NULL;
-}
-
-static void engine_submit(struct vd_engine *e)
-{
-	(void)e;
-}
-
-/* Is it among those that frames are spread among, and has buffers? */
-static bool receives(struct vd_net_pair *p)
-{
-	if (vd_unlikely(vd_softq_runs(p->rx) != p->runs)) {
-		__atomic_store_n(&p->runs, !p->runs, __ATOMIC_RELAXED);
-		p->short_since_ns = 0;
-		settle_later(p->net);
-	}
-	return p->idx < __atomic_load_n(&p->net->spread, __ATOMIC_RELAXED) &&
-	       p->idx < __atomic_load_n(&p->net->used_pairs, __ATOMIC_RELAXED) &&
-	       vd_softq_fed(p->rx);
-}
-
-/* Which pairs that could not send may go on? */
-static void look_for_room(struct vd_net_worker *nw)
-{
-	struct epoll_event ev[EVENTS];
-	int n = epoll_wait(nw->engine.fd, ev, EVENTS, 0);
-
-	for (int i = 0; i < n; i++) {
-		struct vd_net_pair *p = ev[i].data.ptr;
-
-		if (!p->tx_blocked || !(ev[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-			continue;
-		vd_net_tx_retry(p);
-		nw->net->ops->send(nw->net, p, NULL, 0);
-	}
-}
-
-static void watch(struct vd_net_worker *nw, struct vd_net_pair *p, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.ptr = p };
-
-	if (p->fd < 0 || p->watched == events)
-		return;
-	epoll_ctl(nw->engine.fd, !p->watched ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
-		  p->fd, &ev);
-	p->watched = events;
-}
-
-void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd)
-{
-	watch(&pair->net->workers[vd_worker_index(pair->worker)], pair, 0);
-	pair->fd = fd;
-}
-
-static unsigned int engine_reap(struct vd_engine *e)
-{
-	struct vd_net_worker *nw = to_worker(e);
-	const struct vd_net_ops *ops = nw->net->ops;
-	unsigned int n = 0;
-	bool blocked = false;
-
-	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
-		if (receives(p))
-			n += ops->receive(nw->net, p);
-		if (vd_unlikely(p->tx_blocked)) {
-			watch(nw, p, p->watched | EPOLLOUT);	/* who is busy never arms */
-			blocked |= p->watched != 0;
-		}
-	}
-	if (vd_unlikely(blocked))
-		look_for_room(nw);
-	if (vd_unlikely(__atomic_load_n(&nw->net->rarp.mac, __ATOMIC_RELAXED)) &&
-	    nw->net->pairs->worker == nw->w)
-		vd_net_rarp_send(nw->net);
-	return n;
-}
-
-static bool engine_arm(struct vd_engine *e)
-{
-	struct vd_net_worker *nw = to_worker(e);
-
-	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
-		watch(nw, p, (receives(p) && !p->short_since_ns ? (uint32_t)EPOLLIN : 0) |
-				     (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
-	return false;
-}
-
-static void engine_destroy(struct vd_engine *e)
-{
-	close(e->fd);
-}
-
-static const struct vd_engine_ops engine_ops = {
-	.submit = engine_submit,
-	.reap = engine_reap,
-	.arm = engine_arm,
-	.destroy = engine_destroy,
-};
-
-static int net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct vd_engine **ret_engine)
-{
-	struct vd_net *net = to_net(sd);
-	struct vd_net_worker *nw = &net->workers[vd_worker_index(w)];
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (fd < 0)
-		return vd_err(-errno, "%s: epoll: %m", sd->name);
-	*nw = (struct vd_net_worker){ { &engine_ops, fd }, net, w };
-	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
-		p->rx = vd_softdev_queue(sd, 2 * p->idx);
-		p->tx = vd_softdev_queue(sd, 2 * p->idx + 1);
-		p->worker = w;
-		p->fd = net->ops->pair_fd(net, p->idx);
-	}
-	*ret_engine = &nw->engine;
-	return 0;
-}
-
 /* ---- the device --------------------------------------------------------------------------------------- */
 
 void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on)
@@ -463,20 +248,6 @@ void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on)
 		__atomic_fetch_or(&net->config.status, htole16(bit), __ATOMIC_RELAXED);
 	else
 		__atomic_fetch_and(&net->config.status, (uint16_t)~htole16(bit), __ATOMIC_RELAXED);
-}
-
-void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
-{
-	__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
-	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
-	settle_later(net);
-}
-
-static void pairs_begin(struct vd_net *net)
-{
-	__atomic_store_n(&net->driver_says, false, __ATOMIC_RELAXED);
-	__atomic_store_n(&net->used_pairs, 1, __ATOMIC_RELAXED);
-	settle_later(net);
 }
 
 void vd_net_use_offloads(struct vd_net *net, uint64_t guest)
@@ -499,13 +270,10 @@ static int net_set_features(struct vd_softdev *sd, uint64_t features)
 	for (unsigned int i = 0; i < 2 * net->conf.max_vqp; i += 2)
 		vd_softq_set_pulled(sd, i, i != net->ctrl_idx);
 	vd_net_steer_reset(net, features);
-	pairs_begin(net);
+	vd_net_pairs_begin(net);
 	/* Its control queue may be what was a receive queue of the driver before. */
-	if (!(features & many)) {
-		__atomic_store_n(&net->spread, 1, __ATOMIC_RELAXED);
-		if (net->asked > 1)
-			ask(net, 1);
-	}
+	if (!(features & many))
+		vd_net_pairs_one(net);
 	vd_net_use_offloads(net, features & VD_NET_GUEST_OFFLOADS);
 	return 0;
 }
@@ -539,7 +307,7 @@ static void net_reset(struct vd_softdev *sd)
 
 	net->ctrl_idx = UINT_MAX;
 	vd_net_steer_reset(net, 0);
-	pairs_begin(net);
+	vd_net_pairs_begin(net);
 	vd_net_use_offloads(net, 0);
 	vd_net_set_status(net, VIRTIO_NET_S_ANNOUNCE, false);
 	__atomic_store_n(&net->mac, vd_net_mac_number(net->conf.mac), __ATOMIC_RELAXED);
@@ -550,10 +318,7 @@ static void net_destroy(struct vd_softdev *sd)
 {
 	struct vd_net *net = to_net(sd);
 
-	vd_post_del(vd_ctx_loop(sd->u), &net->settle);
-	vd_timer_del(vd_ctx_loop(sd->u), &net->fewer);
-	free(net->pairs);
-	free(net->workers);
+	vd_net_pairs_fini(net);
 	net->ops->destroy(net);
 }
 
@@ -562,7 +327,7 @@ static const struct vd_softdev_ops net_softdev_ops = {
 	.iov_max = VD_NET_PIECES,
 	.handle = net_handle,
 	.held = net_held,
-	.worker_start = net_worker_start,
+	.worker_start = vd_net_worker_start,
 	.stats = vd_net_stats,
 	.set_features = net_set_features,
 	.get_config = net_get_config,
@@ -611,8 +376,6 @@ void vd_net_wake(struct vd_net_pair *pair)
 void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops)
 {
 	net->ops = ops;
-	net->settle.fn = settle;
-	net->fewer.fn = fewer_settled;
 	net->sd.dev.info.device_id = VIRTIO_ID_NET;
 	vd_softdev_begin(&net->sd, u, &net_softdev_ops);
 }
@@ -633,7 +396,6 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	net->link_up = net->link_wanted && net->carrier;
 	net->ctrl_idx = UINT_MAX;
 	net->hdr_len = sizeof(struct virtio_net_hdr_v1);
-	net->used_pairs = net->spread = net->asked = 1;
 	net->mac = vd_net_mac_number(c->mac);
 	net->fragment_id = (uint32_t)vd_now_ns();	/* not the one that was there before */
 	net->sd.dev.info = (struct uvdpa_dev_info){
@@ -650,28 +412,15 @@ int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *op
 	vd_net_fill_config(net);
 	net->sd.dev.set = &vd_net_set_ops;
 	net->sd.dev.show = &vd_net_show_ops;
-	net->pairs = calloc(c->max_vqp, sizeof(*net->pairs));
-	net->workers = calloc(c->soft.workers, sizeof(*net->workers));
-	if (!net->pairs || !net->workers) {
-		r = vd_err(-ENOMEM, "%s: no memory for %u pairs", c->soft.name, c->max_vqp);
-		goto err_free;
-	}
-	for (unsigned int i = 0; i < c->max_vqp; i++) {
-		net->pairs[i].net = net;
-		net->pairs[i].idx = i;
-		net->pairs[i].fd = -1;
-	}
-	r = vd_softdev_init(&net->sd, u, &net_softdev_ops, &c->soft);
+	r = vd_net_pairs_init(net);
 	if (r)
-		goto err_free;
+		return r;
+	r = vd_softdev_init(&net->sd, u, &net_softdev_ops, &c->soft);
+	if (r) {
+		vd_net_pairs_fini(net);
+		return r;
+	}
 	net->sd.dev.inflight = false;	/* nothing is in flight for long */
 	vd_net_steer_reset(net, 0);
 	return 0;
-
-err_free:
-	free(net->pairs);
-	free(net->workers);
-	net->pairs = NULL;
-	net->workers = NULL;
-	return r;
 }

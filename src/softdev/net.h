@@ -11,6 +11,7 @@
  *
  *	net.c		the device; the transmit side
  *	net-rx.c	the receive side
+ *	net-pairs.c	which pairs are used, and how a worker serves its own
  *	net-steer.c	who receives what: the filter, and which pair
  *	net-gso.c	offloads in software
  *	net-conf.c	what it is, offers, and can be told while it is used
@@ -445,6 +446,15 @@ void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on);
 
 /* net-rarp.c: what vd_net_rarp() wants; the first pair's worker. */
 void vd_net_rarp_send(struct vd_net *net);
+
+/* net-pairs.c, control thread: all of them, as conf says; fini is harmless after zero. */
+int vd_net_pairs_init(struct vd_net *net);
+void vd_net_pairs_fini(struct vd_net *net);
+/* A driver begins, and has said nothing yet; it will use only one. */
+void vd_net_pairs_begin(struct vd_net *net);
+void vd_net_pairs_one(struct vd_net *net);
+/* As vd_softdev_ops.worker_start. */
+int vd_net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct vd_engine **ret_engine);
 
 /* So many pairs are used from now on; the control thread, or the control queue's worker. */
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs);
