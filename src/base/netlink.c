@@ -94,7 +94,8 @@ static void take_link(struct vd_link *l, struct nlmsghdr *h)
 	struct rtattr *a = IFLA_RTA(i);
 	size_t len = IFLA_PAYLOAD(h);
 
-	*l = (struct vd_link){ .index = i->ifi_index, .flags = i->ifi_flags };
+	*l = (struct vd_link){ .index = i->ifi_index, .type = i->ifi_type,
+			       .flags = i->ifi_flags };
 	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		switch (a->rta_type) {
 		case IFLA_IFNAME:

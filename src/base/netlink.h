@@ -19,6 +19,7 @@
 /**
  * struct vd_link - An interface
  * @index: in its namespace
+ * @type: ARPHRD_ETHER, ...
  * @flags: IFF_UP, ...
  * @kind: "tun", "bridge", ...; "": hardware, or it does not say
  * @tap: of kind tun: it carries frames, not packets
@@ -27,6 +28,7 @@
  */
 struct vd_link {
 	int index;
+	unsigned int type;
 	char name[IFNAMSIZ];
 	uint8_t mac[6];
 	uint32_t mtu, flags, queues;

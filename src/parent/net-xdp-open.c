@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -193,6 +194,8 @@ static int find(struct vd_xdp_open *o, struct vd_link *l)
 		return vd_err(r, "it is not there");
 	if (r)
 		return r;
+	if (l->type != ARPHRD_ETHER && l->type != ARPHRD_LOOPBACK)
+		return vd_err(-EINVAL, "it has no Ethernet frames");
 	if (l->mtu < o->mtu)
 		return vd_err(-EINVAL, "its mtu is %u, less than the device's %u", l->mtu, o->mtu);
 	o->dev.index = l->index;

@@ -308,12 +308,14 @@ static void test_refused(void **state)
 		{ { "ifname", "v0", "mtu", "3823" }, -EINVAL },
 		{ { "ifname", "v0", "netns", "/none" }, -ENOENT },
 		{ { "ifname", "lo", "xdp", "native" }, -EOPNOTSUPP },
+		{ { "ifname", "t0" }, -EINVAL },
 	};
 	struct bed b, other;
 	int host;
 
 	(void)state;
 	veth(1, 1500);
+	assert_int_equal(system("PATH=$PATH:/sbin:/usr/sbin; ip tuntap add t0 mode tun"), 0);
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
 		int r = bed_add(&other, "net-xdp", cases[i].attrs);
 
@@ -323,6 +325,7 @@ static void test_refused(void **state)
 	host = begin(&b, "generic", NULL, (struct bed_conf){ 0 });
 	close(host);
 	bed_end(&b);
+	tf_delete("t0");
 	tf_delete("v0");
 }
 
