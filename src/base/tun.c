@@ -2,6 +2,7 @@
 /* tun.c - TAP interfaces of the host's kernel; see tun.h */
 #include "base/tun.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -42,11 +43,11 @@ static int open_queue(const char *name, unsigned int hdr_len, unsigned int n, in
 		return vd_err(-errno, "%s: %m", TUN_PATH);
 	if (ioctl(fd, TUNSETIFF, &ifr)) {
 		r = -errno;
-		if (r == -EINVAL)
+		if (r != -EINVAL || !if_nametoindex(name))
+			vd_err(r, "interface %s: %s", name, strerror(-r));
+		else
 			vd_err(r, "interface %s: is there, and no TAP with %s", name,
 			       n > 1 ? "several queues" : "one queue");
-		else
-			vd_err(r, "interface %s: %m", name);
 		goto err_close;
 	}
 	if (ioctl(fd, TUNSETVNETHDRSZ, &size) || ioctl(fd, TUNSETVNETLE, &on)) {
@@ -129,9 +130,18 @@ static void *opener_run(void *arg)
 
 int vd_tun_check_name(const char *name)
 {
-	if (*name && strlen(name) < IFNAMSIZ)
-		return 0;
-	return vd_err(-EINVAL, "interface '%s': a name has 1 to %d bytes", name, IFNAMSIZ - 1);
+	size_t len = strlen(name);
+
+	if (!len || len >= IFNAMSIZ)
+		return vd_err(-EINVAL, "interface '%s': a name has 1 to %d bytes", name,
+			      IFNAMSIZ - 1);
+	for (const char *c = name; *c; c++)
+		if (*c == '/' || *c == ':' || isspace((unsigned char)*c))
+			return vd_err(-EINVAL, "interface '%s': '%c' is in no interface's name",
+				      name, *c);
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return vd_err(-EINVAL, "interface '%s': no interface's name", name);
+	return 0;
 }
 
 int vd_tun_open(struct vd_tun *tun, const char *name, const char *netns, unsigned int hdr_len,

@@ -59,6 +59,8 @@ refused() {
 refused 'lo: is there, and no TAP' dev add name n4 mgmtdev sim-net driver virtio tap lo
 refused 'one' dev add name n4 mgmtdev sim-net driver virtio tap one
 refused '1 to 15 bytes' dev add name n4 mgmtdev sim-net driver virtio tap a-name-of-16-char
+refused "'/' is in no" dev add name n4 mgmtdev sim-net driver virtio tap a/b
+refused 'a%d%d: .*Invalid argument' dev add name n4 mgmtdev sim-net driver virtio tap a%d%d
 refused 'No such file' dev add name n4 mgmtdev sim-net driver virtio tap x netns none-of-this-name
 refused 'without tap' dev add name n4 mgmtdev sim-net driver virtio netns x
 refused 'for disks' dev add name n4 mgmtdev sim-net driver virtio file "$tmp/f"
