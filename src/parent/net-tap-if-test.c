@@ -111,6 +111,7 @@ static void test_refused(void **state)
 		{ "netns", "/dev/null", -EINVAL, "d1: namespace /dev/null" },
 		{ "host_mac", "52:54:00:00:00", -EINVAL, "host_mac \"52:54:00:00:00\"" },
 		{ "host_mac", "53:54:00:00:00:01", -EINVAL, "host_mac \"53:" },
+		{ "host_mac", "00:00:00:00:00:00", -EINVAL, "host_mac \"00:" },
 		{ "host_mac", "52:54:00:00:00:01", -EINVAL, "is the driver's side's" },
 		{ "address", "10.0.0.1", -EINVAL, "not like 10.0.0.1/24" },
 		{ "address", "10.0.0.1/33", -EINVAL, "not like" },

@@ -84,6 +84,7 @@ static int take_address(struct vd_tap_wish *o, const char *text)
 
 static int take_conf(struct vd_tap_wish *o, const struct vd_tap *tap)
 {
+	static const uint8_t no_mac[6];
 	const struct vd_tap_conf *c = tap->conf;
 	const char *ifname = c->ifname ? c->ifname : o->name;
 	int r = check_name(o->name, ifname);
@@ -93,7 +94,8 @@ static int take_conf(struct vd_tap_wish *o, const struct vd_tap *tap)
 	if (tap->net_conf.mtu > MTU_MAX)
 		return vd_err(-EINVAL, "%s: mtu %u, a TAP has at most %u", o->name,
 			      tap->net_conf.mtu, MTU_MAX);
-	if (c->host_mac && (vd_net_mac(c->host_mac, o->mac) || o->mac[0] & 1))
+	if (c->host_mac && (vd_net_mac(c->host_mac, o->mac) || o->mac[0] & 1 ||
+			    memcmp(o->mac, no_mac, sizeof(no_mac)) == 0))
 		return vd_err(-EINVAL, "%s: host_mac \"%s\", not a host's like 52:54:00:12:34:56",
 			      o->name, c->host_mac);
 	if (c->host_mac && memcmp(o->mac, tap->net_conf.mac, 6) == 0)
