@@ -17,6 +17,7 @@
 #include "softdev/worker.h"
 
 #define EVENTS	 16
+#define AWAKE	 64 /* rounds without sleep */
 #define FEWER_MS 20
 
 /* Does the driver say how many? It will, if it has run a control queue; without one, all are used. */
@@ -113,6 +114,7 @@ struct vd_net_worker {
 	struct vd_engine engine;
 	struct vd_net *net;
 	struct vd_worker *w;
+	unsigned int rounds;	/* since it was about to sleep */
 };
 
 static struct vd_net_worker *to_worker(struct vd_engine *e)
@@ -179,6 +181,14 @@ void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd)
 	pair->fd = fd;
 }
 
+/* Who has not slept for long need not be woken; and who is, costs the kernel time with each frame. */
+static void stay_awake(struct vd_net_worker *nw)
+{
+	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
+		if (!p->tx_blocked)
+			watch(nw, p, 0);
+}
+
 static unsigned int engine_reap(struct vd_engine *e)
 {
 	struct vd_net_worker *nw = to_worker(e);
@@ -196,6 +206,8 @@ static unsigned int engine_reap(struct vd_engine *e)
 	}
 	if (vd_unlikely(blocked))
 		look_for_room(nw);
+	if (vd_unlikely(++nw->rounds == AWAKE))
+		stay_awake(nw);
 	if (vd_unlikely(__atomic_load_n(&nw->net->rarp.mac, __ATOMIC_RELAXED)) &&
 	    nw->net->pairs->worker == nw->w)
 		vd_net_rarp_send(nw->net);
@@ -206,6 +218,7 @@ static bool engine_arm(struct vd_engine *e)
 {
 	struct vd_net_worker *nw = to_worker(e);
 
+	nw->rounds = 0;
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p))
 		watch(nw, p, (receives(p) && !p->short_since_ns ? (uint32_t)EPOLLIN : 0) |
 				     (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
@@ -232,7 +245,7 @@ int vd_net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct vd_en
 
 	if (fd < 0)
 		return vd_err(-errno, "%s: epoll: %m", sd->name);
-	*nw = (struct vd_net_worker){ { &engine_ops, fd }, net, w };
+	*nw = (struct vd_net_worker){ .engine = { &engine_ops, fd }, .net = net, .w = w };
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
 		p->rx = vd_softdev_queue(sd, 2 * p->idx);
 		p->tx = vd_softdev_queue(sd, 2 * p->idx + 1);
