@@ -32,7 +32,11 @@ static bool is_stream(const struct vd_nsock *s)
 /* Nobody is there for now, and somebody may come. */
 static bool may_come(const struct vd_nsock *s, int err)
 {
-	return s->conf->reconnect_ms && (err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN);
+	/* A socket of datagrams that still is connected to who was here before does not permit it. */
+	if (err == -EPERM && is_stream(s))
+		return false;
+	return s->conf->reconnect_ms && (err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN ||
+					 err == -EPERM);
 }
 
 static void look_again(struct vd_nsock *s)

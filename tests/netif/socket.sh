@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A socket of QEMU's at the other end, which is killed and comes back; and so is the daemon.
 #
-# QEMU runs no guest here: it is a cable between its socket and its TAP interface, in another namespace.
+# QEMU runs no guest here: it is a cable between its socket and its TAP interface, in another namespace. In its
+# place there may be another daemon, with a device of the same sort.
 #
-# usage: socket.sh listen|connect|dgram
+# usage: socket.sh listen|connect|dgram|two-stream|two-dgram
 # shellcheck source=netif.sh
 . "$(dirname "${BASH_SOURCE[0]}")/netif.sh"
-need ping qemu-system-x86_64 socat
+need ping socat
 kind=${1:?the kind of socket}
+[[ $kind = two-* ]] || need qemu-system-x86_64
 
 background unshare -n sleep 170
 inside=$!
@@ -21,24 +23,46 @@ listen)	ours=(path "$tmp/cable" listen on)
 	theirs=stream,id=a,addr.type=unix,addr.path=$tmp/cable ;;
 connect) ours=(path "$tmp/cable" reconnect_ms 50)
 	theirs=stream,id=a,server=on,addr.type=unix,addr.path=$tmp/cable ;;
-dgram)	ours=(type dgram local "$tmp/ours" remote "$tmp/theirs" reconnect_ms 50)
+*dgram)	ours=(type dgram local "$tmp/ours" remote "$tmp/theirs" reconnect_ms 50)
 	theirs=dgram,id=a,local.type=unix,local.path=$tmp/theirs,remote.type=unix,remote.path=$tmp/ours ;;
+two-stream) ours=(path "$tmp/cable" reconnect_ms 50) ;;
 esac
+
+# The other side: with t0 in the other namespace.
+two_start() {
+	local how=(path "$tmp/cable" listen on)
+
+	[ "$kind" = two-stream ] || how=(type dgram local "$tmp/theirs" remote "$tmp/ours" reconnect_ms 50)
+	"$UVDPAD" -s "$tmp/ctl2" 2>>"$tmp/daemon2.log" &
+	other=$!
+	pids+=("$other")
+	wait_for 20 "$UVDPA" -s "$tmp/ctl2" dev show
+	"$UVDPA" -s "$tmp/ctl2" dev add name n1 mgmtdev net-socket "${how[@]}" \
+		driver virtio tap t0 netns "/proc/$inside/ns/net"
+}
 
 qemu_start() {
 	nsenter -t "$inside" -n qemu-system-x86_64 -M none -nodefaults -display none -monitor none \
 		-netdev "$theirs" -netdev hubport,id=ap,hubid=0,netdev=a \
 		-netdev tap,id=b,ifname=t0,script=no,downscript=no -netdev hubport,id=bp,hubid=0,netdev=b &
-	qemu_pid=$!
-	pids+=("$qemu_pid")
+	other=$!
+	pids+=("$other")
+}
+
+other_start() {
+	if [[ $kind = two-* ]]; then
+		two_start
+	else
+		qemu_start
+	fi
 	wait_for 20 there ip link set t0 up
 	there ip addr add 192.0.2.2/24 dev t0
 }
 
 # As by a crash. Its TAP goes with it.
-qemu_kill() {
-	kill -KILL "$qemu_pid"
-	wait "$qemu_pid" 2>/dev/null || true
+other_kill() {
+	kill -KILL "$other"
+	wait "$other" 2>/dev/null || true
 }
 
 add() {
@@ -62,8 +86,8 @@ here() { "$@"; }
 
 daemon_start
 case $kind in
-listen)	add; qemu_start ;;
-*)	qemu_start; add ;;
+listen)	add; other_start ;;
+*)	other_start; add ;;
 esac
 random "$tmp/file" 8000000
 for round in 1 2 3; do
@@ -81,17 +105,17 @@ for round in 1 2 3; do
 	background ping -q -f -c 2000 -s 1400 192.0.2.2 >/dev/null
 	sleep 0.2
 	if [ $round = 1 ]; then
-		qemu_kill
+		other_kill
 		wait_for 10 link_is one NO-CARRIER
 		uvdpa dev show >/dev/null
-		qemu_start
+		other_start
 	elif [ $round = 2 ]; then
 		daemon_kill
 		sleep 0.2
 		# As a client it does not connect again, in this version.
-		[ "$kind" != listen ] || qemu_kill
+		[ "$kind" != listen ] || other_kill
 		daemon_start
 		add
-		[ "$kind" != listen ] || qemu_start
+		[ "$kind" != listen ] || other_start
 	fi
 done
