@@ -20,6 +20,8 @@
 #include "base/tun.h"
 #include "parent/net-xdp.h"
 
+#define PATIENCE_NS 1000000000u
+
 /* What the job works on. The device may be gone before it ends, so all of it is its own. */
 struct vd_xdp_open {
 	struct vd_job job;
@@ -118,6 +120,18 @@ static void hand_out(struct vd_xdp_queue *q)
 	__atomic_store_n(q->fill.producer, q->fill.at, __ATOMIC_RELEASE);
 }
 
+/* The kernel gives a queue back some time after its last socket was closed. */
+static int bind_patiently(int fd, const struct sockaddr_xdp *sa)
+{
+	uint64_t end = vd_now_ns() + PATIENCE_NS;
+	int r;
+
+	while ((r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa))) && errno == EBUSY &&
+	       vd_now_ns() < end)
+		usleep(2000);
+	return r;
+}
+
 static int bind_queue(struct vd_xdp_open *o, struct vd_xdp_queue *q, unsigned int i)
 {
 	static const uint16_t flags[] = {
@@ -134,7 +148,7 @@ static int bind_queue(struct vd_xdp_open *o, struct vd_xdp_queue *q, unsigned in
 
 	if (!o->dev.native && o->mode == VD_XDP_ANY)
 		sa.sxdp_flags |= XDP_COPY;
-	if (bind(q->fd, (struct sockaddr *)&sa, sizeof(sa))) {
+	if (bind_patiently(q->fd, &sa)) {
 		switch (errno) {
 		case EINVAL:
 			return vd_err(-EINVAL, "it has no queue %u", o->first + i);
