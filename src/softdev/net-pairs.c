@@ -20,6 +20,15 @@
 #define AWAKE	 64 /* rounds without sleep */
 #define FEWER_MS 20
 
+/* Those that come to it were passed over when their workers looked last, and may sleep. */
+static void set_used(struct vd_net *net, unsigned int pairs)
+{
+	unsigned int was = __atomic_exchange_n(&net->used_pairs, pairs, __ATOMIC_ACQ_REL);
+
+	for (unsigned int i = was; i < pairs; i++)
+		vd_worker_wake(net->pairs[i].worker);
+}
+
 /* Does the driver say how many? It will, if it has run a control queue; without one, all are used. */
 static void who_says(struct vd_net *net)
 {
@@ -27,7 +36,7 @@ static void who_says(struct vd_net *net)
 	    (net->ctrl_idx != UINT_MAX && net->sd.queues[net->ctrl_idx].vq))
 		__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
 	if (!__atomic_load_n(&net->driver_says, __ATOMIC_RELAXED))
-		__atomic_store_n(&net->used_pairs, net->conf.max_vqp, __ATOMIC_RELAXED);
+		set_used(net, net->conf.max_vqp);
 }
 
 /* Return: how many of the first run and are used; 0: it is only a moment, or the end. */
@@ -97,7 +106,7 @@ void vd_net_pairs_one(struct vd_net *net)
 void vd_net_use_pairs(struct vd_net *net, unsigned int pairs)
 {
 	__atomic_store_n(&net->driver_says, true, __ATOMIC_RELAXED);
-	__atomic_store_n(&net->used_pairs, pairs, __ATOMIC_RELAXED);
+	set_used(net, pairs);
 	settle_later(net);
 }
 
