@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034 # who includes this uses what it sets
 # cli.sh - for the tests of the command and of the daemon's control socket
+# shellcheck source=tests/netns.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../netns.sh" "$@"
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034 # who includes this uses what it sets
 # lib.sh - what every test with a network begins with
-#
-# It runs in a network namespace of its own, with the daemon, so that TAPs and veths are nobody
-# else's and are gone with the last process: there is nothing to take back.
-if [ -z "${TEST_NETNS:-}" ]; then
-	PATH=$PATH:/usr/sbin:/sbin
-	unshare=(unshare -n)
-	[ "$(id -u)" = 0 ] || unshare=(unshare -rn)
-	"${unshare[@]}" true 2>/dev/null || { echo "no network namespaces here"; exit 77; }
-	TEST_NETNS=1 exec "${unshare[@]}" bash "$0" "$@"
-fi
+# shellcheck source=../netns.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../netns.sh" "$@"
+[ -n "${TEST_NETNS:-}" ] || { echo "no network namespaces here"; exit 77; }
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need ip

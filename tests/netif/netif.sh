@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # netif.sh - what every test of a device as a network interface begins with
-#
-# The test runs again in a network namespace of its own, so nothing is left behind, whatever happens.
-if [ -z "${NETIF_NAMESPACE:-}" ]; then
-	[ "$(id -u)" = 0 ] || { echo "not root"; exit 77; }
-	[ -w /dev/net/tun ] || { echo "/dev/net/tun cannot be opened"; exit 77; }
-	unshare -n true || { echo "no network namespaces"; exit 77; }
-	NETIF_NAMESPACE=1 exec unshare -n bash "$0" "$@"
-fi
+[ "$(id -u)" = 0 ] || { echo "not root"; exit 77; }
+[ -w /dev/net/tun ] || { echo "/dev/net/tun cannot be opened"; exit 77; }
+# shellcheck source=../netns.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../netns.sh" "$@"
+[ -n "${TEST_NETNS:-}" ] || { echo "no network namespaces here"; exit 77; }
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need ip
