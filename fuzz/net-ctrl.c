@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vd_net_steer_reset(net, net->sd.features);
 	vd_net_use_offloads(net, net->sd.features & VD_NET_GUEST_OFFLOADS);
 	/* As many run as would be spread among. */
-	net->spread = PAIRS;
+	__atomic_store_n(&net->spread, PAIRS, __ATOMIC_RELAXED);
 	for (const uint8_t *s = data + 2; s + 2 <= end;) {
 		size_t len = vd_min(s[0] | (s[1] & 1u) << 8, (size_t)(end - s - 2));
 

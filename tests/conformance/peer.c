@@ -198,9 +198,11 @@ void cf_peer_open(struct cf *c, const struct uvdpa_attr *attrs, unsigned int nat
 	p->stop = vd_eventfd();
 	cf_check(p->memfd >= 0 && p->stop >= 0);
 	cf_is(ftruncate(p->memfd, LEN), 0);
-	map.fd = p->memfd;
 	p->mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, p->memfd, 0);
 	cf_check(p->mem != MAP_FAILED);
+	/* At one address for both sides: what orders them is seen by ThreadSanitizer. */
+	map.fd = p->memfd;
+	map.addr = p->mem;
 	cf_is(uvdpa_driver_register(c->u, &peer_driver), 0);
 	cf_ok(c, uvdpa_dev_add(c->u, &o, &p->dev, &c->w));
 	cf_is(uvdpa_dev_map(p->dev, 0, &map), 0);
