@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* net-conf.c - what a network device is, offers, counts, and can be told while it is used */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +14,13 @@ static_assert(sizeof(struct virtio_net_config) == 24, "virtio 1.3, 5.1.4");
 int vd_net_mac(const char *text, uint8_t ret_mac[6])
 {
 	unsigned int m[6];
-	char end;
 
-	if (strlen(text) != 17 ||
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
-		   &end) != 6)
+	if (strlen(text) != 17)
+		return -EINVAL;
+	for (unsigned int i = 0; i < 17; i++)	/* sscanf() takes blanks and signs, too */
+		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
+			return -EINVAL;
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
 		return -EINVAL;
 	for (unsigned int i = 0; i < 6; i++)
 		ret_mac[i] = (uint8_t)m[i];

@@ -493,6 +493,25 @@ static void test_many_buffers(void **state)
 	bed_end(&b);
 }
 
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+	} cases[] = {
+		{ "52:54:00:12:34:5f", 0 },	    { "52:54:00:12:34:5F", 0 },
+		{ "52:54:00:12:34:+5", -EINVAL }, { "52:54:00:12:34: 5", -EINVAL },
+		{ "52:54:00:12:34:-5", -EINVAL }, { "52:54:00:12:34:5g", -EINVAL },
+		{ "52-54-00-12-34-5f", -EINVAL }, { "52:54:00:12:34:5", -EINVAL },
+		{ "52:54:00:12:34:5f0", -EINVAL }, { "", -EINVAL },
+	};
+	uint8_t mac[6];
+
+	(void)state;
+	for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++)
+		assert_int_equal(vd_net_mac(cases[i].text, mac), cases[i].err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_cve_2019_3900_fairness),
 		cmocka_unit_test(test_cve_2020_16843_no_buffers),
 		cmocka_unit_test(test_many_buffers),
+		cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
