@@ -16,7 +16,7 @@
 
 #include "virtio/net.h"
 
-#define F(bit) VD_NET_F(bit)
+#define F(bit) VD_F(bit)
 #define QUEUES 5u	/* two pairs, and control */
 #define CTRL_QUEUE 4u
 

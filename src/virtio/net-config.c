@@ -73,7 +73,7 @@ int vd_net_get_link(struct vd_virtio_dev *vdev, struct uvdpa_net_info *info)
 static uint32_t rx_buf_min(const struct uvdpa_net_info *info)
 {
 	uint64_t big = VD_NET_GUEST_OFFLOADS &
-		       ~(VD_NET_F(VIRTIO_NET_F_GUEST_CSUM) | VD_NET_F(VIRTIO_NET_F_GUEST_ECN));
+		       ~(VD_F(VIRTIO_NET_F_GUEST_CSUM) | VD_F(VIRTIO_NET_F_GUEST_ECN));
 
 	if (info->rx_merge)
 		return MERGE_MIN;

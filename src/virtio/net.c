@@ -12,7 +12,7 @@
 #define QUEUE_SIZE_DEF 1024u
 #define MEM_DEF (16u << 20)
 
-#define F VD_NET_F
+#define F VD_F
 
 /* What is sent as it is, whoever sends; what is received is the application's choice. */
 #define TX_OFFLOADS                                                                       \

@@ -30,14 +30,12 @@
 struct vd_netdrv;
 struct vd_net_tap;
 
-#define VD_NET_F(bit) (1ull << (bit))
-
 /* What received frames may be, if the application says so. */
 #define VD_NET_GUEST_OFFLOADS                                                                       \
-	(VD_NET_F(VIRTIO_NET_F_GUEST_CSUM) | VD_NET_F(VIRTIO_NET_F_GUEST_TSO4) |                    \
-	 VD_NET_F(VIRTIO_NET_F_GUEST_TSO6) | VD_NET_F(VIRTIO_NET_F_GUEST_ECN) |                     \
-	 VD_NET_F(VIRTIO_NET_F_GUEST_UFO) | VD_NET_F(VIRTIO_NET_F_GUEST_USO4) |                     \
-	 VD_NET_F(VIRTIO_NET_F_GUEST_USO6))
+	(VD_F(VIRTIO_NET_F_GUEST_CSUM) | VD_F(VIRTIO_NET_F_GUEST_TSO4) |                    \
+	 VD_F(VIRTIO_NET_F_GUEST_TSO6) | VD_F(VIRTIO_NET_F_GUEST_ECN) |                     \
+	 VD_F(VIRTIO_NET_F_GUEST_UFO) | VD_F(VIRTIO_NET_F_GUEST_USO4) |                     \
+	 VD_F(VIRTIO_NET_F_GUEST_USO6))
 
 /* ---- net-queue.c ---------------------------------------------------------------------------- */
 

@@ -28,8 +28,6 @@
 #include "base/err.h"
 #include "virtq/virtq.h"
 
-#define VD_F(bit) (1ull << (bit))
-
 /* Split: words of 16 bits in the available and in the used ring. */
 enum { RING_FLAGS = 0, RING_IDX = 1, RING_ENTRIES = 2 };
 

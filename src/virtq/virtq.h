@@ -22,6 +22,9 @@
 
 #include "mem/mem.h"
 
+/* VD_F(VIRTIO_F_VERSION_1): a feature of that number. */
+#define VD_F(bit) (1ull << (bit))
+
 /* Feature bits that these files serve, in both layouts (virtio 1.3, 6). */
 #define VD_VIRTQ_FEATURES                                                                        \
 	(1ull << 28 /* INDIRECT_DESC */ | 1ull << 29 /* EVENT_IDX */ | 1ull << 27 /* ANY_LAYOUT */ | \
