@@ -8,4 +8,6 @@ if [ -z "${TEST_NETNS:-}" ]; then
 	unshare=(unshare -n)
 	[ "$(id -u)" = 0 ] || unshare=(unshare -rn)
 	! "${unshare[@]}" true 2>/dev/null || TEST_NETNS=1 exec "${unshare[@]}" bash "$0" "$@"
+else
+	! command -v ip >/dev/null || ip link set lo up
 fi

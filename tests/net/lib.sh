@@ -7,7 +7,6 @@
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need ip
-ip link set lo up
 
 # ---- DPDK's testpmd as a driver, one at a time
 

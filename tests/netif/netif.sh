@@ -12,7 +12,6 @@ need ip
 
 # Only frames of the test itself: no router solicitations and the like.
 echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
-ip link set lo up
 
 # tap_add DEVICE INTERFACE [OPTION VALUE...]: of the parent; the device is the interface
 tap_add() {

@@ -4,6 +4,9 @@
 #
 # usage: rbd.sh CONFORMANCE [PART...]	CONFORMANCE is the suite's program; parts: see below
 set -euo pipefail
+# The parts run in a network namespace of their own; the cluster has to be in the same.
+# shellcheck source=../netns.sh
+. "$(dirname "$0")/../netns.sh" "$@"
 here=$(cd "$(dirname "$0")" && pwd)
 conformance=$1
 shift
