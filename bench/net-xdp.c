@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "lib/compare.h"
-#include "lib/console.h"
+#include "lib/testpmd.h"
 
 #define SAMPLE_MS 100
 #define ROUNDS	  30
@@ -54,25 +54,6 @@ struct side {
 	int link;
 };
 
-static int testpmd_start(struct console *c, unsigned int cpu, const char *vdev, const char *vdev2,
-			 const char *mode)
-{
-	char lcores[64], prefix[64], line[64];
-	const char *argv[] = {
-		"dpdk-testpmd", "--lcores", lcores, "--file-prefix", prefix, "--no-pci",
-		"--no-telemetry", "--no-huge", "-m", "256", "--vdev", vdev,
-		vdev2 ? "--vdev" : "--", vdev2 ? vdev2 : "-i", vdev2 ? "--" : "--nb-cores=1",
-		vdev2 ? "-i" : "--disable-link-check", "--total-num-mbufs=16384",
-		vdev2 ? "--disable-link-check" : NULL, NULL,
-	};
-	static unsigned int n;
-
-	snprintf(lcores, sizeof(lcores), "0@%d,1@%d", bench_cpu(cpu), bench_cpu(cpu));
-	snprintf(prefix, sizeof(prefix), "uvdpa-bench-%d-%u", getpid(), n++);
-	snprintf(line, sizeof(line), "set fwd %s", mode);
-	return console_start(c, argv, bench_cpu(cpu), "testpmd> ") || !console_say(c, line) ? -1 : 0;
-}
-
 static int ours_start(struct side *s)
 {
 	if (daemon_start(&s->ours, 1))
@@ -91,7 +72,7 @@ static int theirs_start(struct side *s)
 
 	snprintf(vhost, sizeof(vhost), "net_vhost0,iface=%s,queues=1", s->socket);
 	snprintf(xdp, sizeof(xdp), "net_af_xdp0,iface=%s0", s->name);
-	if (testpmd_start(&s->theirs, 1, vhost, xdp, "io"))
+	if (testpmd_start(&s->theirs, 1, vhost, xdp, false, "io"))
 		return -1;
 	s->c->pid = s->theirs.pid;
 	return console_say(&s->theirs, "start") ? 0 : -1;
@@ -171,7 +152,7 @@ static int side_start(struct side *s, const struct device *device)
 	}
 	snprintf(vdev, sizeof(vdev), "net_virtio_user0,path=%s,queues=1,queue_size=256,mrg_rxbuf=0",
 		 s->socket);
-	if (testpmd_start(&s->driver, 0, vdev, NULL, s->way->driver) ||
+	if (testpmd_start(&s->driver, 0, vdev, NULL, false, s->way->driver) ||
 	    !console_say(&s->driver, s->way->start))
 		return -1;
 	side_signal(s, SIGSTOP);

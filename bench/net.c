@@ -11,6 +11,8 @@
  *	rx	the device sends, the driver takes in
  *	loop	128 packets go round: the device sends back what it gets, and the driver too
  *	rtt	one packet goes round; ns for a round
+ *	bridge	128 packets go round: over a bridge of ours to another port of the driver, which
+ *		sends them back by the first; the peer is our own echo, which needs no other port
  *
  *	bench/net [-r REPEATS] [WAY-RING...]	patterns are fine; all cells without
  *
@@ -29,8 +31,8 @@
 #include <unistd.h>
 
 #include "lib/compare.h"
-#include "lib/console.h"
 #include "lib/nic.h"
+#include "lib/testpmd.h"
 
 #define SAMPLE_MS  12 /* a machine with other work leaves few that are longer undisturbed */
 #define WARM_MS    4
@@ -39,8 +41,7 @@
 #define ASK_NS_MAX 500000
 #define PAGES_FREE "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 #define PAGES      "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
-#define MEMORY_MIB "128"
-#define PAGES_NEED (4 * 68) /* four testpmds at most, each with that memory and a little more */
+#define PAGES_NEED (4 * 68) /* four testpmds at most */
 
 /* What goes which way. */
 struct way {
@@ -51,13 +52,15 @@ struct way {
 	const char *start;           /* the driver */
 	const char *counter;         /* of the driver */
 	bool is_time;                /* not a rate */
+	bool is_bridge;              /* between two devices, beside one that echoes */
 };
 
 static const struct way ways[] = {
-	{ "tx", "txonly", "rxonly", "sink", NULL, "start", "TX-packets:", false },
-	{ "rx", "rxonly", "txonly", "source", NULL, "start", "RX-packets:", false },
-	{ "loop", "io", "io", "echo", NULL, "start tx_first 4", "RX-packets:", false },
-	{ "rtt", "io", "io", "echo", "set burst 1", "start tx_first 1", "RX-packets:", true },
+	{ "tx", "txonly", "rxonly", "sink", NULL, "start", "TX-packets:", false, false },
+	{ "rx", "rxonly", "txonly", "source", NULL, "start", "RX-packets:", false, false },
+	{ "loop", "io", "io", "echo", NULL, "start tx_first 4", "RX-packets:", false, false },
+	{ "rtt", "io", "io", "echo", "set burst 1", "start tx_first 1", "RX-packets:", true, false },
+	{ "bridge", "io", "io", "echo", NULL, "start tx_first 4", "RX-packets:", false, true },
 };
 
 /* What the driver asks for. */
@@ -78,7 +81,8 @@ static const struct ring {
 struct side {
 	const struct way *way;
 	struct bench_case *c;
-	char socket[PATH_ROOM];
+	char socket[PATH_ROOM], socket2[PATH_ROOM];
+	const char *start;
 	struct uvdpad ours; /* one of these two; */
 	struct console theirs;
 	pid_t device; /* which is this */
@@ -140,52 +144,36 @@ static void pages_take(void)
 /* ---- both ends ---------------------------------------------------------------------------------
  */
 
-static int testpmd_start(struct console *c, unsigned int cpu, const char *vdev, const char *mode)
-{
-	char lcores[64], prefix[64], line[64];
-	const char *argv[] = {
-		"dpdk-testpmd",
-		"--lcores",
-		lcores,
-		"--file-prefix",
-		prefix,
-		"--no-pci",
-		"--no-telemetry",
-		"--single-file-segments",
-		huge ? "--in-memory" : "--no-huge",
-		"-m",
-		MEMORY_MIB,
-		"--vdev",
-		vdev,
-		"--",
-		"-i",
-		"--total-num-mbufs=16384",
-		"--nb-cores=1",
-		"--disable-link-check",
-		NULL,
-	};
-	static unsigned int n;
-
-	snprintf(lcores, sizeof(lcores), "0@%d,1@%d", bench_cpu(cpu), bench_cpu(cpu));
-	snprintf(prefix, sizeof(prefix), "uvdpa-bench-%d-%u", getpid(), n++);
-	snprintf(line, sizeof(line), "set fwd %s", mode);
-	return console_start(c, argv, bench_cpu(cpu), "testpmd> ") || !console_say(c, line) ? -1
-											    : 0;
-}
-
-static int add_device(struct side *s)
+/* A device @name of a parent, at a socket. */
+static int add_device(struct side *s, const char *name, const char *parent, const char *option,
+		      const char *value, const char *socket)
 {
 	s->device = s->ours.pid;
 	return ctl_call(s->ours.ctl,
-			"\"method\":\"dev.add\",\"params\":{\"name\":\"n\",\"mgmtdev\":\"sim-net\","
-			"\"attrs\":{\"mode\":\"%s\",\"poll_us\":\"%s\"},"
+			"\"method\":\"dev.add\",\"params\":{\"name\":\"%s\",\"mgmtdev\":\"%s\","
+			"\"attrs\":{\"%s\":\"%s\",\"poll_us\":\"%s\"},"
 			"\"driver\":\"vhost-user\",\"driver_attrs\":{\"socket\":\"%s\"}}",
-			s->way->ours, poll_us(), s->socket);
+			name, parent, option, value, poll_us(), socket);
+}
+
+static int add_sim(struct side *s)
+{
+	return add_device(s, "n", "sim-net", "mode", s->way->ours, s->socket);
 }
 
 static int ours_start(struct side *s)
 {
-	return daemon_start(&s->ours, 1) ? -1 : add_device(s);
+	return daemon_start(&s->ours, 1) ? -1 : add_sim(s);
+}
+
+static int bridge_start(struct side *s)
+{
+	at(s->socket2, "other");
+	s->start = "start tx_first 2"; /* from each of its ports */
+	if (daemon_start(&s->ours, 1) ||
+	    add_device(s, "n", "bridge", "bridge", "b", s->socket))
+		return -1;
+	return add_device(s, "o", "bridge", "bridge", "b", s->socket2);
 }
 
 static int theirs_start(struct side *s)
@@ -194,9 +182,9 @@ static int theirs_start(struct side *s)
 	char vdev[PATH_ROOM + 64];
 
 	if (peer)
-		return daemon_start_other(&s->ours, peer, 1) ? -1 : add_device(s);
+		return daemon_start_other(&s->ours, peer, 1) ? -1 : add_sim(s);
 	snprintf(vdev, sizeof(vdev), "net_vhost0,iface=%s,queues=1", s->socket);
-	if (testpmd_start(&s->theirs, 1, vdev, s->way->device))
+	if (testpmd_start(&s->theirs, 1, vdev, NULL, huge, s->way->device))
 		return -1;
 	s->device = s->theirs.pid;
 	return console_say(&s->theirs, "start") ? 0 : -1;
@@ -208,6 +196,9 @@ static const struct device {
 } devices[] = {
 	{ "uvdpad", ours_start },
 	{ "peer", theirs_start },
+}, bridged[] = {
+	{ "bridge", bridge_start },
+	{ "echo", ours_start },
 };
 
 static void side_signal(const struct side *s, int sig)
@@ -218,19 +209,28 @@ static void side_signal(const struct side *s, int sig)
 		kill(s->driver.pid, sig);
 }
 
+static const char *virtio_user(char *buf, size_t size, unsigned int port, const char *socket,
+			       const struct ring *ring)
+{
+	snprintf(buf, size, "net_virtio_user%u,path=%s,queues=1,queue_size=256,%s", port, socket,
+		 ring->args);
+	return *socket ? buf : NULL;
+}
+
 static int side_start(struct side *s, const struct device *device, const struct ring *ring)
 {
-	char vdev[PATH_ROOM + 128];
+	char vdev[PATH_ROOM + 128], vdev2[PATH_ROOM + 128];
 
 	s->ours.ctl = -1;
+	s->start = s->way->start;
 	at(s->socket, device->name);
 	if (device->start(s))
 		return -1;
-	snprintf(vdev, sizeof(vdev), "net_virtio_user0,path=%s,queues=1,queue_size=256,%s",
-		 s->socket, ring->args);
-	if (testpmd_start(&s->driver, 0, vdev, s->way->driver) ||
+	if (testpmd_start(&s->driver, 0, virtio_user(vdev, sizeof(vdev), 0, s->socket, ring),
+			  virtio_user(vdev2, sizeof(vdev2), 1, s->socket2, ring), huge,
+			  s->way->driver) ||
 	    (s->way->burst && !console_say(&s->driver, s->way->burst)) ||
-	    !console_say(&s->driver, s->way->start))
+	    !console_say(&s->driver, s->start))
 		return -1;
 	side_signal(s, SIGSTOP);
 	return 0;
@@ -255,14 +255,19 @@ struct look {
 static bool look(struct side *s, struct look *l)
 {
 	uint64_t ns = bench_now_ns();
-	const char *text = console_say(&s->driver, "show port stats 0");
-	const char *at = text ? strstr(text, s->way->counter) : NULL;
+	const char *text = console_say(&s->driver, "show port stats all");
+	unsigned int ports = 0;
 
 	l->ns = bench_now_ns();
-	l->packets = at ? strtoull(at + strlen(s->way->counter), NULL, 10) : 0;
+	l->packets = 0;
+	while (text && (text = strstr(text, s->way->counter))) {
+		text += strlen(s->way->counter);
+		l->packets += strtoull(text, NULL, 10);
+		ports++;
+	}
 	l->cpu_ns[0] = proc_cpu_ns(s->driver.pid);
 	l->cpu_ns[1] = proc_cpu_ns(s->device);
-	return at && l->ns - ns < ASK_NS_MAX;
+	return ports && l->ns - ns < ASK_NS_MAX;
 }
 
 static uint64_t here(void *arg, uint64_t until_ns)
@@ -322,6 +327,7 @@ static int run(const char *name, const struct way *way, const struct ring *ring,
 {
 	struct bench_case *cases = calloc(2, sizeof(*cases));
 	struct side *sides = calloc(2, sizeof(*sides));
+	const struct device *sort = way->is_bridge ? bridged : devices;
 	int r = 0;
 
 	for (unsigned int i = 0; i < 2 && !r; i++) {
@@ -330,7 +336,7 @@ static int run(const char *name, const struct way *way, const struct ring *ring,
 		cases[i] = (struct bench_case){
 			.here = here, .arg = &sides[i], .loose = true, .apart = true
 		};
-		snprintf(cases[i].name, sizeof(cases[i].name), "%s", devices[i].name);
+		snprintf(cases[i].name, sizeof(cases[i].name), "%s", sort[i].name);
 		if (own && !i) {
 			cases[i].begin = own_warm;
 			cases[i].here = own_here;
@@ -339,7 +345,7 @@ static int run(const char *name, const struct way *way, const struct ring *ring,
 			cases[i].pid = getpid();
 			r = own_start(&sides[i], strstr(ring->args, "packed_vq=1"));
 		} else {
-			r = side_start(&sides[i], &devices[i], ring);
+			r = side_start(&sides[i], &sort[i], ring);
 		}
 	}
 	if (!r)
@@ -351,7 +357,7 @@ static int run(const char *name, const struct way *way, const struct ring *ring,
 	if (!r)
 		print_pair(name, &cases[0], &cases[1], way->is_time ? "ns" : "Mpps",
 			   way->is_time ? 1 : -1e3);
-	for (unsigned int d = 0; d < BENCH_DISTANCES && !r; d++)
+	for (unsigned int d = 0; d < BENCH_DISTANCES && !r && !way->is_bridge; d++)
 		if (cases[0].n[d] && cases[1].n[d])
 			ratios[d][nratios[d]++] =
 				bench_part(&cases[1], d, 50) / bench_part(&cases[0], d, 50);
@@ -403,8 +409,8 @@ int main(int argc, char **argv)
 	for (unsigned int w = 0; w < COUNT(ways); w++)
 		for (unsigned int k = 0; k < COUNT(rings); k++) {
 			/* Ours takes what the device offers, so only the layout is its choice. */
-			if (strcmp(rings[k].name, "split-mrg") &&
-			    strcmp(rings[k].name, "packed-mrg"))
+			if (ways[w].is_bridge || (strcmp(rings[k].name, "split-mrg") &&
+						  strcmp(rings[k].name, "packed-mrg")))
 				continue;
 			snprintf(name, sizeof(name), "own-%s-%s", ways[w].name, rings[k].name);
 			if (compare_wants(patterns, name))
