@@ -31,6 +31,11 @@ unsigned int vd_softq_index(const struct vd_softq *q)
 	return q->idx;
 }
 
+unsigned int vd_softq_life(const struct vd_softq *q)
+{
+	return q->life;
+}
+
 struct vd_softq *vd_softdev_queue(struct vd_softdev *sd, unsigned int idx)
 {
 	return &sd->queues[idx];
@@ -192,7 +197,11 @@ static void softdev_quiesce(struct uvdpa_dev *dev, unsigned int idx)
 
 static int softdev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct uvdpa_vq *vq)
 {
-	to_sd(dev)->queues[idx].conf = *vq;
+	struct vd_softq *q = &to_sd(dev)->queues[idx];
+
+	if (vq->state.avail != q->conf.state.avail || vq->state.used != q->conf.state.used)
+		q->life++;
+	q->conf = *vq;
 	return 0;
 }
 
@@ -225,8 +234,10 @@ static void softdev_reset(struct uvdpa_dev *dev)
 {
 	struct vd_softdev *sd = to_sd(dev);
 
-	for (unsigned int i = 0; i < dev->info.nvqs; i++)
+	for (unsigned int i = 0; i < dev->info.nvqs; i++) {
 		sd->queues[i].conf = (struct uvdpa_vq){ .kick = -1, .call = -1 };
+		sd->queues[i].life++;
+	}
 	sd->features = 0;
 	sd->ops->reset(sd);
 }

@@ -232,6 +232,14 @@ bool vd_softq_runs(const struct vd_softq *q);
 /* Make a worker look at all that it has. Any thread. */
 void vd_worker_wake(struct vd_worker *w);
 
+/**
+ * vd_softq_life() - For devices that remember something of what is in the ring
+ *
+ * Another one when the queue does not go on where it stood: after a reset, or as the driver says.
+ * Constant while it runs.
+ */
+unsigned int vd_softq_life(const struct vd_softq *q);
+
 struct vd_softdev *vd_softq_dev(struct vd_softq *q);
 unsigned int vd_softq_index(const struct vd_softq *q);
 struct vd_softq *vd_softdev_queue(struct vd_softdev *sd, unsigned int idx);

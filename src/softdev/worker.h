@@ -31,6 +31,7 @@ struct vd_softq {
 	unsigned int idx;
 	struct uvdpa_vq conf;
 	bool pulled;
+	unsigned int life;	/* see vd_softq_life() */
 	const struct vd_mem *mem; /* in force while it runs */
 	bool attached;		/* handed to the worker; control's alone */
 	bool answer;		/* uvdpa_dev_quiesced() is owed for this queue; control's alone */
