@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <stdio.h>
@@ -135,6 +136,14 @@ static int show_net(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 	return r ? r : show_fields(dev, &net_mtu, 1, e);
 }
 
+/* ---- console ------------------------------------------------------------------------------- */
+
+static const struct field console_fields[] = {
+	FIELD(virtio_console_config, cols, "cols", VIRTIO_CONSOLE_F_SIZE),
+	FIELD(virtio_console_config, rows, "rows", VIRTIO_CONSOLE_F_SIZE),
+	FIELD(virtio_console_config, max_nr_ports, "max_nr_ports", VIRTIO_CONSOLE_F_MULTIPORT),
+};
+
 int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 {
 	switch (dev->info.device_id) {
@@ -142,6 +151,8 @@ int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 		return show_blk(dev, e);
 	case VIRTIO_ID_NET:
 		return show_net(dev, e);
+	case VIRTIO_ID_CONSOLE:
+		return show_fields(dev, console_fields, VD_ARRAY_SIZE(console_fields), e);
 	}
 	return vd_err(-EOPNOTSUPP, "%s: no words for a device of type %u", dev->core->name,
 		      dev->info.device_id);
