@@ -99,17 +99,33 @@ static int add(struct bed *b, const char *name, const char *mgmtdev, const char 
 	return 0;
 }
 
-int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs)
+static void create(struct bed *b)
 {
-	int r;
-
 	memset(b, 0, sizeof(*b));
 	assert_int_equal(uvdpa_create(&b->u), 0);
 	assert_int_equal(uvdpa_driver_register(b->u, &bed_driver), 0);
-	r = add(b, "d0", mgmtdev, attrs);
+}
+
+static int add_first(struct bed *b, const char *mgmtdev, const char *const *attrs)
+{
+	int r = add(b, "d0", mgmtdev, attrs);
+
 	if (r)
 		uvdpa_destroy(b->u);
 	return r;
+}
+
+int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs)
+{
+	create(b);
+	return add_first(b, mgmtdev, attrs);
+}
+
+int bed_add_own(struct bed *b, const struct uvdpa_parent *parent)
+{
+	create(b);
+	assert_int_equal(uvdpa_parent_register(b->u, parent), 0);
+	return add_first(b, uvdpa_parent_name(parent), NULL);
 }
 
 int bed_join(struct bed *b, struct bed *first, const char *name, const char *mgmtdev,

@@ -55,6 +55,8 @@ struct bed_conf {
 
 /* Make a device. @attrs: "key", "value", ..., NULL. Return: what uvdpa_dev_add() returned. */
 int bed_add(struct bed *b, const char *mgmtdev, const char *const *attrs);
+/* The same, of a parent that is only here. */
+int bed_add_own(struct bed *b, const struct uvdpa_parent *parent);
 /* A further device, in the same context. */
 int bed_join(struct bed *b, struct bed *first, const char *name, const char *mgmtdev,
 	     const char *const *attrs);
