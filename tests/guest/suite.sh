@@ -12,7 +12,9 @@ set -euo pipefail
 suite=${1:?the suite} program=${2:?the program}
 shift 2
 root=${UVDPA_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/uvdpa}/$suite
-[ -x "$root/usr/bin/$program" ] || { echo "no $program in $root (scripts/setup $suite)" >&2; exit 77; }
+path=$root/usr/bin/$program
+[ -x "$path" ] || path=$root/usr/sbin/$program
+[ -x "$path" ] || { echo "no $program in $root (scripts/setup $suite)" >&2; exit 77; }
 lib=$(echo "$root"/usr/lib/*-linux-gnu*)
 export QEMU_MODULE_DIR=$lib/qemu
 args=()
@@ -26,4 +28,4 @@ nbdkit)	for a; do
 	set -- ;;
 esac
 exec "$root"/lib64/ld-linux-*.so.2 --argv0 "$program" --inhibit-cache \
-	--library-path "$lib:$lib/pulseaudio" "$root/usr/bin/$program" "${args[@]}" "$@"
+	--library-path "$lib:$lib/pulseaudio" "$path" "${args[@]}" "$@"
