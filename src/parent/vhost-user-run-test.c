@@ -373,19 +373,34 @@ static void test_reconnect(void **state)
 	assert_int_equal(open_fds(), fds);
 }
 
-static void test_reconnect_in_order(void **state)
+/* Requests were in flight, and end in order: so all before the used index are done. */
+static void reconnect_in_order(struct fx *t, uint64_t features)
 {
-	struct fx *t = *state;
-
-	t->be.features |= F_IN_ORDER;
-	assert_int_equal(add(t, NULL, NULL), 0);
-	start(t, F_V1 | F_IN_ORDER);
+	start(t, features);
 	set_idx(t, DRIVER, 510);
 	set_idx(t, DEVICE, 500);
 	lose(t);
 	t->be.deaf = false;
 	wait_until(t, uvdpa_dev_ready(t->dev) && t->be.n[VD_VU_SET_VRING_ENABLE]);
 	assert_int_equal(t->be.last[VD_VU_SET_VRING_BASE].state.num, 500);
+}
+
+static void test_reconnect_in_order(void **state)
+{
+	struct fx *t = *state;
+
+	t->be.features |= F_IN_ORDER;
+	assert_int_equal(add(t, NULL, NULL), 0);
+	reconnect_in_order(t, F_V1 | F_IN_ORDER);
+}
+
+/* As frames do, without saying so: a queue for them has buffers in flight nearly always. */
+static void test_reconnect_network(void **state)
+{
+	struct fx *t = *state;
+
+	assert_int_equal(add(t, "device_id", "net"), 0);
+	reconnect_in_order(t, F_V1);
 }
 
 /* Which of them were done nobody knows: not run again by guess. After a reset all is well. */
@@ -572,6 +587,7 @@ int run_tests_of_running(void)
 		T(test_refused_vring),
 		T(test_refused_memory), T(test_queue_error), T(test_base_never),
 		T(test_base_hostile), T(test_reconnect), T(test_reconnect_in_order),
+		T(test_reconnect_network),
 		T(test_reconnect_in_flight), T(test_lost_quiescing), T(test_ops_while_lost),
 		T(test_reconnect_other), T(test_reconnect_hostile), T(test_talk_in_teardown),
 	};

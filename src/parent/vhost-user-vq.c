@@ -9,14 +9,16 @@
  * When the back-end goes, each running queue's position is read from the rings' indices while
  * their memory is still known. If the back-end noted what it had (vhost-user-inflight.c) the next
  * one finds out where to go on. Else a split queue with nothing in flight, or whose requests end in
- * order, goes on from there in the next back-end. Of another nobody can tell which requests were
- * done, as the back-end kept that to itself: it is broken, and its driver has to reset the device.
+ * order, goes on from there in the next back-end; those of a network device do, whatever was
+ * negotiated, and QEMU relies on that too. Of another nobody can tell which requests were done, as
+ * the back-end kept that to itself: it is broken, and its driver has to reset the device.
  */
 #include "parent/vhost-user.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -164,6 +166,13 @@ void vd_vuf_quiesce(struct uvdpa_dev *dev, unsigned int idx)
 	answer(f);
 }
 
+/* Requests end in the order in which they were made. */
+static bool in_order(const struct vd_vuf *f)
+{
+	return f->features & VD_BIT(VIRTIO_F_IN_ORDER) ||
+	       f->dev.info.device_id == VIRTIO_ID_NET;
+}
+
 /* From both rings' indices (virtio 1.3, 2.7.6, 2.7.8), read once. */
 static void find_state(struct vd_vuf *f, struct vd_vuf_queue *q)
 {
@@ -176,7 +185,7 @@ static void find_state(struct vd_vuf *f, struct vd_vuf_queue *q)
 	if (is_packed(f) || vd_vumem_read16(&f->mem, q->vq.driver + 2, &avail) ||
 	    vd_vumem_read16(&f->mem, q->vq.device + 2, &used))
 		return;
-	if (avail != used && !noted && !(f->features & VD_BIT(VIRTIO_F_IN_ORDER)))
+	if (avail != used && !noted && !in_order(f))
 		return;
 	q->vq.state = (struct uvdpa_vq_state){ .avail = used };
 	q->unknown = false;
