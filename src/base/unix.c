@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,15 +93,17 @@ static int remove_stale(const char *path)
 	return unlink(path) && errno != ENOENT ? vd_err(-errno, "remove stale %s: %m", path) : 0;
 }
 
-/* Return: a descriptor that holds the lock of the folder that the socket lies in. */
-static int folder_lock(struct sockaddr_un sa)
+int vd_unix_lock_folder(const char *path)
 {
-	char *slash = strrchr(sa.sun_path, '/');
-	const char *dir = !slash ? "." : slash == sa.sun_path ? "/" : sa.sun_path;
+	const char *slash = strrchr(path, '/');
+	size_t len = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+	char dir[PATH_MAX];
 	int fd, r;
 
-	if (slash && slash != sa.sun_path)
-		*slash = '\0';
+	if (len >= sizeof(dir))
+		return vd_err(-ENAMETOOLONG, "a folder of %zu bytes", len);
+	memcpy(dir, len ? path : ".", len ? len : 1);
+	dir[len ? len : 1] = '\0';
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return vd_err(-errno, "folder %s: %m", dir);
@@ -146,7 +149,7 @@ static int make(struct vd_unix *u, const char *path, mode_t mode, int type, int 
 
 	if (r)
 		return r;
-	lock = folder_lock(new.sa);
+	lock = vd_unix_lock_folder(path);
 	r = lock < 0 ? lock : remove_stale(path);
 	if (!r)
 		r = new.fd = new_socket(type | SOCK_NONBLOCK);

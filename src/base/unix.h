@@ -23,6 +23,17 @@ int vd_unix_mode(const char *text, mode_t *ret_mode);
 int vd_unix_connect(const char *path, int flags);
 
 /**
+ * vd_unix_lock_folder() - Keep others from putting something in a path's place meanwhile
+ * @path: of what lies, or will lie, in the folder
+ *
+ * Who plays by the rules holds it for an instant only; waits up to a quarter of a second.
+ *
+ * Return: a descriptor, which holds the lock until it is closed; -EBUSY; another -errno. All with
+ * a sentence.
+ */
+int vd_unix_lock_folder(const char *path);
+
+/**
  * struct vd_unix - A socket that has a path of its own; embedded
  * @fd: -1: none
  * @sa: where
