@@ -15,6 +15,7 @@ other() { "$UVDPA" -s "$tmp/other" "$@"; }
 other_answers() { other dev show >/dev/null 2>&1; }
 other_start() {
 	background "$UVDPAD" -s "$tmp/other"
+	other_pid=$!
 	wait_for 20 other_answers
 	other dev add name n0 mgmtdev net-tap ifname t0 address 10.0.0.1/24 max_vqp 2 \
 		driver vhost-user socket "$tmp/n0.sock"
@@ -36,4 +37,12 @@ wait_for 10 carrier NO-CARRIER
 other dev set name n0 link on
 wait_for 10 carrier LOWER_UP
 reached -s 1400 || fail "after the link was down"
+
+# It is killed, with buffers in flight as always. With the next one the interface goes on.
+kill -KILL "$other_pid"
+wait "$other_pid" || true
+wait_for 10 no_link t0
+other_start
+wait_for 20 reached
+reached -s 20000 || fail "20000 bytes, after it was killed"
 uvdpa dev del n1
