@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -99,5 +100,18 @@ int vd_set_nonblock(int fd, bool on)
 
 	if (fl < 0 || fcntl(fd, F_SETFL, on ? fl | O_NONBLOCK : fl & ~O_NONBLOCK) < 0)
 		return vd_err(-errno, "flags of descriptor %d: %m", fd);
+	return 0;
+}
+
+int vd_epoll_set(int epfd, int fd, uint32_t *events, uint32_t wanted, void *ptr)
+{
+	struct epoll_event ev = { .events = wanted, .data.ptr = ptr };
+	int op = !*events ? EPOLL_CTL_ADD : wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+
+	if (*events == wanted)
+		return 0;
+	if (epoll_ctl(epfd, op, fd, &ev))
+		return -errno;
+	*events = wanted;
 	return 0;
 }

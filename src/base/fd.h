@@ -54,6 +54,15 @@ bool vd_eventfd_drain(int fd);
  */
 bool vd_fd_is_eventfd(int fd);
 
+/**
+ * vd_epoll_set() - Wait for other events of a descriptor
+ * @events: in: those that it is waited for, 0 if it is not in the set; out: @wanted
+ * @ptr: comes with its events; what it was before stays if none are added
+ *
+ * Asks the kernel only for a change. Return: 0; -errno without a sentence, and it is in the set as before.
+ */
+int vd_epoll_set(int epfd, int fd, uint32_t *events, uint32_t wanted, void *ptr);
+
 /* Set or clear O_NONBLOCK, for all who share the open file. Return: 0 or -errno with a sentence. */
 int vd_set_nonblock(int fd, bool on);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "softdev/net.h"
 #include "softdev/worker.h"
 
@@ -175,19 +176,15 @@ static void look_for_room(struct vd_net_worker *nw)
 
 static void watch(struct vd_net_worker *nw, struct vd_net_pair *p, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = p };
-
-	if (p->fd < 0 || p->watched == events)
-		return;
-	epoll_ctl(nw->engine.fd, !p->watched ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
-		  p->fd, &ev);
-	p->watched = events;
+	if (p->fd >= 0)
+		vd_epoll_set(nw->engine.fd, p->fd, &p->watched, events, p);
 }
 
 void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd)
 {
 	watch(&pair->net->workers[vd_worker_index(pair->worker)], pair, 0);
 	pair->fd = fd;
+	pair->watched = 0;
 }
 
 /* Who has not slept for long need not be woken; and who is, costs the kernel time with each frame. */
