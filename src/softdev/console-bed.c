@@ -19,8 +19,7 @@ struct cb_parent cb;
 
 static const struct vd_console_conf *the_conf;
 
-/* ---- the parent
- * ------------------------------------------------------------------------------------ */
+/* ---- the parent --------------------------------------------------------------------------- */
 
 struct own {
 	struct vd_console con;
@@ -58,8 +57,15 @@ static size_t own_send(struct vd_console *con, struct vd_console_port *port, str
 	ssize_t n;
 
 	assert(niov && len);
-	n = writev(to_own(con)->fd[port->idx], v, vectors(v, iov, niov, limit(&cb.send_max)));
-	return n > 0 ? (size_t)n : 0;
+	if (__atomic_load_n(&cb.null, __ATOMIC_RELAXED))
+		n = (ssize_t)vd_min(len, limit(&cb.send_max));
+	else
+		n = writev(to_own(con)->fd[port->idx], v,
+			   vectors(v, iov, niov, limit(&cb.send_max)));
+	if (n <= 0)
+		return 0;
+	__atomic_fetch_add(&cb.nsent, (uint64_t)n, __ATOMIC_RELAXED);
+	return (size_t)n;
 }
 
 static size_t own_receive(struct vd_console *con, struct vd_console_port *port, struct vd_iov *iov,
@@ -69,6 +75,7 @@ static size_t own_receive(struct vd_console *con, struct vd_console_port *port, 
 	ssize_t n;
 
 	assert(niov && len);
+	__atomic_fetch_add(&cb.nreceive, 1, __ATOMIC_RELAXED);
 	n = readv(to_own(con)->fd[port->idx], v, vectors(v, iov, niov, limit(&cb.receive_max)));
 	return n > 0 ? (size_t)n : 0;
 }
@@ -158,8 +165,7 @@ static const struct uvdpa_parent own_parent = {
 	.add = own_add,
 };
 
-/* ---- the device
- * ------------------------------------------------------------------------------------ */
+/* ---- the device --------------------------------------------------------------------------- */
 
 int cb_try(struct bed *b, const struct vd_console_conf *conf)
 {
@@ -194,8 +200,7 @@ struct vd_console_port *cb_port(unsigned int idx)
 	return &cb.con->ports[idx];
 }
 
-/* ---- the driver
- * ------------------------------------------------------------------------------------ */
+/* ---- the driver --------------------------------------------------------------------------- */
 
 uint8_t *cb_mem(struct bed *b, unsigned int q)
 {
@@ -309,8 +314,7 @@ void cb_greet(struct bed *b)
 		;
 }
 
-/* ---- the other end
- * --------------------------------------------------------------------------------- */
+/* ---- the other end ------------------------------------------------------------------------ */
 
 void cb_peer_reads(struct bed *b, unsigned int port, const void *buf, size_t len)
 {

@@ -32,7 +32,10 @@ struct cb_parent {
 	int peer[CB_PORTS]; /* the other end of each port */
 	size_t send_max;    /* bytes that a call of send takes at most; 0: any */
 	size_t receive_max;
-	bool no_fd; /* the worker is not told of the sockets */
+	bool null;             /* send forgets all that it takes */
+	uint64_t nsent;        /* bytes that send has taken */
+	unsigned int nreceive; /* calls of receive */
+	bool no_fd;            /* the worker is not told of the sockets */
 	unsigned int opened[CB_PORTS], closed[CB_PORTS];
 	unsigned int resets;
 };

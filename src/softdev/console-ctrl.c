@@ -21,8 +21,7 @@
 
 #include "softdev/console.h"
 
-/* ---- what the driver says
- * ------------------------------------------------------------------------ */
+/* ---- what the driver says ----------------------------------------------------------------- */
 
 /* It begins, perhaps once more: it may not know of any port. */
 static int device_ready(struct vd_console *con, bool ready)
@@ -88,8 +87,7 @@ void vd_console_asked(struct vd_console *con, struct vd_chain **chains, unsigned
 	__atomic_store_n(&con->tell, true, __ATOMIC_RELAXED);
 }
 
-/* ---- what it is told
- * ------------------------------------------------------------------------------- */
+/* ---- what it is told ---------------------------------------------------------------------- */
 
 /* One message about a port. */
 struct news {
@@ -179,40 +177,54 @@ static bool write_news(struct vd_chain *c, const struct vd_console_port *p, cons
 	return true;
 }
 
-/* One message to a driver that has a buffer. Return: whether it had one. */
-static bool tell_one(struct vd_console_port *p, const struct news *news)
+/* What the driver does not know yet. Return: the port it is about; NULL: it knows all. */
+static struct vd_console_port *find_news(struct vd_console *con, struct news *ret_news)
+{
+	for (unsigned int i = 0; i < con->nports && con->driver_ready; i++) {
+		*ret_news = next_news(&con->ports[i]);
+		if (ret_news->event >= 0)
+			return &con->ports[i];
+	}
+	return NULL;
+}
+
+static void tell(struct vd_console_port *p, const struct news *news, struct vd_chain *c)
 {
 	struct vd_console *con = p->con;
-	struct vd_chain *c;
-	bool ok;
+	bool ok = write_news(c, p, news);
 
-	if (!vd_softq_take(con->ctrl_rx, &c, 1))
-		return false;
-	ok = write_news(c, p, news);
-	vd_softq_give(con->ctrl_rx, &c, 1);
 	vd_console_count(&con->told.messages, ok);
 	vd_console_count(&con->told.errors, !ok);
 	if (ok)
 		note(p, news);
-	return true;
 }
 
-/* Return: how many messages, at most a burst. */
+bool vd_console_tell_one(struct vd_console *con, struct vd_chain *chain)
+{
+	struct news news;
+	struct vd_console_port *p = find_news(con, &news);
+
+	if (p)
+		tell(p, &news, chain);
+	return p;
+}
+
+/* Return: of how much, at most a burst: a driver can give buffers that are too small as fast as we.
+ */
 static unsigned int tell_all(struct vd_console *con)
 {
-	unsigned int n = 0;
+	struct vd_console_port *p;
+	struct vd_chain *c;
+	struct news news;
+	unsigned int n;
 
-	for (unsigned int i = 0; i < con->nports; i++) {
-		struct vd_console_port *p = &con->ports[i];
-		struct news news;
-
-		while ((news = next_news(p)).event >= 0) {
-			if (n == VD_SOFTQ_BURST || !tell_one(p, &news)) {
-				__atomic_store_n(&con->tell, true, __ATOMIC_RELAXED);
-				return n;
-			}
-			n++;
+	for (n = 0; (p = find_news(con, &news)); n++) {
+		if (n == VD_SOFTQ_BURST || !vd_softq_take(con->ctrl_rx, &c, 1)) {
+			__atomic_store_n(&con->tell, true, __ATOMIC_RELAXED);
+			break;
 		}
+		tell(p, &news, c);
+		vd_softq_give(con->ctrl_rx, &c, 1);
 	}
 	return n;
 }
@@ -222,7 +234,7 @@ unsigned int vd_console_tell(struct vd_console *con)
 	unsigned int n;
 
 	if (!con->ctrl_rx || !vd_softq_runs(con->ctrl_rx) || !con->multiport ||
-	    !con->driver_ready || !vd_softq_lock(con->ctrl_rx))
+	    !vd_softq_lock(con->ctrl_rx))
 		return 0;
 	/* Acquire: what there is to tell. Pairs with the release in console.c. */
 	n = __atomic_exchange_n(&con->tell, false, __ATOMIC_ACQUIRE) ? tell_all(con) : 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "softdev/console.h"
 #include "softdev/worker.h"
 
@@ -35,8 +36,7 @@ static size_t add_pieces(struct vd_iov *to, unsigned int *n, const struct vd_iov
 	return len;
 }
 
-/* ---- transmit
- * -------------------------------------------------------------------------------------- */
+/* ---- transmit ----------------------------------------------------------------------------- */
 
 static void block(struct vd_console_port *port, bool blocked)
 {
@@ -77,6 +77,28 @@ static unsigned int send_chains(struct vd_console_port *port, struct vd_chain **
 	return i;
 }
 
+/* What control has left, which goes before all that is in a ring, and needs none. */
+static void send_emergency(struct vd_console *con)
+{
+	/* Acquire: the characters. Pairs with the release in console.c. */
+	unsigned int in = __atomic_load_n(&con->emerg_in, __ATOMIC_ACQUIRE), out = con->emerg_out;
+	struct vd_console_port *port = con->ports;
+
+	while (in != out && !port->tx_blocked) {
+		unsigned int at = out % VD_CONSOLE_EMERG;
+		unsigned int len = vd_min(in - out, VD_CONSOLE_EMERG - at);
+		struct vd_iov iov = { vd_guest_wrap(uint8_t, con->emerg + at), len };
+		size_t sent = con->ops->send(con, port, &iov, 1, len);
+
+		if (sent < len)
+			block(port, true);
+		vd_console_count(&port->sent.bytes, sent);
+		out += (unsigned int)sent;
+		/* Release: they have been read. Pairs with the acquire in console.c. */
+		__atomic_store_n(&con->emerg_out, out, __ATOMIC_RELEASE);
+	}
+}
+
 void vd_console_transmit(struct vd_console_port *port, struct vd_chain **chains, unsigned int n)
 {
 	/* The first may have been cut shorter since. */
@@ -85,7 +107,9 @@ void vd_console_transmit(struct vd_console_port *port, struct vd_chain **chains,
 
 	if (port->tx_life != vd_softq_life(port->tx))
 		gone = 0;
-	whole = send_chains(port, chains, n, &gone);
+	if (!port->idx)
+		send_emergency(port->con);
+	whole = port->tx_blocked ? 0 : send_chains(port, chains, n, &gone);
 	for (unsigned int i = 0; i < whole; i++) {
 		chains[i]->written = 0;
 		if (vd_unlikely(!chains[i]->out_len))
@@ -101,30 +125,13 @@ void vd_console_transmit(struct vd_console_port *port, struct vd_chain **chains,
 	port->tx_life = vd_softq_life(port->tx);
 }
 
-/* What control has left, which has nothing to do with any queue. */
-static void send_emergency(struct vd_console *con)
+/* ---- receive ------------------------------------------------------------------------------ */
+
+/* Does the driver want what comes? */
+static bool takes(const struct vd_console_port *p)
 {
-	/* Acquire: the characters. Pairs with the release in console.c. */
-	unsigned int in = __atomic_load_n(&con->emerg_in, __ATOMIC_ACQUIRE), out = con->emerg_out;
-	struct vd_console_port *port = con->ports;
-
-	while (in != out && !port->tx_blocked) {
-		unsigned int at = out % VD_CONSOLE_EMERG,
-			     len = vd_min(in - out, VD_CONSOLE_EMERG - at);
-		struct vd_iov iov = { vd_guest_wrap(uint8_t, con->emerg + at), len };
-		size_t sent = con->ops->send(con, port, &iov, 1, len);
-
-		if (sent < len)
-			block(port, true);
-		vd_console_count(&port->sent.bytes, sent);
-		out += (unsigned int)sent;
-		/* Release: they have been read. Pairs with the acquire in console.c. */
-		__atomic_store_n(&con->emerg_out, out, __ATOMIC_RELEASE);
-	}
+	return vd_console_is_open(p) && __atomic_load_n(&p->present, __ATOMIC_RELAXED);
 }
-
-/* ---- receive
- * --------------------------------------------------------------------------------------- */
 
 /* The first of the chains hold @len bytes now. Return: how many are used up, those with no room
  * too. */
@@ -194,11 +201,12 @@ static size_t write_chains(struct vd_chain **chains, unsigned int n, const uint8
 size_t vd_console_deliver(struct vd_console_port *port, const struct vd_worker *by, const void *buf,
 			  size_t len)
 {
+	struct vd_worker *worker = vd_softq_worker(port->rx);
 	struct vd_chain *chains[VD_SOFTQ_BURST];
 	unsigned int n = 1, want = 1;
 	size_t done = 0;
 
-	if (!vd_console_is_open(port) || !vd_softq_lock(port->rx))
+	if (!takes(port) || !vd_softq_lock(port->rx))
 		return 0;
 	for (; done < len && n; want = vd_min(2 * want, VD_SOFTQ_BURST)) {
 		size_t put;
@@ -212,11 +220,12 @@ size_t vd_console_deliver(struct vd_console_port *port, const struct vd_worker *
 		vd_console_count(&port->received.waits, 1);
 	vd_softq_publish(port->rx, by);
 	vd_softq_unlock(port->rx);
+	if (done < len && by != worker)
+		vd_worker_wake(worker); /* it asks for kicks before it sleeps */
 	return done;
 }
 
-/* ---- the worker
- * ------------------------------------------------------------------------------------ */
+/* ---- the worker --------------------------------------------------------------------------- */
 
 static struct vd_console *to_con(struct vd_engine *e)
 {
@@ -233,19 +242,8 @@ void vd_console_opens(struct vd_console_port *port, bool open)
 
 static void watch(struct vd_console_port *p, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = p };
-
-	if (p->fd < 0 || p->watched == events)
-		return;
-	if (epoll_ctl(p->con->engine.fd,
-		      !p->watched ? EPOLL_CTL_ADD
-		      : events    ? EPOLL_CTL_MOD
-				  : EPOLL_CTL_DEL,
-		      p->fd, &ev)) {
-		p->fd = -1; /* it cannot be waited for */
-		events = 0;
-	}
-	p->watched = events;
+	if (p->fd >= 0 && vd_epoll_set(p->con->engine.fd, p->fd, &p->watched, events, p))
+		p->fd = -1; /* a file: it cannot be waited for */
 }
 
 void vd_console_port_set_fd(struct vd_console_port *port, int fd)
@@ -258,7 +256,7 @@ void vd_console_port_set_fd(struct vd_console_port *port, int fd)
 /* Has it buffers for what comes? */
 static bool receives(struct vd_console_port *p)
 {
-	return vd_console_is_open(p) && vd_softq_fed(p->rx);
+	return takes(p) && vd_softq_fed(p->rx);
 }
 
 /* Wait for what can be done something about. Return: whether it receives. */

@@ -26,8 +26,7 @@ static struct vd_console *to_con(struct vd_softdev *sd)
 	return container_of(sd, struct vd_console, sd);
 }
 
-/* ---- for parents that need nothing of it
- * --------------------------------------------------------- */
+/* ---- for parents that need nothing of it -------------------------------------------------- */
 
 void vd_console_any_woken(struct vd_console *con)
 {
@@ -49,8 +48,7 @@ void vd_console_reset_nothing(struct vd_console *con)
 	(void)con;
 }
 
-/* ---- queues
- * ---------------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------------------------- */
 
 static bool is_ctrl(unsigned int idx)
 {
@@ -87,8 +85,7 @@ static void console_handle(struct vd_softq *q, struct vd_chain **chains, unsigne
 	}
 }
 
-/* ---- the control thread
- * ---------------------------------------------------------------------------- */
+/* ---- the control thread ------------------------------------------------------------------- */
 
 /* What the worker has posted: which ports are open now, for the driver. */
 static void settle_opens(struct vd_post *post)
@@ -233,8 +230,7 @@ void vd_console_set_present(struct vd_console_port *port, bool present)
 		tell(port->con);
 }
 
-/* ---- what can be changed, and is told
- * -------------------------------------------------------------- */
+/* ---- what can be changed, and is told ----------------------------------------------------- */
 
 struct set_conf {
 	uint64_t cols, rows;
@@ -342,8 +338,7 @@ static int console_stats(struct vd_softdev *sd, unsigned int idx, struct uvdpa_e
 	return vd_softq_emit(sd, idx, e);
 }
 
-/* ---- the device
- * ------------------------------------------------------------------------------------ */
+/* ---- the device --------------------------------------------------------------------------- */
 
 static const struct vd_softdev_ops console_ops = {
 	.chain_size = sizeof(struct vd_chain),

@@ -56,8 +56,9 @@ struct vd_console_ops {
 
 	/* Put bytes into the driver's buffers, @len in @niov pieces. Return: how many; 0: there are
 	 * none now. Called when the port is open, has buffers, and its descriptor is readable; a
-	 * port without one is asked in each round. The port's receive queue is locked, so this does
-	 * not deliver to it. Context: the worker. */
+	 * port without one is asked in each round. A descriptor that stays readable, at its end, is
+	 * to be taken away. The port's receive queue is locked, so this does not deliver to it.
+	 * Context: the worker. */
 	size_t (*receive)(struct vd_console *con, struct vd_console_port *port, struct vd_iov *iov,
 			  unsigned int niov, size_t len);
 
@@ -190,8 +191,7 @@ void vd_console_begin(struct vd_console *con, struct uvdpa *u, const struct vd_c
 int vd_console_init(struct vd_console *con, struct uvdpa *u, const struct vd_console_ops *ops,
 		    const struct vd_console_conf *conf);
 
-/* ---- the worker
- * ------------------------------------------------------------------------------------ */
+/* ---- the worker --------------------------------------------------------------------------- */
 
 /* Another descriptor for the port, or -1; the former, which must be open still, is not watched any
  * more. One that cannot be waited for, a file, is as none. */
@@ -200,8 +200,7 @@ void vd_console_port_set_fd(struct vd_console_port *port, int fd);
 /* What send did not take may be tried again. */
 void vd_console_tx_retry(struct vd_console_port *port);
 
-/* ---- any thread
- * ------------------------------------------------------------------------------------ */
+/* ---- any thread --------------------------------------------------------------------------- */
 
 /* The worker calls woken, tries all ports again that wait to send, and asks all without a
  * descriptor. */
@@ -223,8 +222,7 @@ static inline bool vd_console_is_open(const struct vd_console_port *port)
 	return __atomic_load_n(&port->opens, __ATOMIC_RELAXED) & 1;
 }
 
-/* ---- control thread; the device was added
- * ----------------------------------------------------------- */
+/* ---- control thread; the device was added ------------------------------------------------- */
 
 /* Somebody is at the other end of the port, or not: with MULTIPORT the driver is told. */
 void vd_console_set_connected(struct vd_console_port *port, bool connected);
@@ -235,8 +233,7 @@ void vd_console_set_size(struct vd_console_port *port, uint16_t cols, uint16_t r
 /* The port comes or goes, with MULTIPORT. Port 0 stays. */
 void vd_console_set_present(struct vd_console_port *port, bool present);
 
-/* ---- inside console*.c
- * ------------------------------------------------------------------------------- */
+/* ---- inside console*.c -------------------------------------------------------------------- */
 
 /* Counters have one writer at a time and are read by control. */
 static inline void vd_console_count(uint64_t *c, uint64_t n)
@@ -260,6 +257,8 @@ int vd_console_message(struct vd_console *con, const struct vd_chain *chain);
 /* Tell the driver what it does not know yet, as far as it has given buffers. Return: of how much.
  */
 unsigned int vd_console_tell(struct vd_console *con);
+/* One message into a buffer. Return: true; false: there is none. */
+bool vd_console_tell_one(struct vd_console *con, struct vd_chain *chain);
 /* Nobody knows anything, no port is open. Control, while no queue runs. */
 void vd_console_forget(struct vd_console *con);
 

@@ -199,7 +199,8 @@ static int softdev_set_vq(struct uvdpa_dev *dev, unsigned int idx, const struct 
 {
 	struct vd_softq *q = &to_sd(dev)->queues[idx];
 
-	if (vq->state.avail != q->conf.state.avail || vq->state.used != q->conf.state.used)
+	if (vq->state.avail != q->conf.state.avail || vq->state.used != q->conf.state.used ||
+	    vq->desc != q->conf.desc)
 		q->life++;
 	q->conf = *vq;
 	return 0;
