@@ -8,6 +8,7 @@
  *	echo.c		the same, for what has a socket at the other end
  *	peer.c		another network device, which sends back what it gets
  *	tap.c		the same, for what needs somebody at the other end of a TAP interface
+ *	own.c		a parent that is not in the table, as one from outside of the library
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
@@ -70,6 +71,7 @@ struct cf_wire {
 struct cf_variant {
 	const char *parent;
 	const char *name;		/* what is special; "" for nothing */
+	const struct uvdpa_parent *own;	/* not in the table: to be registered; or NULL */
 	bool readonly;
 	bool foreign;			/* not ours: what it makes of nonsense is its own business */
 	bool keeps_heap;		/* a library is in it that keeps memory for later */
@@ -100,6 +102,9 @@ const char *cf_tap_lacks(void);
 void cf_tap_open(struct cf_fixture *f);
 void cf_veth_open(struct cf_fixture *f); /* closed as that */
 void cf_tap_close(struct cf_fixture *f);
+
+/* own.c */
+extern const struct uvdpa_parent cf_own_parent;
 
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
 void cf_echo_open(struct cf_fixture *f, bool stream);

@@ -111,6 +111,12 @@ static void image_4k(struct cf_fixture *f)
 	cf_attr(f, "logical_block_size", "4096");
 }
 
+/* What is outside of the library has its options in itself. */
+static void own(struct cf_fixture *f)
+{
+	(void)f;
+}
+
 /* ---- network devices ------------------------------------------------------------------------------ */
 
 static void network(struct cf_fixture *f)
@@ -455,6 +461,7 @@ const struct cf_variant cf_variants[] = {
 	{ "net-xdp", "generic", .open = xdp_generic, .close = cf_tap_close, .lacks = cf_tap_lacks,
 	  .wire = &by_veth },
 #endif
+	{ "own", "", .own = &cf_own_parent, .open = own },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,

@@ -224,6 +224,9 @@ int main(int argc, char **argv)
 		snprintf(why, sizeof(why), "parent %s has no fixture", vd_parents[i]->name);
 		tell(false, vd_parents[i]->name, NULL);
 	}
+	for (unsigned int i = 0; i < cf_nvariants; i++)
+		if (cf_variants[i].own)
+			run_parent(cf_variants[i].parent);
 	printf("1..%u\n", count);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

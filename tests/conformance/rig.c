@@ -93,6 +93,8 @@ void cf_open(struct cf *c, const struct cf_variant *v)
 	cf_is(uvdpa_create(&c->u), 0);
 	uvdpa_set_log(c->u, log_nothing, UVDPA_LOG_ERR);
 	cf_is(uvdpa_driver_register(c->u, &holder_driver), 0);
+	if (v->own)
+		cf_is(uvdpa_parent_register(c->u, v->own), 0);
 	if (v->join)
 		v->join(c);
 	o.attrs = c->f.attrs;
