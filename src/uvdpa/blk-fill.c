@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/noise.h"
 #include "uvdpa/disk.h"
 
 #define DEPTH 16u
@@ -45,7 +46,6 @@ static int read_words(struct content *c, const char *verb, int argc, char **argv
 	return 0;
 }
 
-/* Each number is mixed well from the one that counts (Vigna's splitmix64). */
 static void make(const struct content *c, uint8_t *buf, uint64_t off, size_t len)
 {
 	if (c->seed == NO_SEED) {
@@ -53,12 +53,8 @@ static void make(const struct content *c, uint8_t *buf, uint64_t off, size_t len
 		return;
 	}
 	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
-		uint64_t z = (c->seed << 32 ^ c->seed) +
-			     ((off + i) / sizeof(z) + 1) * 0x9e3779b97f4a7c15u;
+		uint64_t z = htole64(vd_noise(c->seed, (off + i) / sizeof(z)));
 
-		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-		z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-		z = htole64(z ^ z >> 31);
 		memcpy(buf + i, &z, sizeof(z));
 	}
 }
