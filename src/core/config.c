@@ -153,6 +153,8 @@ int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 		return show_net(dev, e);
 	case VIRTIO_ID_CONSOLE:
 		return show_fields(dev, console_fields, VD_ARRAY_SIZE(console_fields), e);
+	case VIRTIO_ID_RNG:
+		return 0;	/* it has none */
 	}
 	return vd_err(-EOPNOTSUPP, "%s: no words for a device of type %u", dev->core->name,
 		      dev->info.device_id);
