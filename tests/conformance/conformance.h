@@ -13,6 +13,7 @@
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
  *	net.c		the same for network devices; see net.h
+ *	rng.c		the same for entropy devices
  *
  * A device type that is not known here yet needs one more file as block.c. A case that fails, or
  * for which the device lacks something, leaves by longjmp; its context is destroyed and the next case has a new one. So each case is a
@@ -82,6 +83,7 @@ struct cf_variant {
 	/* Its server gives it another size, which may be less; NULL: it is ours to set. */
 	void (*resize)(struct cf_fixture *f, const char *bytes);
 	const struct cf_wire *wire;	/* of a network device */
+	uint64_t seed;			/* of an entropy device; 0: it has none */
 	void (*join)(struct cf *c);	/* what else is in the context, before the device; or NULL */
 };
 
@@ -240,5 +242,6 @@ struct cf_type {
 extern const struct cf_case cf_generic[];
 extern const struct cf_type cf_block;
 extern const struct cf_type cf_net;
+extern const struct cf_type cf_rng;
 
 #endif

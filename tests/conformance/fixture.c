@@ -218,6 +218,38 @@ static void xdp_generic(struct cf_fixture *f)
 static const struct cf_wire by_veth = { .frame_max = 1514, .keeps = true };
 #endif
 
+/* ---- entropy ------------------------------------------------------------------------------------ */
+
+static void rng(struct cf_fixture *f)
+{
+	cf_attr(f, "queue_size", "512");
+}
+
+static void rng_polling(struct cf_fixture *f)
+{
+	rng(f);
+	cf_attr(f, "poll_us", "50");
+}
+
+static void rng_seed(struct cf_fixture *f)
+{
+	rng(f);
+	cf_attr(f, "seed", "7");
+}
+
+static void rng_file(struct cf_fixture *f)
+{
+	rng(f);
+	cf_attr(f, "source", "/dev/random");
+}
+
+static void rng_limited(struct cf_fixture *f)
+{
+	rng(f);
+	cf_attr(f, "bps", "64M");
+	cf_attr(f, "bps_burst", "4K");
+}
+
 #if HAVE_LIBRBD
 static void rbd_uncached(struct cf_fixture *f)
 {
@@ -461,6 +493,11 @@ const struct cf_variant cf_variants[] = {
 	{ "net-xdp", "generic", .open = xdp_generic, .close = cf_tap_close, .lacks = cf_tap_lacks,
 	  .wire = &by_veth },
 #endif
+	{ "rng", "", .open = rng },
+	{ "rng", "polling", .open = rng_polling },
+	{ "rng", "of a file", .open = rng_file },
+	{ "rng", "seed", .open = rng_seed, .seed = 7 },
+	{ "rng", "limited", .open = rng_limited },
 	{ "own", "", .own = &cf_own_parent, .open = own },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
