@@ -168,7 +168,7 @@ static int unix_listen_open(struct vd_chan *c)
 
 static int tcp_listen_open(struct vd_chan *c)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
 	int on = 1;
 
@@ -306,22 +306,30 @@ static void connect_again(struct vd_chan *c)
 		vd_chan_look_again(c);
 }
 
-#define ACTIONS(open_, again_, gone_)                                                       \
-	.how = VD_CHAN_SOCKET, .open = open_, .again = again_, .said_all = vd_chan_nothing, \
-	.gone = gone_, .rotate = vd_chan_nothing, .close = vd_chan_nothing
-
 const struct vd_chan_kind vd_chan_unix = {
 	.name = "unix",
 	.form = "unix:PATH",
 	.parse = parse_unix,
-	ACTIONS(connect_open, connect_again, vd_chan_look_again),
+	.how = VD_CHAN_SOCKET,
+	.open = connect_open,
+	.again = connect_again,
+	.said_all = vd_chan_nothing,
+	.gone = vd_chan_look_again,
+	.rotate = vd_chan_nothing,
+	.close = vd_chan_nothing,
 };
 
 const struct vd_chan_kind vd_chan_unix_listen = {
 	.name = "unix-listen",
 	.form = "unix-listen:PATH",
 	.parse = parse_unix,
-	ACTIONS(unix_listen_open, listen_again, listen_again),
+	.how = VD_CHAN_SOCKET,
+	.open = unix_listen_open,
+	.again = listen_again,
+	.said_all = vd_chan_nothing,
+	.gone = listen_again,
+	.rotate = vd_chan_nothing,
+	.close = vd_chan_nothing,
 };
 
 const struct vd_chan_kind vd_chan_tcp = {
@@ -329,7 +337,13 @@ const struct vd_chan_kind vd_chan_tcp = {
 	.form = "tcp:HOST:PORT",
 	.half_ms = TCP_HALF_MS,
 	.parse = parse_tcp,
-	ACTIONS(connect_open, connect_again, vd_chan_look_again),
+	.how = VD_CHAN_SOCKET,
+	.open = connect_open,
+	.again = connect_again,
+	.said_all = vd_chan_nothing,
+	.gone = vd_chan_look_again,
+	.rotate = vd_chan_nothing,
+	.close = vd_chan_nothing,
 };
 
 const struct vd_chan_kind vd_chan_tcp_listen = {
@@ -337,5 +351,11 @@ const struct vd_chan_kind vd_chan_tcp_listen = {
 	.form = "tcp-listen:[HOST:]PORT",
 	.half_ms = TCP_HALF_MS,
 	.parse = parse_tcp,
-	ACTIONS(tcp_listen_open, listen_again, listen_again),
+	.how = VD_CHAN_SOCKET,
+	.open = tcp_listen_open,
+	.again = listen_again,
+	.said_all = vd_chan_nothing,
+	.gone = listen_again,
+	.rotate = vd_chan_nothing,
+	.close = vd_chan_nothing,
 };

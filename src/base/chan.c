@@ -437,7 +437,7 @@ size_t vd_chan_readv(struct vd_chan *c, const struct iovec *iov, unsigned int n)
 		return 0;
 	if (r < 0 && errno == EFAULT) {
 		/* The memory is no more. What cannot be put anywhere must not wait for ever. */
-		r = read(c->conn, junk, sizeof(junk));
+		(void)!read(c->conn, junk, sizeof(junk));
 		return 0;
 	}
 	/* The other end of a terminal is closed: EIO. */
