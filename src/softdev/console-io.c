@@ -51,6 +51,18 @@ void vd_console_tx_retry(struct vd_console_port *port)
 	block(port, false);
 }
 
+void vd_console_tx_wait(struct vd_console_port *port)
+{
+	if (!port->tx_blocked)
+		block(port, true);
+	port->tx_owes = true;
+}
+
+void vd_console_rx_end(struct vd_console_port *port)
+{
+	port->rx_ended = true;
+}
+
 /* Return: how many of the chains are sent whole; *@gone: bytes of the next one that are. */
 static unsigned int send_chains(struct vd_console_port *port, struct vd_chain **chains,
 				unsigned int n, size_t *gone)
@@ -251,6 +263,7 @@ void vd_console_port_set_fd(struct vd_console_port *port, int fd)
 	watch(port, 0);
 	port->fd = fd;
 	port->watched = 0;
+	port->rx_ended = false;
 }
 
 /* Has it buffers for what comes? */
@@ -262,7 +275,7 @@ static bool receives(struct vd_console_port *p)
 /* Wait for what can be done something about. Return: whether it receives. */
 static bool watch_wanted(struct vd_console_port *p)
 {
-	bool fed = receives(p);
+	bool fed = !p->rx_ended && receives(p);
 
 	watch(p, (fed ? (uint32_t)EPOLLIN : 0) | (p->tx_blocked ? (uint32_t)EPOLLOUT : 0));
 	return fed;
@@ -271,6 +284,16 @@ static bool watch_wanted(struct vd_console_port *p)
 static void engine_submit(struct vd_engine *e)
 {
 	(void)e;
+}
+
+/* What the parent holds back goes even if there is nothing in the ring. */
+static void send_owed(struct vd_console_port *p)
+{
+	bool owes = p->tx_owes;
+
+	p->tx_owes = false;
+	if (owes)
+		p->con->ops->send(p->con, p, NULL, 0, 0);
 }
 
 static unsigned int look(struct vd_console *con)
@@ -284,6 +307,7 @@ static unsigned int look(struct vd_console *con)
 
 		if (p->tx_blocked && ev[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
 			vd_console_tx_retry(p);
+			send_owed(p);
 			found++;
 		}
 		if (p->watched & EPOLLIN && ev[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
@@ -294,10 +318,10 @@ static unsigned int look(struct vd_console *con)
 
 static unsigned int wake_up(struct vd_console *con)
 {
-	con->ops->woken(con);
 	for (unsigned int i = 0; i < con->nports; i++)
 		if (con->ports[i].tx_blocked)
 			vd_console_tx_retry(&con->ports[i]);
+	con->ops->woken(con);
 	return 1;
 }
 

@@ -563,7 +563,7 @@ static void test_conf(void **state)
 		assert_int_equal(cb_try(&b, &bad[i]), -EINVAL);
 	cb_add(&b, &(struct vd_console_conf){ .multiport = true });
 	assert_int_equal(uvdpa_dev_info(b.dev)->nvqs, 4);
-	assert_int_equal(uvdpa_dev_info(b.dev)->vq_num_max, 128);
+	assert_int_equal(uvdpa_dev_info(b.dev)->vq_num_max, 256);
 	assert_true(uvdpa_dev_info(b.dev)->features & VD_CONSOLE_F(MULTIPORT));
 	cb_end(&b);
 	cb_add(&b, &one);

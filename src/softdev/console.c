@@ -362,7 +362,7 @@ static int complete(struct vd_console_conf *c)
 	if (!c->nports)
 		c->nports = 1;
 	if (!c->queue_size)
-		c->queue_size = 128;
+		c->queue_size = 256; /* User Mode Linux takes no other */
 	if (c->nports > VD_CONSOLE_PORTS_MAX)
 		return vd_err(-EINVAL, "%s: %u ports, at most %u", who, c->nports,
 			      VD_CONSOLE_PORTS_MAX);

@@ -96,7 +96,7 @@ struct vd_console_conf {
 	unsigned int nports;                      /* 1 to VD_CONSOLE_PORTS_MAX; 0: 1 */
 	bool multiport;                           /* offer MULTIPORT with one port, too */
 	const struct vd_console_port_conf *ports; /* @nports of them, copied; NULL: a terminal */
-	unsigned int queue_size;     /* a power of two, 2 to VD_CONSOLE_QUEUE_SIZE_MAX; 0: 128 */
+	unsigned int queue_size;     /* a power of two, 2 to VD_CONSOLE_QUEUE_SIZE_MAX; 0: 256 */
 	struct vd_softdev_conf soft; /* but for workers and span */
 };
 
@@ -140,6 +140,8 @@ struct vd_console_port {
 	int fd;           /* -1: none */
 	uint32_t watched; /* events of it that the worker waits for */
 	bool tx_blocked;
+	bool tx_owes;  /* send is to be called even if the ring has nothing */
+	bool rx_ended; /* the descriptor brings nothing any more */
 	bool added, ready;
 	unsigned int told; /* VD_CONSOLE_TOLD_* */
 	uint32_t told_size;
@@ -199,6 +201,14 @@ void vd_console_port_set_fd(struct vd_console_port *port, int fd);
 
 /* What send did not take may be tried again. */
 void vd_console_tx_retry(struct vd_console_port *port);
+
+/* The parent has something of its own to send first, from what it kept: send is called when the
+ * descriptor is writable, with no bytes if the ring has none. */
+void vd_console_tx_wait(struct vd_console_port *port);
+
+/* Nothing comes from this descriptor any more, though it is readable: it is at its end. What goes
+ * may wait for it yet. */
+void vd_console_rx_end(struct vd_console_port *port);
 
 /* ---- any thread --------------------------------------------------------------------------- */
 
