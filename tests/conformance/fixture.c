@@ -266,6 +266,17 @@ static void rbd_writeback(struct cf_fixture *f)
 }
 #endif
 
+/* ---- consoles ---------------------------------------------------------------------------------------- */
+
+static void console(struct cf_fixture *f)
+{
+	static char port[sizeof(f->path) + 16];
+
+	snprintf(port, sizeof(port), "unix-listen:%s", f->path);
+	cf_attr(f, "port", port);
+	cf_attr(f, "queue_size", "512");
+}
+
 /* ---- somebody else's: a second context, in a thread of its own, serves a device -------------------- */
 
 struct cf_server {
@@ -499,6 +510,7 @@ const struct cf_variant cf_variants[] = {
 	{ "rng", "seed", .open = rng_seed, .seed = 7 },
 	{ "rng", "limited", .open = rng_limited },
 	{ "own", "", .own = &cf_own_parent, .open = own },
+	{ "console", "", .open = console },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
