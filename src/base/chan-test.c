@@ -412,6 +412,33 @@ static void pty_links(void **state)
 	assert_int_equal(try_open(&rig.chan, "pty:/no/such/folder/c0"), -ENOENT);
 }
 
+/* Its user does not notice that it is found elsewhere now; where it cannot be, it stays. */
+static void pty_link_moves(void **state)
+{
+	char link[64], other[64];
+	int fd;
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/c0", rig.dir);
+	snprintf(other, sizeof(other), "%s/c1", rig.dir);
+	open_chan(&rig.chan, in_dir("pty:%s", "c0"));
+	fd = open_link("c0");
+	until(rig.ups == 1);
+	assert_int_equal(close(open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(vd_chan_move_link(&rig.chan, other), -EEXIST);
+	close(open_link("c0"));
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(vd_chan_move_link(&rig.chan, other), 0);
+	assert_int_equal(access(link, F_OK), -1);
+	close(open_link("c1"));
+	assert_int_equal(put(&rig.chan, "hello\n"), 6);
+	expect_at(fd, "hello\n");
+	close(fd);
+	until(!get(&rig.chan, (char[1]){ 0 }, 1) && rig.downs == 1);
+	vd_chan_close(&rig.chan);
+	assert_int_equal(access(other, F_OK), -1);
+}
+
 /* A terminal of somebody else's: here the other end is a pseudo terminal of the test. */
 static void tty_comes_back(void **state)
 {
@@ -783,6 +810,7 @@ int main(void)
 		test(pty_is_raw_again),
 		test(pty_has_a_size),
 		test(pty_links),
+		test(pty_link_moves),
 		test(tty_comes_back),
 		test(unix_one_at_a_time),
 		test(unix_half_closed),

@@ -82,16 +82,14 @@ static int make_link(struct vd_chan *c, const char *slave)
 	return 0;
 }
 
-static void remove_link(struct vd_chan *c)
+/* Unless it is somebody else's by now. */
+static void remove_link(const char *link, const char *slave)
 {
-	char target[SLAVE_MAX], slave[SLAVE_MAX];
-	ssize_t len = readlink(c->addr.path, target, sizeof(target));
+	char target[SLAVE_MAX];
+	ssize_t len = readlink(link, target, sizeof(target));
 
-	c->linked = false;
-	if (ptsname_r(c->own.fd, slave, sizeof(slave)))
-		return;
 	if (len == (ssize_t)strlen(slave) && !memcmp(target, slave, (size_t)len))
-		unlink(c->addr.path);
+		unlink(link);
 }
 
 /* ---- pty ------------------------------------------------------------------------------------- */
@@ -199,10 +197,28 @@ static int pty_open(struct vd_chan *c)
 	return r;
 }
 
+int vd_chan_move_link(struct vd_chan *c, const char *link)
+{
+	char old[PATH_MAX];
+	int r;
+
+	assert(c->open && c->linked);
+	memcpy(old, c->addr.path, sizeof(old));
+	r = vd_chan_path(&c->addr, link, strlen(link));
+	if (!r)
+		r = make_link(c, c->where);
+	if (r)
+		memcpy(c->addr.path, old, sizeof(old));
+	else
+		remove_link(old, c->where);
+	return r;
+}
+
 static void pty_close(struct vd_chan *c)
 {
 	if (c->linked)
-		remove_link(c);
+		remove_link(c->addr.path, c->where);
+	c->linked = false;
 }
 
 const struct vd_chan_kind vd_chan_pty = {

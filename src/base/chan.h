@@ -158,6 +158,16 @@ uint64_t vd_chan_visits(const struct vd_chan *c);
  */
 void vd_chan_set_size(struct vd_chan *c, uint16_t cols, uint16_t rows);
 
+/**
+ * vd_chan_move_link() - A pseudo terminal is to be found at another path
+ * @c: open, with a link
+ *
+ * Who has the terminal open does not notice. Context: control thread.
+ *
+ * Return: 0; -errno as vd_chan_open() of the new path, and the link is where it was.
+ */
+int vd_chan_move_link(struct vd_chan *c, const char *link);
+
 /* Any thread: bytes that were dropped because a disk is full, or fails. */
 uint64_t vd_chan_lost(const struct vd_chan *c);
 
