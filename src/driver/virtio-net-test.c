@@ -475,6 +475,8 @@ static void test_options(void **state)
 	begin(&b, "echo", "1");
 	assert_int_equal(bind(&b, "virtio", "file", "/nowhere/at/all"), -EINVAL);
 	assert_non_null(strstr(uvdpa_error(), "option file is for disks"));
+	assert_int_equal(bind(&b, "virtio", "pty", "/nowhere/at/all"), -EINVAL);
+	assert_non_null(strstr(uvdpa_error(), "option pty is for consoles"));
 	assert_int_equal(bind(&b, "virtio", "netns", "none"), -EINVAL);
 	assert_int_equal(bind(&b, "virtio", "tap", "a-name-that-is-too-long"), -EINVAL);
 	assert_null(uvdpa_dev_driver(b.dev));
@@ -486,6 +488,10 @@ static void test_options(void **state)
 	memset(&w, 0, sizeof(w));
 	assert_int_equal(uvdpa_await(b.u, &w, uvdpa_dev_bind(disk, "virtio", &attr, 1, &w)), -EINVAL);
 	assert_non_null(strstr(uvdpa_error(), "option tap is for network devices"));
+	attr = (struct uvdpa_attr){ "mode", "0600" };
+	memset(&w, 0, sizeof(w));
+	assert_int_equal(uvdpa_await(b.u, &w, uvdpa_dev_bind(disk, "virtio", &attr, 1, &w)), -EINVAL);
+	assert_non_null(strstr(uvdpa_error(), "option mode is for consoles"));
 	end(&b);
 }
 

@@ -277,11 +277,15 @@ static const struct uvdpa_opt opts[] = {
 	  .help = "network: the device as a network interface of this name" },
 	{ .key = "netns", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, netns),
 	  .help = "network: the interface's namespace, by name or path" },
+	{ .key = "pty", .type = UVDPA_OPT_PATH, .offset = offsetof(struct vd_virtio_conf, pty),
+	  .help = "console: a symbolic link to its terminal; further ports: PATH.NAME, PATH.NUMBER" },
+	{ .key = "mode", .type = UVDPA_OPT_STRING, .offset = offsetof(struct vd_virtio_conf, mode),
+	  .help = "console: permissions of its terminals, in octal; 0600 if not given" },
 	{ .key = "queues", .type = UVDPA_OPT_UINT, .offset = offsetof(struct vd_virtio_conf, queues),
 	  .max = 256, .help = "use at most so many queues, or pairs; 0: what the use needs" },
 	{ .key = "queue_size", .type = UVDPA_OPT_UINT,
 	  .offset = offsetof(struct vd_virtio_conf, queue_size), .max = 32768,
-	  .help = "size of the rings; 0: the largest, but 1024 at most" },
+	  .help = "size of the rings; 0: the largest, but 1024 at most, 64 of a console" },
 	{ .key = "packed", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct vd_virtio_conf, packed),
 	  .def = "off", .help = "prefer packed rings" },
 	{ .key = NULL },
@@ -289,7 +293,8 @@ static const struct uvdpa_opt opts[] = {
 
 const struct uvdpa_driver vd_driver_virtio = {
 	.name = "virtio",
-	.help = "the device in this process: a file that can be mounted, a network interface, the C API",
+	.help = "the device in this process: a file that can be mounted, a network interface, a terminal, "
+		"the C API",
 	.opts = opts,
 	.conf_size = sizeof(struct vd_virtio_conf),
 	.match = virtio_match,

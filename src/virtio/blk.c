@@ -215,6 +215,9 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 	if (conf->tap || conf->netns)
 		return vd_err(-EINVAL, "%s: option %s is for network devices, this is a disk",
 			      vdev->name, conf->tap ? "tap" : "netns");
+	if (conf->pty || conf->mode)
+		return vd_err(-EINVAL, "%s: option %s is for consoles, this is a disk", vdev->name,
+			      conf->pty ? "pty" : "mode");
 	drv = calloc(1, sizeof(*drv));
 	if (!drv)
 		return vd_err(-ENOMEM, "%s: no memory", vdev->name);

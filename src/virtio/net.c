@@ -239,6 +239,9 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 	if (conf->file)
 		return vd_err(-EINVAL, "%s: option file is for disks, this is a network device",
 			      vdev->name);
+	if (conf->pty || conf->mode)
+		return vd_err(-EINVAL, "%s: option %s is for consoles, this is a network device",
+			      vdev->name, conf->pty ? "pty" : "mode");
 	if (conf->netns && !conf->tap)
 		return vd_err(-EINVAL, "%s: netns %s without tap", vdev->name, conf->netns);
 	drv = calloc(1, sizeof(*drv));

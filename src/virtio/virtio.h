@@ -101,6 +101,8 @@ struct vd_virtio_conf {
 	char *file;		/* block: the disk as a file here; NULL: for uvdpa_blk_open() */
 	char *tap;		/* network: an interface of this name; NULL: for uvdpa_net_open() */
 	char *netns;		/* network: the interface's namespace, a name or a path; NULL: ours */
+	char *pty;		/* console: link of its first port; NULL: none */
+	char *mode;		/* console: permissions of its terminals, in octal; NULL: the default */
 	uint64_t queues;	/* at most so many, or pairs of them; 0: the driver's default */
 	uint64_t queue_size;	/* 0: the driver's default */
 	bool packed;		/* prefer packed rings */
@@ -176,5 +178,6 @@ static inline bool vd_virtio_has(const struct vd_virtio_dev *vdev, unsigned int 
 /* The drivers; the table is in virtio.c. */
 extern const struct vd_virtio_driver vd_virtio_blk_driver;
 extern const struct vd_virtio_driver vd_virtio_net_driver;
+extern const struct vd_virtio_driver vd_virtio_console_driver;
 
 #endif
