@@ -39,7 +39,7 @@ for o in json.load(sys.stdin):
 # shellcheck disable=SC2206 # a word, or none
 extra=($sanitize)
 
-for h in uvdpa blk net softdev parent driver; do
+for h in uvdpa blk net rng softdev parent driver; do
 	printf '#include <uvdpa/%s.h>\nint main(void) { return 0; }\n' $h >"$tmp/$h.c"
 	cp "$tmp/$h.c" "$tmp/$h.cc"
 	${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.c"

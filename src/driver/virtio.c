@@ -19,6 +19,7 @@
 #include "core/core.h"
 #include "virtio/blk.h"
 #include "virtio/net.h"
+#include "virtio/rng.h"
 #include "virtio/virtio.h"
 
 extern const struct uvdpa_driver vd_driver_virtio;
@@ -305,7 +306,7 @@ const struct uvdpa_driver vd_driver_virtio = {
 	.describe = virtio_describe,
 };
 
-/* ---- <uvdpa/blk.h>, <uvdpa/net.h> ------------------------------------------------------------------ */
+/* ---- <uvdpa/blk.h>, <uvdpa/net.h>, <uvdpa/rng.h> ------------------------------------------------------------------ */
 
 /* A device that is being opened; looked up again after each dispatching, which can remove it. */
 struct opening {
@@ -348,7 +349,7 @@ static int open_begin(struct opening *o, struct uvdpa_dev *dev,
 	if (!uvdpa_dev_ready(dev))
 		return vd_err(-EAGAIN, "%s: not ready", o->name);
 	if (uvdpa_dev_info(dev)->device_id != driver->device_id)
-		return vd_err(-ENODEV, "%s: not a %s device", o->name, what);
+		return vd_err(-ENODEV, "%s: no %s device", o->name, what);
 	if (!uvdpa_dev_driver(dev))
 		r = uvdpa_await(o->u, &w, uvdpa_dev_bind(dev, vd_driver_virtio.name, NULL, 0, &w));
 	if (!r)
@@ -409,5 +410,23 @@ int uvdpa_net_open(struct uvdpa_dev *dev, const struct uvdpa_net_opts *o,
 		uvdpa_net_close(net);
 	else
 		*ret_net = net;
+	return r;
+}
+
+int uvdpa_rng_open(struct uvdpa_dev *dev, const struct uvdpa_rng_opts *o,
+		   struct uvdpa_rng **ret_rng)
+{
+	struct uvdpa_rng *rng = NULL;
+	struct opening op;
+	int r = open_begin(&op, dev, &vd_virtio_rng_driver, "entropy");
+
+	if (!r)
+		r = vd_rng_open(op.a->vdev.bound, o, &rng);
+	if (!r)
+		r = open_end(&op);
+	if (r)
+		uvdpa_rng_close(rng);
+	else
+		*ret_rng = rng;
 	return r;
 }

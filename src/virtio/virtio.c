@@ -15,6 +15,7 @@ static const struct vd_virtio_driver *const drivers[] = {
 	&vd_virtio_blk_driver,
 	&vd_virtio_net_driver,
 	&vd_virtio_console_driver,
+	&vd_virtio_rng_driver,
 };
 
 const struct vd_virtio_driver *vd_virtio_driver_of(uint32_t device_id)

@@ -179,5 +179,6 @@ static inline bool vd_virtio_has(const struct vd_virtio_dev *vdev, unsigned int 
 extern const struct vd_virtio_driver vd_virtio_blk_driver;
 extern const struct vd_virtio_driver vd_virtio_net_driver;
 extern const struct vd_virtio_driver vd_virtio_console_driver;
+extern const struct vd_virtio_driver vd_virtio_rng_driver;
 
 #endif

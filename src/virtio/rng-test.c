@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rng-test.c - the entropy driver over a transport for tests: a device that does as told, and lies
+ *
+ * No vDPA, no core: the device is virtq's device end over a table of its own mappings.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "mem/sg.h"
+#include "virtio/rng.h"
+
+#define OFFERED                                                     \
+	(VD_F(VIRTIO_F_VERSION_1) | VD_F(VIRTIO_RING_F_EVENT_IDX) | \
+	 VD_F(VIRTIO_RING_F_INDIRECT_DESC) | VD_F(VIRTIO_F_RING_PACKED))
+#define HONEST -1
+
+struct fake {
+	struct vd_virtio_dev vdev;
+	struct vd_loop loop;
+	uint8_t status;
+	uint64_t features;
+	struct vd_mem *mem;
+	struct uvdpa_vq vq;
+	bool set;
+	struct vd_virtq *dev;
+	unsigned int quiesced;
+	uint8_t next; /* byte that it gives: it counts */
+};
+
+static struct fake *to_fake(struct vd_virtio_dev *vdev)
+{
+	return container_of(vdev, struct fake, vdev);
+}
+
+static uint8_t op_status(struct vd_virtio_dev *vdev)
+{
+	return to_fake(vdev)->status;
+}
+
+static int op_set_status(struct vd_virtio_dev *vdev, uint8_t status)
+{
+	struct fake *f = to_fake(vdev);
+	struct vd_virtq_conf c = {
+		.features = f->features,
+		.mem = f->mem,
+		.num = f->vq.num,
+		.desc = f->vq.desc,
+		.driver = f->vq.driver,
+		.device = f->vq.device,
+		.state = f->vq.state,
+		.chain_size = sizeof(struct vd_chain),
+		.iov_max = 8,
+	};
+
+	f->status = status;
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		assert_int_equal(vd_virtq_create(&c, &f->dev), 0);
+	return 0;
+}
+
+static int op_set_features(struct vd_virtio_dev *vdev, uint64_t features)
+{
+	to_fake(vdev)->features = features;
+	return 0;
+}
+
+static uint32_t op_generation(struct vd_virtio_dev *vdev)
+{
+	(void)vdev;
+	return 0;
+}
+
+static int op_get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
+{
+	(void)vdev, (void)off, (void)buf, (void)len;
+	return vd_err(-EINVAL, "it has none");
+}
+
+static int op_set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
+{
+	(void)vdev, (void)off, (void)buf, (void)len;
+	return vd_err(-EINVAL, "it has none");
+}
+
+static int op_map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
+{
+	return vd_mem_map(&to_fake(vdev)->mem, m, true);
+}
+
+static int op_set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
+{
+	struct fake *f = to_fake(vdev);
+
+	assert_int_equal(idx, 0);
+	f->vq = *vq;
+	f->vq.kick = vd_dup(vq->kick);
+	f->vq.call = vd_dup(vq->call);
+	f->set = true;
+	return 0;
+}
+
+static void op_reset(struct vd_virtio_dev *vdev)
+{
+	struct fake *f = to_fake(vdev);
+
+	if (f->set) {
+		vd_virtq_destroy(f->dev);
+		vd_close(&f->vq.kick);
+		vd_close(&f->vq.call);
+	}
+	f->dev = NULL;
+	f->set = false;
+	f->status = 0;
+	vd_mem_destroy(f->mem);
+	f->mem = vd_mem_create();
+}
+
+static void op_quiesced(struct vd_virtio_dev *vdev)
+{
+	to_fake(vdev)->quiesced++;
+}
+
+static void op_release(struct vd_virtio_dev *vdev)
+{
+	(void)vdev;
+	fail();
+}
+
+static void op_wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
+{
+	(void)vdev, (void)w;
+	fail();
+}
+
+static void op_wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
+{
+	(void)vdev, (void)w, (void)err;
+	fail();
+}
+
+static const struct vd_virtio_config_ops config_ops = {
+	.status = op_status,
+	.set_status = op_set_status,
+	.set_features = op_set_features,
+	.generation = op_generation,
+	.get_config = op_get_config,
+	.set_config = op_set_config,
+	.map = op_map,
+	.set_vq = op_set_vq,
+	.reset = op_reset,
+	.quiesced = op_quiesced,
+	.release = op_release,
+	.wait_begin = op_wait_begin,
+	.wait_end = op_wait_end,
+};
+
+static void fake_begin(struct fake *f)
+{
+	static const struct vd_virtio_conf none;
+	static struct vd_log log;
+
+	vd_log_init(&log);
+	*f = (struct fake){ .mem = vd_mem_create() };
+	assert_int_equal(vd_loop_init(&f->loop), 0);
+	f->vdev = (struct vd_virtio_dev){
+		.config = &config_ops,
+		.name = "r0",
+		.log = &log,
+		.loop = &f->loop,
+		.device_id = VIRTIO_ID_RNG,
+		.offered = OFFERED,
+		.nvqs = 1,
+		.vq_num_max = 256,
+		.iova_last = UINT64_MAX,
+	};
+	assert_int_equal(vd_virtio_bind(&f->vdev, &none), 0);
+}
+
+/* Taken away from the driver as the gate does it. */
+static void fake_take(struct fake *f)
+{
+	f->vdev.bound->driver->quiesce(f->vdev.bound);
+	op_reset(&f->vdev);
+	vd_virtio_unbind(&f->vdev);
+}
+
+static void fake_end(struct fake *f)
+{
+	if (f->vdev.bound)
+		fake_take(f);
+	vd_mem_destroy(f->mem);
+	vd_loop_fini(&f->loop);
+}
+
+static struct uvdpa_rng *open_rng(struct fake *f, bool packed)
+{
+	struct uvdpa_rng_opts o = { .size = sizeof(o), .packed = packed };
+	struct uvdpa_rng *rng;
+
+	fake_begin(f);
+	assert_int_equal(vd_rng_open(f->vdev.bound, &o, &rng), 0);
+	return rng;
+}
+
+/* Give @n requests @len bytes, but not more than they ask for; and say that it were @says. */
+static void serve(struct fake *f, unsigned int n, uint32_t len, int says)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct vd_chain *c;
+		uint32_t done;
+
+		assert_int_equal(vd_virtq_pop(f->dev, &c, 1), 1);
+		assert_int_equal(c->out_len, 0);
+		assert_int_equal(c->nin, 1);
+		for (done = 0; done < vd_min(len, c->in_len); done++)
+			vd_guest_write(c->iov[0].base + done, &(uint8_t){ f->next++ }, 1);
+		vd_virtq_push(f->dev, c, says == HONEST ? done : (uint32_t)says);
+	}
+	if (vd_virtq_flush(f->dev))
+		vd_eventfd_signal(f->vq.call);
+}
+
+static void check(const uint8_t *p, size_t len, uint8_t from)
+{
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(p[i], (uint8_t)(from + i));
+}
+
+/* ---- tests
+ * --------------------------------------------------------------------------------------- */
+
+static void requests(void **state)
+{
+	struct uvdpa_rng_req r[4], *p[4], *done[4];
+	struct fake f;
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		struct uvdpa_rng *rng = open_rng(&f, packed);
+		uint8_t *mem = uvdpa_rng_alloc(rng, 4096);
+
+		assert_int_equal(f.features >> VIRTIO_F_RING_PACKED & 1, packed);
+		for (unsigned int i = 0; i < 4; i++) {
+			r[i] = (struct uvdpa_rng_req){ .buf = mem + 100 * i, .len = 100 };
+			p[i] = &r[i];
+		}
+		assert_int_equal(uvdpa_rng_submit(rng, p, 4), 4);
+		assert_true(vd_eventfd_drain(f.vq.kick));
+		assert_int_equal(uvdpa_rng_poll(rng, done, 4), 0);
+		assert_int_equal(uvdpa_rng_wait(rng, 0), -ETIMEDOUT);
+		assert_int_equal(uvdpa_rng_read(rng, mem, 1, 0), -EBUSY);
+		serve(&f, 3, 1000, HONEST);
+		serve(&f, 1, 7, HONEST);
+		assert_int_equal(uvdpa_rng_wait(rng, 0), 0);
+		assert_int_equal(uvdpa_rng_poll(rng, done, 4), 4);
+		for (unsigned int i = 0; i < 4; i++) {
+			assert_ptr_equal(done[i], &r[i]);
+			assert_int_equal(r[i].res, i < 3 ? 100 : 7);
+			check(r[i].buf, (size_t)r[i].res, (uint8_t)(100 * i));
+		}
+		uvdpa_rng_close(rng);
+		fake_end(&f);
+	}
+}
+
+static void refused(void **state)
+{
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false), *second;
+	uint8_t *mem = uvdpa_rng_alloc(rng, 4096), own[8];
+	const struct {
+		void *buf;
+		size_t len;
+		int err;
+	} bad[] = {
+		{ mem, 0, -EINVAL },
+		{ mem, 1ull << 32, -EINVAL },
+		{ mem, (4 << 20) + 1, -EFAULT },
+		{ mem - 1, 2, -EFAULT },
+		{ rng->own.buf, 64, -EFAULT },
+		{ own, sizeof(own), -EFAULT },
+	};
+	struct uvdpa_rng_opts o = { .size = sizeof(o), .queue_size = 3 };
+
+	(void)state;
+	for (size_t i = 0; i < VD_ARRAY_SIZE(bad); i++) {
+		struct uvdpa_rng_req r = { bad[i].buf, bad[i].len, 0 };
+
+		assert_int_equal(uvdpa_rng_submit(rng, &(struct uvdpa_rng_req *){ &r }, 1),
+				 bad[i].err);
+	}
+	assert_int_equal(vd_rng_open(f.vdev.bound, NULL, &second), -EBUSY);
+	assert_null(uvdpa_rng_alloc(rng, 8 << 20));
+	uvdpa_rng_close(rng);
+	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	o.queue_size = 512;
+	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	o.size = 3;
+	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	fake_end(&f);
+}
+
+/* More than the ring has room for are taken as far as they fit. */
+static void full_ring(void **state)
+{
+	struct uvdpa_rng_req r[80], *p[80], *done[80];
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false);
+	uint8_t *mem = uvdpa_rng_alloc(rng, 4096);
+
+	(void)state;
+	for (unsigned int i = 0; i < 80; i++) {
+		r[i] = (struct uvdpa_rng_req){ .buf = mem + i, .len = 1 };
+		p[i] = &r[i];
+	}
+	assert_int_equal(uvdpa_rng_submit(rng, p, 80), 64);
+	assert_int_equal(uvdpa_rng_submit(rng, p + 64, 16), 0);
+	serve(&f, 64, 1, HONEST);
+	assert_int_equal(uvdpa_rng_poll(rng, done, 80), 64);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+/* The time is over, and what was asked for comes later: it is the next one's. */
+static void read_late(void **state)
+{
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false);
+	struct uvdpa_rng_req r = { uvdpa_rng_alloc(rng, 64), 64, 0 }, *done;
+	uint8_t buf[64];
+
+	(void)state;
+	assert_int_equal(uvdpa_rng_read(rng, buf, 0, 0), 0);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 16, 0), -ETIMEDOUT);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 16, 20), -ETIMEDOUT);
+	serve(&f, 1, 16, HONEST);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 5, 0), 5);
+	check(buf, 5, 0);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 64, 0), 11);
+	check(buf, 11, 5);
+	/* Its request is out; beside it others may be. */
+	assert_int_equal(uvdpa_rng_submit(rng, &(struct uvdpa_rng_req *){ &r }, 1), 1);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 1, 0), -EBUSY);
+	serve(&f, 2, 64, HONEST);
+	assert_int_equal(uvdpa_rng_poll(rng, &done, 1), 1);
+	assert_ptr_equal(done, &r);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 53, 0), 53);
+	check(buf, 53, 16);
+	check(r.buf, 64, 16 + 53);
+	/* Nothing of it stays where the device can see it. */
+	for (unsigned int i = 0; i < VD_RNG_READ; i++)
+		assert_int_equal(((uint8_t *)rng->own.buf)[i], 0);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+static void *serve_slowly(void *arg)
+{
+	struct fake *f = arg;
+
+	for (unsigned int left = 5; left;) {
+		usleep(1000);
+		if (!vd_virtq_pending(f->dev))
+			continue;
+		serve(f, 1, 20, HONEST);
+		left--;
+	}
+	return NULL;
+}
+
+/* A device that gives little at a time is asked until there is enough. */
+static void read_slowly(void **state)
+{
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, true);
+	pthread_t thread;
+	uint8_t buf[100];
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, serve_slowly, &f), 0);
+	assert_int_equal(uvdpa_rng_read(rng, buf, sizeof(buf), -1), sizeof(buf));
+	pthread_join(thread, NULL);
+	check(buf, sizeof(buf), 0);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+/* Used entry @idx has this length, which our device's end would never say. */
+static void say(struct uvdpa_rng *rng, bool packed, unsigned int idx, uint32_t len)
+{
+	struct vd_vring_layout l = vd_vring_layout(rng->num, packed, 0);
+	uint8_t *entry = rng->dma.base + (packed ? l.desc + 16 * idx : l.device + 4 + 8 * idx);
+
+	len = htole32(len);
+	memcpy(entry + (packed ? 8 : 4), &len, sizeof(len));
+}
+
+/* No byte is an error; more than there was room for breaks the ring, and what is out comes back. */
+static void lies(void **state)
+{
+	struct uvdpa_rng_req r[2], *p[2] = { &r[0], &r[1] }, *done[2];
+	uint8_t buf[4];
+
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		struct fake f;
+		struct uvdpa_rng *rng = open_rng(&f, packed);
+		uint8_t *mem = uvdpa_rng_alloc(rng, 4096);
+
+		r[0] = (struct uvdpa_rng_req){ mem, 16, 0 };
+		r[1] = (struct uvdpa_rng_req){ mem + 16, 16, 0 };
+		assert_int_equal(uvdpa_rng_submit(rng, p, 1), 1);
+		serve(&f, 1, 16, 0);
+		assert_int_equal(uvdpa_rng_poll(rng, done, 2), 1);
+		assert_int_equal(r[0].res, -EIO);
+		assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -ETIMEDOUT);
+		serve(&f, 1, 4, 0);
+		assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -EIO);
+
+		assert_int_equal(uvdpa_rng_submit(rng, p, 2), 2);
+		serve(&f, 1, 16, HONEST);
+		say(rng, packed, 2, 17);
+		assert_true(uvdpa_rng_arm(rng));
+		assert_int_equal(uvdpa_rng_poll(rng, done, 2), 2);
+		assert_int_equal(r[0].res, -EIO);
+		assert_int_equal(r[1].res, -EIO);
+		assert_int_equal(uvdpa_rng_submit(rng, p, 1), -EIO);
+		assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -EIO);
+		uvdpa_rng_close(rng);
+		fake_end(&f);
+	}
+}
+
+/* What was finished before is there; the rest comes back, and the handle lives on. */
+static void taken_away(void **state)
+{
+	struct uvdpa_rng_req r[2], *p[2] = { &r[0], &r[1] }, *done[2];
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false);
+	uint8_t *mem = uvdpa_rng_alloc(rng, 4096), buf[4];
+
+	(void)state;
+	r[0] = (struct uvdpa_rng_req){ mem, 16, 0 };
+	r[1] = (struct uvdpa_rng_req){ mem + 16, 16, 0 };
+	assert_int_equal(uvdpa_rng_submit(rng, p, 2), 2);
+	serve(&f, 1, 16, HONEST);
+	fake_take(&f);
+	assert_int_equal(f.quiesced, 1);
+	assert_int_equal(uvdpa_rng_wait(rng, 0), 0);
+	assert_int_equal(uvdpa_rng_submit(rng, p, 1), -ENODEV);
+	assert_int_equal(uvdpa_rng_poll(rng, done, 2), 2);
+	assert_int_equal(r[0].res, 16);
+	assert_int_equal(r[1].res, -ENODEV);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, -1), -ENODEV);
+	assert_int_equal(uvdpa_rng_poll(rng, done, 2), 0);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+/* While one waits for ever. */
+static void *take_later(void *arg)
+{
+	usleep(30000);
+	fake_take(arg);
+	return NULL;
+}
+
+static void taken_from_reader(void **state)
+{
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false);
+	pthread_t thread;
+	uint8_t buf[4];
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, take_later, &f), 0);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, -1), -ENODEV);
+	pthread_join(thread, NULL);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+static void needs_reset(void **state)
+{
+	struct fake f;
+	struct uvdpa_rng *rng = open_rng(&f, false);
+	uint8_t buf[4];
+
+	(void)state;
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -ETIMEDOUT);
+	f.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	f.vdev.bound->driver->changed(f.vdev.bound, UVDPA_DEV_STATUS);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, -1), -EIO);
+	uvdpa_rng_close(rng);
+	assert_int_equal(vd_rng_open(f.vdev.bound, NULL, &rng), 0);
+	serve(&f, 0, 0, HONEST);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -ETIMEDOUT);
+	serve(&f, 1, 4, HONEST);
+	assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), 4);
+	uvdpa_rng_close(rng);
+	fake_end(&f);
+}
+
+static void options_of_others(void **state)
+{
+	char word[] = "x";
+	const struct vd_virtio_conf confs[] = { { .file = word },
+						{ .tap = word },
+						{ .netns = word },
+						{ .pty = word },
+						{ .mode = word } };
+	struct fake f;
+
+	(void)state;
+	fake_begin(&f);
+	vd_virtio_unbind(&f.vdev);
+	for (size_t i = 0; i < VD_ARRAY_SIZE(confs); i++)
+		assert_int_equal(vd_virtio_bind(&f.vdev, &confs[i]), -EINVAL);
+	fake_end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests),    cmocka_unit_test(refused),
+		cmocka_unit_test(full_ring),   cmocka_unit_test(read_late),
+		cmocka_unit_test(read_slowly), cmocka_unit_test(lies),
+		cmocka_unit_test(taken_away),  cmocka_unit_test(taken_from_reader),
+		cmocka_unit_test(needs_reset), cmocka_unit_test(options_of_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
