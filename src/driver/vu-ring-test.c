@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of a ring: when it runs, where it goes on, and indices that are none. */
 #include <errno.h>
+#include <linux/virtio_ids.h>
 #include <unistd.h>
 
 #include "driver/vu-fx.h"
@@ -54,6 +55,18 @@ static void a_ring_runs_with_status(void **state)
 	assert_int_equal(fe_set(b, VD_VU_SET_FEATURES, V1 | F_PF, -1), 0);
 	assert_int_equal(fe_set(b, VD_VU_SET_STATUS, 0xf, -1), 0);
 	assert_false(b->f->vqs[0].running);	/* until it is started again */
+}
+
+/* A front-end takes STATUS when it is offered, and then must say DRIVER_OK: QEMU's for this type does
+ * not. */
+static void no_status_of_an_entropy_device(void **state)
+{
+	struct bed *b = *state;
+
+	b->f->dev.info.device_id = VIRTIO_ID_RNG;
+	fe_hello(b, NO_STATUS);
+	assert_false(fe_get(b, VD_VU_GET_PROTOCOL_FEATURES, 0, 0) & PF(STATUS));
+	assert_int_equal(fe_set(b, VD_VU_SET_PROTOCOL_FEATURES, ALL_PF, -1), 1);
 }
 
 static void a_ring_stops_and_starts(void **state)
@@ -198,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FE_TEST(a_ring_runs_without_status),
 		FE_TEST(a_ring_runs_with_status),
+		FE_TEST(no_status_of_an_entropy_device),
 		FE_TEST(a_ring_stops_and_starts),
 		FE_TEST(a_ring_that_stopped_nobody_knows_where),
 		FE_TEST(a_packed_ring_goes_on),

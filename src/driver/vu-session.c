@@ -15,6 +15,7 @@
  * While a reply waits for a front-end that does not read, no further message is taken.
  */
 #include <errno.h>
+#include <linux/virtio_ids.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -28,11 +29,20 @@
 #define F_ACCESS_PLATFORM (1ull << VIRTIO_F_ACCESS_PLATFORM)
 #define F_NOTIFICATION_DATA (1ull << 38)
 
+/*
+ * QEMU's front-end for devices of any type, of which its vhost-user-rng is one, takes STATUS and
+ * never says DRIVER_OK (up to 10.0 at least): without it the status byte is ours to make up.
+ */
+static uint64_t status_protocol(const struct vd_vus_session *s)
+{
+	return uvdpa_dev_info(s->dev)->device_id == VIRTIO_ID_RNG ? 0 : PF(STATUS);
+}
+
 /* The dirty log (LOG_SHMFD) would be offered here. */
 static uint64_t offered_protocol(const struct vd_vus_session *s)
 {
 	return PF(MQ) | PF(REPLY_ACK) | PF(BACKEND_REQ) | PF(CONFIG) | PF(RESET_DEVICE) |
-	       PF(CONFIGURE_MEM_SLOTS) | PF(STATUS) | vd_vus_net_protocol(s) |
+	       PF(CONFIGURE_MEM_SLOTS) | status_protocol(s) | vd_vus_net_protocol(s) |
 	       (s->dev->inflight ? PF(INFLIGHT_SHMFD) : 0) |
 	       (s->owner->inband ? PF(INBAND_NOTIFICATIONS) : 0);
 }
