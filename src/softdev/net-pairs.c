@@ -205,6 +205,8 @@ static unsigned int engine_reap(struct vd_engine *e)
 	for (struct vd_net_pair *p = next_pair(nw, NULL); p; p = next_pair(nw, p)) {
 		if (receives(p))
 			n += ops->receive(nw->net, p);
+		if (vd_unlikely(p->tx_blocked) && __atomic_exchange_n(&p->tx_again, false, __ATOMIC_ACQUIRE))
+			vd_net_tx_retry(p);
 		if (vd_unlikely(p->tx_blocked)) {
 			watch(nw, p, p->watched | EPOLLOUT);	/* who is busy never arms */
 			blocked |= p->watched != 0;

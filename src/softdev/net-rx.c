@@ -225,7 +225,8 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
 	assert(len <= rx->len);
 	if (!len)
 		return;
-	pair->short_since_ns = 0;
+	if (pair->by == pair->worker)
+		pair->short_since_ns = 0;
 	if (!__atomic_load_n(&pair->net->plain, __ATOMIC_RELAXED)) {
 		uint8_t b[VD_NET_HEAD];
 

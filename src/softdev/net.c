@@ -368,6 +368,12 @@ void vd_net_announce(struct vd_net *net)
 	uvdpa_dev_config_changed(&net->sd.dev);
 }
 
+void vd_net_tx_again(struct vd_net_pair *pair)
+{
+	__atomic_store_n(&pair->tx_again, true, __ATOMIC_RELEASE);
+	vd_worker_wake(pair->worker);
+}
+
 void vd_net_wake(struct vd_net_pair *pair)
 {
 	vd_worker_wake(pair->worker);

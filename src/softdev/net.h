@@ -160,6 +160,7 @@ struct vd_net_pair {
 	int fd;			/* the parent's, or -1 */
 	uint32_t watched;	/* events of it that the worker waits for; the worker's */
 	bool tx_blocked;	/* the worker's */
+	bool tx_again;		/* atomic: it shall not be any more */
 	uint64_t short_since_ns; /* the parent has a frame for which the buffers do not do; likewise */
 	bool runs;		/* atomic: its receive queue does; the worker's */
 	struct vd_net_counts sent;	/* the worker's */
@@ -370,6 +371,9 @@ void vd_net_spread(struct vd_net *net, unsigned int pairs);
 /* The driver sees a link when its user wants it up, and there is somebody at the other end. */
 void vd_net_set_link(struct vd_net *net, bool wanted);
 void vd_net_set_carrier(struct vd_net *net, bool carrier);
+
+/* What send did not accept may be tried again, and the pair's worker looks at all else as well. Any thread. */
+void vd_net_tx_again(struct vd_net_pair *pair);
 
 /* A pair's worker looks at what its parent has for it: receive is called if the queue runs. Any thread. */
 void vd_net_wake(struct vd_net_pair *pair);
