@@ -11,6 +11,9 @@ right() {
 	case $1 in
 	image) echo "$tmp/file" ;;
 	socket) echo "$tmp/o.sock" ;;
+	type) echo net ;;
+	role) echo card ;;
+	link) echo "unix-listen:$tmp/o.fifo" ;;
 	*) echo "$2" ;;
 	esac
 }

@@ -110,6 +110,8 @@ extern const struct uvdpa_parent cf_own_parent;
 
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
 void cf_echo_open(struct cf_fixture *f, bool stream);
+/* The same for a FIFO, whose messages are of one type. */
+void cf_echo_fifo(struct cf_fixture *f, const char *type);
 void cf_echo_close(struct cf_fixture *f);
 
 /* Is the program there that serves foreign devices? */

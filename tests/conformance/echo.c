@@ -19,7 +19,7 @@
 struct cf_echo {
 	pthread_t thread;
 	struct vd_unix own;
-	char own_path[96], its_path[96];
+	char own_path[96], its_path[96], link[104];
 	bool stream;
 	int stop[2];		/* ends with it */
 	uint8_t buf[ROOM];
@@ -92,7 +92,7 @@ static void *echo_main(void *arg)
 	return NULL;
 }
 
-void cf_echo_open(struct cf_fixture *f, bool stream)
+static struct cf_echo *echo_start(struct cf_fixture *f, bool stream)
 {
 	struct cf_echo *e = calloc(1, sizeof(*e));
 
@@ -105,10 +105,27 @@ void cf_echo_open(struct cf_fixture *f, bool stream)
 		       vd_unix_bind(&e->own, e->own_path, 0600), 0);
 	cf_is(pipe2(e->stop, O_CLOEXEC), 0);
 	cf_is(pthread_create(&e->thread, NULL, echo_main, e), 0);
+	return e;
+}
+
+void cf_echo_open(struct cf_fixture *f, bool stream)
+{
+	struct cf_echo *e = echo_start(f, stream);
+
 	cf_attr(f, "type", stream ? "stream" : "dgram");
 	cf_attr(f, stream ? "path" : "remote", e->own_path);
 	if (!stream)
 		cf_attr(f, "local", e->its_path);
+}
+
+void cf_echo_fifo(struct cf_fixture *f, const char *type)
+{
+	struct cf_echo *e = echo_start(f, true);
+
+	snprintf(e->link, sizeof(e->link), "unix:%s", e->own_path);
+	cf_attr(f, "type", type);
+	cf_attr(f, "link", e->link);
+	cf_attr(f, "role", "host");
 }
 
 void cf_echo_close(struct cf_fixture *f)

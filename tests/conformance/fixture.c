@@ -180,6 +180,21 @@ static void socket_dgram(struct cf_fixture *f)
 	cf_echo_open(f, false);
 }
 
+static void fifo_net(struct cf_fixture *f)
+{
+	one_pair(f);
+	cf_echo_fifo(f, "net");
+	cf_attr(f, "mtu", "65517");
+}
+
+static void fifo_console(struct cf_fixture *f)
+{
+	cf_echo_fifo(f, "console");
+	cf_attr(f, "queue_size", "512");
+}
+
+/* As much as a message holds. */
+static const struct cf_wire by_fifo = { .frame_max = 65535, .keeps = true };
 static const struct cf_wire cable = { .frame_max = 65568, .keeps = true };
 
 static void net_tap(struct cf_fixture *f)
@@ -511,6 +526,8 @@ const struct cf_variant cf_variants[] = {
 	{ "rng", "limited", .open = rng_limited },
 	{ "own", "", .own = &cf_own_parent, .open = own },
 	{ "console", "", .open = console },
+	{ "fifo", "net", .open = fifo_net, .close = cf_echo_close, .wire = &by_fifo },
+	{ "fifo", "console", .open = fifo_console, .close = cf_echo_close },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
