@@ -9,7 +9,7 @@ LIBDIR ?= lib
 .PHONY: help run check build install bench fuzz clean setup
 
 help:
-	@echo 'make run      a tour in a minute: a disk and a NIC, this host, a VM, and back'
+	@echo 'make run      a tour in a minute: a disk, a NIC, a card; this host, a VM, and back'
 	@echo 'make check    build in every configuration and run every test'
 	@echo 'make build    build into $(BUILD)/; another compiler: make build CC=clang BUILD=build-clang'
 	@echo 'make install  install under PREFIX=$(PREFIX), DESTDIR=$(DESTDIR)'
