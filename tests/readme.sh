@@ -36,3 +36,5 @@ for what in 'virtio_uml.device=' 'hello from this host' 'hello from 6' 'requests
 	'3 packets received' 'rx packets [1-9]'; do
 	grep -q "$what" "$tmp/out" || { cat "$tmp/out"; fail "no $what"; }
 done
+# By the disk, and by the console.
+[ "$(grep -c 'hello from 6' "$tmp/out")" = 2 ] || { cat "$tmp/out"; fail "the console said nothing"; }
