@@ -144,7 +144,7 @@ int vd_fifo_link_open(struct uvdpa *u, const struct vd_fifo_link_conf *c,
 	l->conf = *c;
 	l->mtu = 1500;
 	l->address = strdup(c->address);
-	l->wire = &vd_fifo_stream;
+	l->wire = strncmp(c->address, "window:", 7) != 0 ? &vd_fifo_stream : &vd_fifo_window;
 	vd_fifo_decoder_init(&l->rx.decoder, l->mtu, false);
 	r = l->address ? vd_fifo_tx_init(l) : vd_err(-ENOMEM, "link %s: no memory", c->address);
 	if (!r)

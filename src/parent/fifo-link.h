@@ -11,7 +11,7 @@
  *	fifo-link.c	links come and go; control thread
  *	fifo-tx.c	what is sent, by whoever has something to send
  *	fifo-rx.c	what is received; the link's thread
- *	fifo-stream.c	the wire
+ *	fifo-stream.c, fifo-window.c	the wires
  *	fifo-msg.c	messages
  *
  * What a worker sends it copies into the stage of its device, if that is empty, and so its driver
@@ -141,6 +141,7 @@ struct vd_fifo_link_conf {
 	enum vd_fifo_role role;
 	mode_t mode;
 	unsigned int reconnect_ms;
+	unsigned int words; /* of a window that is made */
 };
 
 /* How bytes get to the other side. */
@@ -171,7 +172,7 @@ struct vd_fifo_wire {
 			 size_t len);
 };
 
-extern const struct vd_fifo_wire vd_fifo_stream;
+extern const struct vd_fifo_wire vd_fifo_stream, vd_fifo_window;
 
 /* The stream's own. */
 struct vd_fifo_stream {
@@ -182,6 +183,8 @@ struct vd_fifo_stream {
 	int tx_fd;   /* his */
 	bool tx_socket;
 };
+
+struct vd_fifo_window_map;
 
 struct vd_fifo_link {
 	struct uvdpa *u;
@@ -204,6 +207,7 @@ struct vd_fifo_link {
 	struct vd_fifo_tx tx;
 	struct vd_fifo_rx rx;
 	struct vd_fifo_stream stream;
+	struct vd_fifo_window_map *window;
 };
 
 /* ---- fifo-link.c; control thread

@@ -63,7 +63,7 @@ static int stream_open(struct vd_fifo_link *l, const struct vd_fifo_link_conf *c
 	if (i == VD_ARRAY_SIZE(kinds))
 		return vd_err(-EINVAL,
 			      "link %s: nobody is at the other end of that; it is one of unix:, "
-			      "unix-listen:, tcp:, tcp-listen:, tty: or pty",
+			      "unix-listen:, tcp:, tcp-listen:, tty:, pty or window:",
 			      c->address);
 	l->stream.lossy = i >= 4;
 	l->stream.fd = l->stream.tx_fd = -1;

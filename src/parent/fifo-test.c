@@ -213,6 +213,8 @@ static void what_does_not_fit(void **state)
 	refused("net", "mtu", "1500", -EEXIST, "has a net already");
 	refused("console", "mode", "0666", -EINVAL, "mode 0666");
 	refused("console", "reconnect_ms", "7", -EINVAL, "reconnect_ms 7");
+	refused("console", "words", "4096", -EINVAL, "words 4096");
+	refused("console", "words", "4097", -EINVAL, "power of two");
 	refused("console", "mtu", "1500", -EINVAL, "a console has none");
 	refused("console", "mac", "52:54:00:12:34:56", -EINVAL, "a console has none");
 	refused("console", "queue_size", "4096", -EINVAL, "4096");

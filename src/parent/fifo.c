@@ -55,6 +55,9 @@ static int agrees(const struct vd_fifo_link *l, const struct vd_fifo_link_conf *
 	if (l->conf.reconnect_ms != c->reconnect_ms)
 		return vd_err(-EINVAL, "%s: reconnect_ms %u: link %s was opened with %u", name,
 			      c->reconnect_ms, l->address, l->conf.reconnect_ms);
+	if (l->conf.words != c->words)
+		return vd_err(-EINVAL, "%s: words %u: link %s was opened with %u", name, c->words,
+			      l->address, l->conf.words);
 	return 0;
 }
 
@@ -62,6 +65,9 @@ static int check_conf(const char *name, const struct vd_fifo_conf *c)
 {
 	const char *key = c->mac ? "mac" : c->mtu ? "mtu" : c->speed ? "speed" : NULL;
 
+	if (c->words & (c->words - 1))
+		return vd_err(-EINVAL, "%s: words %llu: it is no power of two", name,
+			      (unsigned long long)c->words);
 	if (c->type == CONSOLE && key)
 		return vd_err(-EINVAL, "%s: %s: a console has none", name, key);
 	return 0;
@@ -72,7 +78,8 @@ static int fifo_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	const struct vd_fifo_conf *c = conf;
 	struct vd_fifo_link_conf lc = { .address = c->link,
 					.role = c->role,
-					.reconnect_ms = (unsigned int)c->reconnect_ms };
+					.reconnect_ms = (unsigned int)c->reconnect_ms,
+					.words = (unsigned int)c->words };
 	struct vd_fifo_link *l;
 	int r = check_conf(name, c);
 
@@ -106,14 +113,16 @@ static const struct uvdpa_opt fifo_opts[] = {
 	OPT("type", ENUM, type, .required = true, .choices = types,
 	    .help = "which of the two devices"),
 	OPT("link", STRING, link, .required = true,
-	    .help = "where the other side is: unix:, unix-listen:, tcp:, tcp-listen:, tty:, or "
-		    "pty"),
+	    .help = "where the other side is: unix:, unix-listen:, tcp:, tcp-listen:, tty:, pty "
+		    "or window:"),
 	OPT("role", ENUM, role, .required = true, .choices = roles,
 	    .help = "which end of the FIFO this is"),
 	OPT("mode", STRING, mode, .def = "0600",
-	    .help = "permissions of a socket that is made, octal, up to 0777"),
+	    .help = "permissions of a socket or a window that is made, octal, up to 0777"),
 	OPT("reconnect_ms", UINT, reconnect_ms, .def = "1000", .max = 3600000,
 	    .help = "look so often for an other side that is away, milliseconds; 0: never"),
+	OPT("words", UINT, words, .def = "8192", .min = 64, .max = 1 << 20,
+	    .help = "size of each FIFO of a window that is made, words of 8 bytes, a power of two"),
 	OPT("mac", STRING, mac,
 	    .help = "Ethernet address of the driver's side; or what the card, or its host, has"),
 	OPT("mtu", UINT, mtu, .min = VD_NET_MTU_MIN, .max = VD_FIFO_LEN_MAX - VD_FIFO_L2,

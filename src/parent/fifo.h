@@ -11,7 +11,7 @@
 struct vd_fifo_conf {
 	unsigned int type, role;
 	char *link, *mode;
-	uint64_t reconnect_ms;
+	uint64_t reconnect_ms, words;
 	char *mac;
 	uint64_t mtu, queue_size, poll_us, speed;
 };
