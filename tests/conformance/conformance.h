@@ -6,6 +6,7 @@
  *	fixture.c	how a device of each parent is made; a parent that is not there fails
  *	rbd.c		the same, for what needs a cluster of Ceph
  *	echo.c		the same, for what has a socket at the other end
+ *	fifo.c		the same, for a console at a FIFO
  *	peer.c		another network device, which sends back what it gets
  *	tap.c		the same, for what needs somebody at the other end of a TAP interface
  *	own.c		a parent that is not in the table, as one from outside of the library
@@ -13,6 +14,7 @@
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
  *	net.c		the same for network devices; see net.h
+ *	console.c	the same for consoles; see console.h
  *	rng.c		the same for entropy devices
  *
  * A device type that is not known here yet needs one more file as block.c. A case that fails, or
@@ -30,13 +32,13 @@
 #include "virtq/virtq.h"
 
 #define CF_F(bit) (1ull << (bit))
-#define CF_QUEUES 5u			/* of a device, that are used at most */
+#define CF_QUEUES 6u			/* of a device, that are used at most */
 
 /* The memory: two mappings that touch in the device's view, and do not in the file. */
 #define CF_RINGS_IOVA 0x100000u
 #define CF_RINGS_LEN 0x100000u
 #define CF_DATA_IOVA 0x200000u		/* CF_RINGS_IOVA + CF_RINGS_LEN */
-#define CF_DATA_LEN 0x400000u
+#define CF_DATA_LEN 0x500000u
 #define CF_DATA_SHARE (CF_DATA_LEN / CF_QUEUES & ~0xfffu)	/* of a queue */
 #define CF_DATA_OFFSET 0x300000u
 #define CF_FILE_LEN (CF_DATA_OFFSET + CF_DATA_LEN)
@@ -47,17 +49,27 @@ struct cf;
 /* ---- fixtures ---------------------------------------------------------------------------------- */
 
 #define CF_ATTRS 8
+#define CF_FAR_MAX 2u
 
 /* How to make a device, for one case. */
 struct cf_fixture {
 	char dir[64];			/* for its files; removed afterwards */
-	char path[96], socket[96];
+	char path[96], socket[96], text[256];
 	struct uvdpa_attr attrs[CF_ATTRS];
 	unsigned int nattrs;
 	const struct cf_variant *variant;
 	struct cf_server *server;
 	struct cf_echo *echo;
+	struct cf_fifo *fifo;
+	int far[CF_FAR_MAX];		/* -1: not connected; closed with it */
 	pid_t pid;
+};
+
+/* The other end of a console's ports: a stream of what the driver sends, and for it. */
+struct cf_far {
+	int (*connect)(struct cf_fixture *f, unsigned int port);
+	unsigned int ports;
+	uint32_t room;		/* bytes that may be under way to the driver; 0: any */
 };
 
 /* What becomes of the frames of a network device: they come back, from @mac. */
@@ -83,6 +95,7 @@ struct cf_variant {
 	/* Its server gives it another size, which may be less; NULL: it is ours to set. */
 	void (*resize)(struct cf_fixture *f, const char *bytes);
 	const struct cf_wire *wire;	/* of a network device */
+	const struct cf_far *far;	/* of a console */
 	uint64_t seed;			/* of an entropy device; 0: it has none */
 	void (*join)(struct cf *c);	/* what else is in the context, before the device; or NULL */
 };
@@ -111,8 +124,13 @@ extern const struct uvdpa_parent cf_own_parent;
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
 void cf_echo_open(struct cf_fixture *f, bool stream);
 /* The same for a FIFO, whose messages are of one type. */
-void cf_echo_fifo(struct cf_fixture *f, const char *type);
+void cf_echo_fifo(struct cf_fixture *f);
 void cf_echo_close(struct cf_fixture *f);
+
+/* fifo.c: the other end of a FIFO with a console; its attributes, and its end. */
+void cf_fifo_open(struct cf_fixture *f);
+void cf_fifo_close(struct cf_fixture *f);
+extern const struct cf_far cf_fifo_far;
 
 /* Is the program there that serves foreign devices? */
 bool cf_foreign_installed(void);
@@ -243,6 +261,7 @@ struct cf_type {
 
 extern const struct cf_case cf_generic[];
 extern const struct cf_type cf_block;
+extern const struct cf_type cf_console;
 extern const struct cf_type cf_net;
 extern const struct cf_type cf_rng;
 

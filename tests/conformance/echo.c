@@ -118,12 +118,12 @@ void cf_echo_open(struct cf_fixture *f, bool stream)
 		cf_attr(f, "local", e->its_path);
 }
 
-void cf_echo_fifo(struct cf_fixture *f, const char *type)
+void cf_echo_fifo(struct cf_fixture *f)
 {
 	struct cf_echo *e = echo_start(f, true);
 
 	snprintf(e->link, sizeof(e->link), "unix:%s", e->own_path);
-	cf_attr(f, "type", type);
+	cf_attr(f, "type", "net");
 	cf_attr(f, "link", e->link);
 	cf_attr(f, "role", "host");
 }

@@ -183,13 +183,13 @@ static void socket_dgram(struct cf_fixture *f)
 static void fifo_net(struct cf_fixture *f)
 {
 	one_pair(f);
-	cf_echo_fifo(f, "net");
+	cf_echo_fifo(f);
 	cf_attr(f, "mtu", "65517");
 }
 
 static void fifo_console(struct cf_fixture *f)
 {
-	cf_echo_fifo(f, "console");
+	cf_fifo_open(f);
 	cf_attr(f, "queue_size", "512");
 }
 
@@ -283,12 +283,37 @@ static void rbd_writeback(struct cf_fixture *f)
 
 /* ---- consoles ---------------------------------------------------------------------------------------- */
 
+#define CONSOLE_NAMES "boot", "agent"
+
+static void far_path(const struct cf_fixture *f, unsigned int port, char *to, size_t size)
+{
+	snprintf(to, size, "%s/port%u", f->dir, port);
+}
+
+static int far_connect(struct cf_fixture *f, unsigned int port)
+{
+	char path[sizeof(f->dir) + 16];
+
+	far_path(f, port, path, sizeof(path));
+	return vd_unix_connect(path, 0);
+}
+
+static const struct cf_far one_port = { .connect = far_connect, .ports = 1 };
+static const struct cf_far two_ports = { .connect = far_connect, .ports = 2 };
+
 static void console(struct cf_fixture *f)
 {
-	static char port[sizeof(f->path) + 16];
+	static const char *const names[] = { CONSOLE_NAMES };
+	char path[sizeof(f->dir) + 16];
+	size_t n = 0;
 
-	snprintf(port, sizeof(port), "unix-listen:%s", f->path);
-	cf_attr(f, "port", port);
+	for (unsigned int i = 0; i < f->variant->far->ports; i++) {
+		far_path(f, i, path, sizeof(path));
+		n += (size_t)snprintf(f->text + n, sizeof(f->text) - n, "%s%s%sunix-listen:%s",
+				      i ? "," : "", f->variant->far->ports > 1 ? names[i] : "",
+				      f->variant->far->ports > 1 ? "=" : "", path);
+	}
+	cf_attr(f, "port", f->text);
 	cf_attr(f, "queue_size", "512");
 }
 
@@ -525,9 +550,10 @@ const struct cf_variant cf_variants[] = {
 	{ "rng", "seed", .open = rng_seed, .seed = 7 },
 	{ "rng", "limited", .open = rng_limited },
 	{ "own", "", .own = &cf_own_parent, .open = own },
-	{ "console", "", .open = console },
+	{ "console", "", .open = console, .far = &one_port },
+	{ "console", "many ports", .open = console, .far = &two_ports },
 	{ "fifo", "net", .open = fifo_net, .close = cf_echo_close, .wire = &by_fifo },
-	{ "fifo", "console", .open = fifo_console, .close = cf_echo_close },
+	{ "fifo", "console", .open = fifo_console, .close = cf_fifo_close, .far = &cf_fifo_far },
 	{ "vhost-user", "", .open = served, .close = served_close, .restart = served_restart,
 	  .resize = served_resize },
 	{ "vhost-user", "of qemu-storage-daemon", .open = storage_daemon, .close = daemon_kill,
@@ -538,6 +564,8 @@ const unsigned int cf_nvariants = VD_ARRAY_SIZE(cf_variants);
 void cf_fixture_open(struct cf_fixture *f, const struct cf_variant *v)
 {
 	*f = (struct cf_fixture){ .variant = v, .dir = "/tmp/uvdpa-conformance-XXXXXX" };
+	for (unsigned int i = 0; i < CF_FAR_MAX; i++)
+		f->far[i] = -1;
 	if (!mkdtemp(f->dir)) {
 		*f->dir = '\0';
 		cf_fail(__FILE__, __LINE__, "directory in /tmp: %s", strerror(errno));
@@ -550,6 +578,8 @@ void cf_fixture_close(struct cf_fixture *f)
 {
 	if (f->variant && f->variant->close)
 		f->variant->close(f);
+	for (unsigned int i = 0; f->variant && i < CF_FAR_MAX; i++)
+		vd_close(&f->far[i]);
 	if (*f->dir) {
 		unlink(f->path);
 		rmdir(f->dir);

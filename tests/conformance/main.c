@@ -11,7 +11,7 @@
 #include "conformance.h"
 #include "core/core.h"
 
-static const struct cf_type *const types[] = { &cf_block, &cf_net, &cf_rng };
+static const struct cf_type *const types[] = { &cf_block, &cf_console, &cf_net, &cf_rng };
 
 #define INDIRECT CF_F(VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT_IDX CF_F(VIRTIO_RING_F_EVENT_IDX)
