@@ -122,6 +122,7 @@ struct vd_fifo_rx {
 	bool starved;  /* atomic: frames wait for buffers */
 	bool cramped;  /* there are some, and too few for one frame */
 	bool dropping; /* as they have waited for long */
+	bool more;     /* it was not read to its end */
 	bool paused;   /* there is no room to read on */
 	bool tainted; /* the frame that is under way stopped in the middle: its end may be a padding
 		       */

@@ -252,7 +252,8 @@ static void begin_anew(struct vd_fifo_link *l)
 	rx->held_ns = 0;
 }
 
-static void receive(struct vd_fifo_link *l)
+/* Return: whether there may be more, of which nobody will tell. */
+static bool receive(struct vd_fifo_link *l)
 {
 	struct vd_fifo_rx *rx = &l->rx;
 	size_t room;
@@ -262,21 +263,22 @@ static void receive(struct vd_fifo_link *l)
 		room = make_room(rx);
 		if (room < VD_FIFO_READ || rx->n == VD_FIFO_HELD) {
 			pause_reading(l, true);
-			return;
+			return false;
 		}
 		pause_reading(l, false);
 		n = l->wire->read(l, rx->buf + rx->end, VD_FIFO_READ);
 		if (n == -EAGAIN)
-			return;
+			return false;
 		if (n <= 0) {
 			l->wire->hang_up(l);
-			return;
+			return false;
 		}
 		vd_fifo_count(&rx->reads, 1);
 		rx->came_ns = vd_now_ns();
 		rx->end += (size_t)n;
 		decode(l);
 	}
+	return true;
 }
 
 /* ---- time
@@ -328,7 +330,7 @@ static void look_at_held(struct vd_fifo_link *l, uint64_t now)
 	if (!rx->paused)
 		return;
 	decode(l); /* there may be more than could be held */
-	receive(l);
+	l->rx.more = receive(l);
 }
 
 /* The message that is under way does not go on. */
@@ -367,6 +369,8 @@ static int look_at_clock(struct vd_fifo_link *l)
 	}
 	if (l->rx.came_ns && vd_fifo_decoder_within(&l->rx.decoder, l->rx.end - l->rx.at))
 		ms = 100;
+	if (l->rx.more)
+		return 0;
 	return l->rx.n ? HELD_MS : ms;
 }
 
@@ -406,7 +410,7 @@ void *vd_fifo_main(void *arg)
 			vd_fifo_tx_push(l);
 		}
 		deliver(l);
-		receive(l);
+		l->rx.more = receive(l);
 		say_what_is_lost(l);
 	}
 	return NULL;

@@ -84,3 +84,15 @@ said() {
 	done
 	wait $got || fail "$1: nothing of it came to $2"
 }
+
+# whole FROM TO ADDRESS: a file by TCP; "here" or "there" is who runs each
+whole() {
+	local i
+
+	background "$2" socat -u TCP-LISTEN:5001,reuseaddr "OPEN:$tmp/out,creat,trunc"
+	i=$!
+	"$1" socat -u "OPEN:$tmp/file" "TCP:$3:5001,retry=50,interval=0.1" || fail "sent by $1"
+	wait "$i" || fail "received by $2"
+	cmp "$tmp/file" "$tmp/out"
+}
+here() { bounded "$@"; }

@@ -9,6 +9,7 @@
 kind=${1:?the kind of link}
 links "$kind"
 
+random "$tmp/file" 16000000
 daemon_start
 host_start
 if [ "$kind" = unix-other ]; then
@@ -25,6 +26,8 @@ for round in 1 2 3; do
 	for len in 0 100 1472; do
 		bounded ping -q -c 3 -i 0.05 -W 2 -M "do" -s $len 192.0.2.2 >/dev/null || fail "$len bytes"
 	done
+	whole here there 192.0.2.2
+	whole there here 192.0.2.1
 	# Both at once.
 	background ping -q -f -c 3000 -s 1400 192.0.2.2 >/dev/null
 	said "$tmp/card.pty" "$tmp/host.pty"
