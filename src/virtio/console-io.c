@@ -16,7 +16,7 @@
 #define LINGER_MS 100
 #define ENDING_MS 50 /* whether it has ended, or somebody else has opened it in time */
 
-static bool stopping(const struct vd_con *con)
+static bool stopping(const struct vd_hvc *con)
 {
 	return __atomic_load_n(&con->stop, __ATOMIC_ACQUIRE);
 }
@@ -26,46 +26,46 @@ static bool is(const bool *flag)
 	return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
 }
 
-static void say(struct vd_con *con, bool *flag, bool value)
+static void say(struct vd_hvc *con, bool *flag, bool value)
 {
 	__atomic_store_n(flag, value, __ATOMIC_RELEASE);
 	vd_loop_post(con->bound.vdev->loop, &con->post);
 }
 
 /* Nothing goes by this port any more; its terminal waits until the device is bound anew. */
-static void broke(struct vd_con_port *p)
+static void broke(struct vd_hvc_port *p)
 {
 	if (!p->broken)
 		say(p->con, &p->broken, true);
 }
 
-static void publish(struct vd_con_queue *q)
+static void publish(struct vd_hvc_queue *q)
 {
-	if (vd_con_queue_publish(q))
+	if (vd_hvc_queue_publish(q))
 		vd_eventfd_signal(q->kick);
 }
 
 /* ---- what nobody sees ------------------------------------------------------------------------ */
 
-static void drop(struct vd_con_port *p, uint64_t n)
+static void drop(struct vd_hvc_port *p, uint64_t n)
 {
 	__atomic_store_n(&p->dropped, p->dropped + n, __ATOMIC_RELAXED);
 }
 
-/* The newest stays; @len is at most VD_CON_BUF. */
-static void keep(struct vd_con_port *p, const uint8_t *mem, size_t len)
+/* The newest stays; @len is at most VD_HVC_BUF. */
+static void keep(struct vd_hvc_port *p, const uint8_t *mem, size_t len)
 {
 	size_t end_of, most;
 
-	if (p->keep_len + len > VD_CON_KEEP) {
-		size_t over = p->keep_len + len - VD_CON_KEEP;
+	if (p->keep_len + len > VD_HVC_KEEP) {
+		size_t over = p->keep_len + len - VD_HVC_KEEP;
 
 		drop(p, over);
-		p->keep_first = (p->keep_first + over) % VD_CON_KEEP;
+		p->keep_first = (p->keep_first + over) % VD_HVC_KEEP;
 		p->keep_len -= over;
 	}
-	end_of = (p->keep_first + p->keep_len) % VD_CON_KEEP;
-	most = vd_min(len, VD_CON_KEEP - end_of);
+	end_of = (p->keep_first + p->keep_len) % VD_HVC_KEEP;
+	most = vd_min(len, VD_HVC_KEEP - end_of);
 	memcpy(p->keep + end_of, mem, most);
 	memcpy(p->keep, mem + most, len - most);
 	p->keep_len += len;
@@ -74,7 +74,7 @@ static void keep(struct vd_con_port *p, const uint8_t *mem, size_t len)
 /* ---- from the device ------------------------------------------------------------------------- */
 
 /* The terminal takes as much as it can. Return: bytes; 0: no more now, or nobody is there. */
-static size_t put(struct vd_con_port *p, const struct iovec *iov, unsigned int n, size_t len)
+static size_t put(struct vd_hvc_port *p, const struct iovec *iov, unsigned int n, size_t len)
 {
 	size_t r = vd_chan_writev(&p->chan, iov, n);
 
@@ -83,36 +83,36 @@ static size_t put(struct vd_con_port *p, const struct iovec *iov, unsigned int n
 }
 
 /* Who has just opened the terminal sees first what came before. */
-static size_t put_kept(struct vd_con_port *p)
+static size_t put_kept(struct vd_hvc_port *p)
 {
-	size_t most = vd_min(p->keep_len, VD_CON_KEEP - p->keep_first), n;
+	size_t most = vd_min(p->keep_len, VD_HVC_KEEP - p->keep_first), n;
 	struct iovec iov[] = { { p->keep + p->keep_first, most }, { p->keep, p->keep_len - most } };
 
 	n = put(p, iov, iov[1].iov_len ? 2 : 1, p->keep_len);
-	p->keep_first = (p->keep_first + n) % VD_CON_KEEP;
+	p->keep_first = (p->keep_first + n) % VD_HVC_KEEP;
 	p->keep_len -= n;
 	return n;
 }
 
 /* The first of what came is done with. */
-static void give_back(struct vd_con_port *p)
+static void give_back(struct vd_hvc_port *p)
 {
-	if (vd_con_queue_add(&p->rx, p->got[p->first].buf, 0))
+	if (vd_hvc_queue_add(&p->rx, p->got[p->first].buf, 0))
 		broke(p);
-	p->first = (p->first + 1) % VD_CON_BUFS;
+	p->first = (p->first + 1) % VD_HVC_BUFS;
 	p->ngot--;
 	p->off = 0;
 }
 
-static struct iovec piece(const struct vd_con_port *p, unsigned int i)
+static struct iovec piece(const struct vd_hvc_port *p, unsigned int i)
 {
-	const struct vd_con_done *d = &p->got[(p->first + i) % VD_CON_BUFS];
+	const struct vd_hvc_done *d = &p->got[(p->first + i) % VD_HVC_BUFS];
 	uint32_t off = i ? 0 : p->off;
 
 	return (struct iovec){ p->rx.mem + (size_t)d->buf * p->rx.buf_size + off, d->len - off };
 }
 
-static size_t put_got(struct vd_con_port *p)
+static size_t put_got(struct vd_hvc_port *p)
 {
 	struct iovec iov[ROUND];
 	unsigned int k = vd_min(p->ngot, ROUND);
@@ -131,7 +131,7 @@ static size_t put_got(struct vd_con_port *p)
 	return n;
 }
 
-static void keep_got(struct vd_con_port *p)
+static void keep_got(struct vd_hvc_port *p)
 {
 	while (p->ngot) {
 		struct iovec iov = piece(p, 0);
@@ -142,18 +142,18 @@ static void keep_got(struct vd_con_port *p)
 }
 
 /* What came, in its order; without bytes it is given back at once. Return: how many buffers. */
-static unsigned int take(struct vd_con_port *p)
+static unsigned int take(struct vd_hvc_port *p)
 {
 	unsigned int n = 0;
 	int r = 0;
 
 	while (n < ROUND && p->ngot < p->rx.nbufs) {
-		struct vd_con_done d;
+		struct vd_hvc_done d;
 
-		r = vd_con_queue_get(&p->rx, &d);
+		r = vd_hvc_queue_get(&p->rx, &d);
 		if (r <= 0)
 			break;
-		p->got[(p->first + p->ngot) % VD_CON_BUFS] = d;
+		p->got[(p->first + p->ngot) % VD_HVC_BUFS] = d;
 		p->ngot++;
 		n++;
 		if (!d.len && p->ngot == 1)
@@ -165,7 +165,7 @@ static unsigned int take(struct vd_con_port *p)
 }
 
 /* Return: was there anything to do? */
-static bool from_device(struct vd_con_port *p)
+static bool from_device(struct vd_hvc_port *p)
 {
 	bool did = take(p) > 0;
 
@@ -181,25 +181,25 @@ static bool from_device(struct vd_con_port *p)
 
 /* ---- to the device --------------------------------------------------------------------------- */
 
-static void reap(struct vd_con_port *p)
+static void reap(struct vd_hvc_port *p)
 {
-	struct vd_con_done d;
+	struct vd_hvc_done d;
 	int r;
 
-	while ((r = vd_con_queue_get(&p->tx, &d)) > 0)
+	while ((r = vd_hvc_queue_get(&p->tx, &d)) > 0)
 		p->tx.free[p->tx.nfree++] = d.buf;
 	if (r < 0)
 		broke(p);
 }
 
 /* Would what is typed find somebody? */
-static bool can_send(const struct vd_con_port *p)
+static bool can_send(const struct vd_hvc_port *p)
 {
 	return p->tx.nfree && is(&p->attached) && !is(&p->broken) && vd_chan_brings(&p->chan);
 }
 
 /* Return: was there anything to do? */
-static bool to_device(struct vd_con_port *p)
+static bool to_device(struct vd_hvc_port *p)
 {
 	bool did = false;
 
@@ -213,7 +213,7 @@ static bool to_device(struct vd_con_port *p)
 			break;
 		p->tx.nfree--;
 		did = true;
-		if (vd_con_queue_add(&p->tx, buf, (uint32_t)n))
+		if (vd_hvc_queue_add(&p->tx, buf, (uint32_t)n))
 			broke(p);
 	}
 	publish(&p->tx);
@@ -222,30 +222,30 @@ static bool to_device(struct vd_con_port *p)
 
 /* ---- a port ---------------------------------------------------------------------------------- */
 
-static void begin(struct vd_con_port *p)
+static void begin(struct vd_hvc_port *p)
 {
 	/* What a former life of the port has left with the device is there still. */
 	while (!p->filled && p->rx.nfree)
-		if (vd_con_queue_add(&p->rx, p->rx.free[--p->rx.nfree], 0))
+		if (vd_hvc_queue_add(&p->rx, p->rx.free[--p->rx.nfree], 0))
 			broke(p);
 	p->filled = true;
 	publish(&p->rx);
 }
 
 /* Its terminal goes. What came before that is seen, if it can be without waiting. */
-static void end(struct vd_con_port *p)
+static void end(struct vd_hvc_port *p)
 {
-	for (unsigned int i = 0; i < VD_CON_BUFS / ROUND && !is(&p->broken); i++)
+	for (unsigned int i = 0; i < VD_HVC_BUFS / ROUND && !is(&p->broken); i++)
 		from_device(p);
 	p->full = p->ending = false;
 }
 
-static bool served(const struct vd_con_port *p)
+static bool served(const struct vd_hvc_port *p)
 {
 	return p->heard & 1;
 }
 
-static bool serve(struct vd_con_port *p)
+static bool serve(struct vd_hvc_port *p)
 {
 	uint32_t asked = __atomic_load_n(&p->asked, __ATOMIC_ACQUIRE);
 	bool did;
@@ -273,7 +273,7 @@ static bool serve(struct vd_con_port *p)
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 /* What to wait for beside what the device says. Return: false: there is something to do now. */
-static bool arm(struct vd_con_port *p, struct pollfd *f)
+static bool arm(struct vd_hvc_port *p, struct pollfd *f)
 {
 	*f = (struct pollfd){ .fd = -1 };
 	if (!served(p) || is(&p->broken))
@@ -289,7 +289,7 @@ static bool arm(struct vd_con_port *p, struct pollfd *f)
 	return true;
 }
 
-static void woken(struct vd_con_port *p, short revents)
+static void woken(struct vd_hvc_port *p, short revents)
 {
 	vd_virtq_drv_calls_off(p->rx.vq);
 	vd_virtq_drv_calls_off(p->tx.vq);
@@ -299,7 +299,7 @@ static void woken(struct vd_con_port *p, short revents)
 	p->ending = revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
-static void sleep_until_something(struct vd_con *con, struct pollfd *f)
+static void sleep_until_something(struct vd_hvc *con, struct pollfd *f)
 {
 	bool ending = false;
 
@@ -319,13 +319,13 @@ static void sleep_until_something(struct vd_con *con, struct pollfd *f)
 }
 
 /* What was taken from terminals goes out, if that takes no time. */
-static void linger(struct vd_con *con)
+static void linger(struct vd_hvc *con)
 {
 	uint64_t end_ns = vd_now_ns() + LINGER_MS * 1000000ull;
 	struct pollfd f = { .fd = con->call, .events = POLLIN };
 
 	for (unsigned int i = 0; i < con->nports; i++) {
-		struct vd_con_port *p = &con->ports[i];
+		struct vd_hvc_port *p = &con->ports[i];
 
 		while (served(p) && !is(&p->broken) && p->tx.nfree < p->tx.nbufs) {
 			int left_ms = (int)((int64_t)(end_ns - vd_now_ns()) / 1000000);
@@ -341,10 +341,10 @@ static void linger(struct vd_con *con)
 	}
 }
 
-void *vd_con_run(void *arg)
+void *vd_hvc_run(void *arg)
 {
-	struct pollfd fds[2 + VD_CON_PORTS];
-	struct vd_con *con = arg;
+	struct pollfd fds[2 + VD_HVC_PORTS];
+	struct vd_hvc *con = arg;
 
 	while (!stopping(con)) {
 		bool did = false;

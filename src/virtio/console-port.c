@@ -10,13 +10,13 @@
 #include "base/err.h"
 #include "virtio/console.h"
 
-static struct vd_virtio_dev *vdev_of(const struct vd_con_port *p)
+static struct vd_virtio_dev *vdev_of(const struct vd_hvc_port *p)
 {
 	return p->con->bound.vdev;
 }
 
 /* The device can cause it as often as it likes. */
-static void warn(const struct vd_con_port *p, const char *what)
+static void warn(const struct vd_hvc_port *p, const char *what)
 {
 	struct vd_virtio_dev *vdev = vdev_of(p);
 	unsigned int missed;
@@ -26,26 +26,26 @@ static void warn(const struct vd_con_port *p, const char *what)
 }
 
 /* The thread shall serve the port, or let it go; it says when it has heard it. */
-static void ask(struct vd_con_port *p)
+static void ask(struct vd_hvc_port *p)
 {
 	__atomic_store_n(&p->asked, p->asked + 1, __ATOMIC_RELEASE);
-	vd_con_wake(p->con);
+	vd_hvc_wake(p->con);
 }
 
-static bool is_heard(const struct vd_con_port *p)
+static bool is_heard(const struct vd_hvc_port *p)
 {
 	return __atomic_load_n(&p->heard, __ATOMIC_ACQUIRE) == p->asked;
 }
 
 /* ---- the link -------------------------------------------------------------------------------- */
 
-static bool named(const struct vd_con_port *p)
+static bool named(const struct vd_hvc_port *p)
 {
 	return p->name[0];
 }
 
 /* PATH, PATH.NAME, PATH.NUMBER. Return: false: there are no links. */
-static bool link_of(const struct vd_con_port *p, char link[static PATH_MAX])
+static bool link_of(const struct vd_hvc_port *p, char link[static PATH_MAX])
 {
 	const char *path = p->con->path;
 	int n = 0;
@@ -63,11 +63,11 @@ static bool link_of(const struct vd_con_port *p, char link[static PATH_MAX])
 }
 
 /* A part of a file's name that is harmless everywhere. Return: false: nothing is left of it. */
-static bool clean_name(char to[static VD_CON_NAME_MAX + 1], const char *from, size_t len)
+static bool clean_name(char to[static VD_HVC_NAME_MAX + 1], const char *from, size_t len)
 {
 	bool dots = true, digits = true;
 
-	len = strnlen(from, vd_min(len, VD_CON_NAME_MAX));
+	len = strnlen(from, vd_min(len, VD_HVC_NAME_MAX));
 	for (size_t i = 0; i < len; i++) {
 		char c = from[i];
 
@@ -83,12 +83,12 @@ static bool clean_name(char to[static VD_CON_NAME_MAX + 1], const char *from, si
 	return !dots && !digits;
 }
 
-static bool is_taken(const struct vd_con_port *p, const char *name)
+static bool is_taken(const struct vd_hvc_port *p, const char *name)
 {
-	const struct vd_con *con = p->con;
+	const struct vd_hvc *con = p->con;
 
 	for (unsigned int i = 1; i < con->nports; i++)
-		if (&con->ports[i] != p && con->ports[i].state != VD_CON_ABSENT &&
+		if (&con->ports[i] != p && con->ports[i].state != VD_HVC_ABSENT &&
 		    !strcmp(con->ports[i].name, name))
 			return true;
 	return false;
@@ -96,16 +96,16 @@ static bool is_taken(const struct vd_con_port *p, const char *name)
 
 /* ---- who has it open ------------------------------------------------------------------------- */
 
-static struct vd_con_port *of_chan(struct vd_chan *c)
+static struct vd_hvc_port *of_chan(struct vd_chan *c)
 {
-	return container_of(c, struct vd_con_port, chan);
+	return container_of(c, struct vd_hvc_port, chan);
 }
 
-static void user(struct vd_con_port *p, bool there)
+static void user(struct vd_hvc_port *p, bool there)
 {
 	p->user = there;
-	vd_con_wake(p->con);
-	vd_con_ctrl_flush(&p->con->ctrl);
+	vd_hvc_wake(p->con);
+	vd_hvc_ctrl_flush(&p->con->ctrl);
 }
 
 static void chan_up(struct vd_chan *c)
@@ -130,7 +130,7 @@ static const struct vd_chan_ops chan_ops = {
 	.resized = chan_resized,
 };
 
-bool vd_con_port_is_open(const struct vd_con_port *p)
+bool vd_hvc_port_is_open(const struct vd_hvc_port *p)
 {
 	/* A console always has its terminal, whether somebody looks or not: what it says is kept.
 	 */
@@ -138,18 +138,18 @@ bool vd_con_port_is_open(const struct vd_con_port *p)
 }
 
 /* Shall what is typed go? Linux sends what a console has to say whether somebody listens or not. */
-static void set_attached(struct vd_con_port *p)
+static void set_attached(struct vd_hvc_port *p)
 {
 	/* Of one port alone the device does not say whether somebody is there. */
 	bool v = p->connected || p->console || !p->con->multiport;
 
 	__atomic_store_n(&p->attached, v, __ATOMIC_RELAXED);
-	vd_con_wake(p->con);
+	vd_hvc_wake(p->con);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static int open_pty(struct vd_con_port *p)
+static int open_pty(struct vd_hvc_port *p)
 {
 	struct vd_virtio_dev *vdev = vdev_of(p);
 	struct vd_chan_conf conf = { .mode = p->con->mode };
@@ -159,11 +159,11 @@ static int open_pty(struct vd_con_port *p)
 	return vd_chan_open(&p->chan, vdev->loop, vdev->log, vdev->name, &chan_ops, &conf);
 }
 
-int vd_con_port_begin(struct vd_con_port *p)
+int vd_hvc_port_begin(struct vd_hvc_port *p)
 {
 	int r;
 
-	p->keep = malloc(VD_CON_KEEP);
+	p->keep = malloc(VD_HVC_KEEP);
 	if (!p->keep)
 		return vd_err(-ENOMEM, "%s: no memory", vdev_of(p)->name);
 	r = open_pty(p);
@@ -178,22 +178,22 @@ int vd_con_port_begin(struct vd_con_port *p)
 	return 0;
 }
 
-void vd_con_port_add(struct vd_con_port *p)
+void vd_hvc_port_add(struct vd_hvc_port *p)
 {
-	if (p->state == VD_CON_LEAVING) {
+	if (p->state == VD_HVC_LEAVING) {
 		p->again = true;
 		return;
 	}
-	p->state = VD_CON_PRESENT;
+	p->state = VD_HVC_PRESENT;
 	/* It may be another device than before: it is told anew. */
 	p->ready_due = true;
 	p->told_open = false;
-	if (!p->has_chan && vd_con_port_begin(p))
+	if (!p->has_chan && vd_hvc_port_begin(p))
 		warn(p, vd_err_text());
 }
 
 /* The thread does not use it any more. */
-static void gone(struct vd_con_port *p)
+static void gone(struct vd_hvc_port *p)
 {
 	vd_chan_close(&p->chan);
 	free(p->keep);
@@ -202,45 +202,45 @@ static void gone(struct vd_con_port *p)
 	p->has_chan = p->user = p->console = p->connected = false;
 	p->cols = p->rows = 0;
 	p->name[0] = 0;
-	p->state = VD_CON_ABSENT;
+	p->state = VD_HVC_ABSENT;
 	if (p->again) {
 		p->again = false;
-		vd_con_port_add(p);
-		vd_con_ctrl_flush(&p->con->ctrl);
+		vd_hvc_port_add(p);
+		vd_hvc_ctrl_flush(&p->con->ctrl);
 	}
 }
 
-void vd_con_port_remove(struct vd_con_port *p)
+void vd_hvc_port_remove(struct vd_hvc_port *p)
 {
 	p->again = false;
-	p->state = VD_CON_LEAVING;
+	p->state = VD_HVC_LEAVING;
 	if (p->has_chan)
 		ask(p);
 	else
 		gone(p);
 }
 
-void vd_con_port_fini(struct vd_con_port *p)
+void vd_hvc_port_fini(struct vd_hvc_port *p)
 {
 	p->again = false;
 	gone(p);
 }
 
-void vd_con_port_look(struct vd_con_port *p)
+void vd_hvc_port_look(struct vd_hvc_port *p)
 {
 	if (__atomic_load_n(&p->broken, __ATOMIC_ACQUIRE) && !p->complained) {
 		p->complained = true;
 		warn(p, "is broken; its terminal waits until the device is bound anew");
 	}
-	if (p->state == VD_CON_LEAVING && is_heard(p))
+	if (p->state == VD_HVC_LEAVING && is_heard(p))
 		gone(p);
 }
 
 /* ---- what the device says -------------------------------------------------------------------- */
 
-void vd_con_port_named(struct vd_con_port *p, const char *name, size_t len)
+void vd_hvc_port_named(struct vd_hvc_port *p, const char *name, size_t len)
 {
-	char clean[VD_CON_NAME_MAX + 1], link[PATH_MAX];
+	char clean[VD_HVC_NAME_MAX + 1], link[PATH_MAX];
 
 	if (!clean_name(clean, name, len) || !strcmp(clean, p->name))
 		return;
@@ -255,7 +255,7 @@ void vd_con_port_named(struct vd_con_port *p, const char *name, size_t len)
 	}
 }
 
-void vd_con_port_resized(struct vd_con_port *p, uint16_t cols, uint16_t rows)
+void vd_hvc_port_resized(struct vd_hvc_port *p, uint16_t cols, uint16_t rows)
 {
 	if (!cols || !rows || !p->has_chan)
 		return;
@@ -264,13 +264,13 @@ void vd_con_port_resized(struct vd_con_port *p, uint16_t cols, uint16_t rows)
 	vd_chan_set_size(&p->chan, cols, rows);
 }
 
-void vd_con_port_is_console(struct vd_con_port *p)
+void vd_hvc_port_is_console(struct vd_hvc_port *p)
 {
 	p->console = true;
 	set_attached(p);
 }
 
-void vd_con_port_connected(struct vd_con_port *p, bool connected)
+void vd_hvc_port_connected(struct vd_hvc_port *p, bool connected)
 {
 	p->connected = connected;
 	set_attached(p);
@@ -278,16 +278,13 @@ void vd_con_port_connected(struct vd_con_port *p, bool connected)
 
 /* ---- what there is to tell ------------------------------------------------------------------- */
 
-/* A key of this port: of the only one as it is, of others with their number in front. */
-static const char *key(const struct vd_con_port *p, const char *word, char buf[static 32])
+static const char *key(const struct vd_hvc_port *p, const char *word, char buf[static 32])
 {
-	if (!p->con->multiport)
-		return word;
 	snprintf(buf, 32, "port%u_%s", p->idx, word);
 	return buf;
 }
 
-void vd_con_port_describe(const struct vd_con_port *p, struct uvdpa_emit *e)
+void vd_hvc_port_describe(const struct vd_hvc_port *p, struct uvdpa_emit *e)
 {
 	uint64_t dropped = __atomic_load_n(&p->dropped, __ATOMIC_RELAXED);
 	char text[PATH_MAX], k[32];
@@ -296,7 +293,7 @@ void vd_con_port_describe(const struct vd_con_port *p, struct uvdpa_emit *e)
 		return;
 	if (link_of(p, text))
 		e->str(e, key(p, "pty", k), text);
-	e->str(e, key(p, "tty", k), vd_chan_where(&p->chan));
+	e->str(e, key(p, "at", k), vd_chan_where(&p->chan));
 	if (named(p))
 		e->str(e, key(p, "name", k), p->name);
 	e->flag(e, key(p, "open", k), p->user);

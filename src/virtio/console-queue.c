@@ -12,18 +12,18 @@ static struct vd_vring_layout layout(uint64_t features, uint16_t num)
 	return vd_vring_layout(num, features >> VIRTIO_F_RING_PACKED & 1, 0);
 }
 
-size_t vd_con_queue_size(uint64_t features, const struct vd_con_queue *q)
+size_t vd_hvc_queue_size(uint64_t features, const struct vd_hvc_queue *q)
 {
 	return vd_align_up(layout(features, q->num).size, VD_DMA_PAGE) +
 	       vd_align_up((size_t)q->nbufs * q->buf_size, VD_DMA_PAGE);
 }
 
-void vd_con_queue_zero(struct vd_con_queue *q)
+void vd_hvc_queue_zero(struct vd_hvc_queue *q)
 {
-	*q = (struct vd_con_queue){ .kick = -1 };
+	*q = (struct vd_hvc_queue){ .kick = -1 };
 }
 
-int vd_con_queue_init(struct vd_con_queue *q, uint64_t features, const struct vd_dma *dma, int call,
+int vd_hvc_queue_init(struct vd_hvc_queue *q, uint64_t features, const struct vd_dma *dma, int call,
 		      struct uvdpa_vq *ret_vq)
 {
 	struct vd_vring_layout l = layout(features, q->num);
@@ -35,7 +35,7 @@ int vd_con_queue_init(struct vd_con_queue *q, uint64_t features, const struct vd
 	};
 	int r;
 
-	assert(q->nbufs <= q->num && q->nbufs <= VD_CON_BUFS);
+	assert(q->nbufs <= q->num && q->nbufs <= VD_HVC_BUFS);
 	q->bufs = q->ring + vd_align_up(l.size, VD_DMA_PAGE);
 	q->mem = dma->base + q->bufs;
 	q->iova = dma->iova + q->bufs;
@@ -63,15 +63,15 @@ int vd_con_queue_init(struct vd_con_queue *q, uint64_t features, const struct vd
 	return 0;
 }
 
-void vd_con_queue_fini(struct vd_con_queue *q)
+void vd_hvc_queue_fini(struct vd_hvc_queue *q)
 {
 	vd_virtq_drv_destroy(q->vq);
 	vd_close(&q->kick);
 	free(q->buf_of);
-	vd_con_queue_zero(q);
+	vd_hvc_queue_zero(q);
 }
 
-int vd_con_queue_add(struct vd_con_queue *q, unsigned int buf, uint32_t len)
+int vd_hvc_queue_add(struct vd_hvc_queue *q, unsigned int buf, uint32_t len)
 {
 	struct vd_buf b = { q->iova + (uint64_t)buf * q->buf_size, len ? len : q->buf_size };
 	int id = vd_virtq_drv_add(q->vq, &b, len != 0, len == 0);
@@ -84,18 +84,18 @@ int vd_con_queue_add(struct vd_con_queue *q, unsigned int buf, uint32_t len)
 	return 0;
 }
 
-int vd_con_queue_get(struct vd_con_queue *q, struct vd_con_done *ret_d)
+int vd_hvc_queue_get(struct vd_hvc_queue *q, struct vd_hvc_done *ret_d)
 {
 	struct vd_done d;
 	int n = vd_virtq_drv_get(q->vq, &d, 1);
 
 	if (n <= 0)
 		return n ? -EIO : 0;
-	*ret_d = (struct vd_con_done){ q->buf_of[d.id], d.len };
+	*ret_d = (struct vd_hvc_done){ q->buf_of[d.id], d.len };
 	return 1;
 }
 
-bool vd_con_queue_publish(struct vd_con_queue *q)
+bool vd_hvc_queue_publish(struct vd_hvc_queue *q)
 {
 	bool any = q->unpublished;
 

@@ -82,20 +82,20 @@ static void test_kept(void **state)
 {
 	static uint8_t sent[BIG], got[BIG];
 	struct fake *f = fake_begin(0);
-	const struct vd_con_port *p;
+	const struct vd_hvc_port *p;
 	int fd;
 
 	(void)state;
-	p = &container_of(f->vdev.bound, struct vd_con, bound)->ports[0];
+	p = &container_of(f->vdev.bound, struct vd_hvc, bound)->ports[0];
 	fake_fill(sent, BIG, 3);
 	fake_send_all(f, 0, sent, BIG);
 	fake_dispatch(f);
 	fd = fake_open(f, "");
 	fake_send_all(f, 0, "end", 3);
-	fake_read(f, fd, got, VD_CON_KEEP + 3);
-	assert_memory_equal(got, sent + BIG - VD_CON_KEEP, VD_CON_KEEP);
-	assert_memory_equal(got + VD_CON_KEEP, "end", 3);
-	assert_int_equal(__atomic_load_n(&p->dropped, __ATOMIC_RELAXED), BIG - VD_CON_KEEP);
+	fake_read(f, fd, got, VD_HVC_KEEP + 3);
+	assert_memory_equal(got, sent + BIG - VD_HVC_KEEP, VD_HVC_KEEP);
+	assert_memory_equal(got + VD_HVC_KEEP, "end", 3);
+	assert_int_equal(__atomic_load_n(&p->dropped, __ATOMIC_RELAXED), BIG - VD_HVC_KEEP);
 	fake_silent(f, fd);
 	close(fd);
 	fake_dispatch(f);

@@ -36,7 +36,7 @@ static void test_user_hangs(void **state)
 		assert_memory_equal(got, sent + i, sizeof(got));
 	}
 	/* The buffers and what a terminal holds; the rest waits in the device. */
-	assert_true(taken >= (size_t)VD_CON_BUFS * VD_CON_BUF && taken < BIG);
+	assert_true(taken >= (size_t)VD_HVC_BUFS * VD_HVC_BUF && taken < BIG);
 	/* Nothing of it is lost when he reads after all. */
 	for (size_t off = 0; off < BIG; off += 1024) {
 		if (taken < BIG)
@@ -143,7 +143,7 @@ static void test_endless_ports(void **state)
 /* A device that writes what none may into the used ring of queue @idx. */
 static void lie(struct fake *f, unsigned int idx)
 {
-	struct vd_con *con = container_of(f->vdev.bound, struct vd_con, bound);
+	struct vd_hvc *con = container_of(f->vdev.bound, struct vd_hvc, bound);
 	uint16_t *used = (uint16_t *)(void *)(con->dma.base + f->vqs[idx].device - con->dma.iova);
 
 	__atomic_store_n(&used[1], htole16(999), __ATOMIC_RELEASE);

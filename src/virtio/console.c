@@ -14,7 +14,7 @@
 #define QUEUE_SIZE_MIN 2u
 #define MODE_DEF       0600
 /* ".", and a name or the number of a port. */
-#define SUFFIX_MAX (1 + VD_CON_NAME_MAX)
+#define SUFFIX_MAX (1 + VD_HVC_NAME_MAX)
 
 #define F VD_F
 
@@ -26,9 +26,9 @@
 #define CTRL_RX 2u
 #define CTRL_TX 3u
 
-static struct vd_con *to_con(struct vd_virtio_bound *b)
+static struct vd_hvc *to_con(struct vd_virtio_bound *b)
 {
-	return container_of(b, struct vd_con, bound);
+	return container_of(b, struct vd_hvc, bound);
 }
 
 static unsigned int rx_queue(unsigned int port)
@@ -36,7 +36,7 @@ static unsigned int rx_queue(unsigned int port)
 	return port ? 2 * port + 2 : 0;
 }
 
-void vd_con_wake(struct vd_con *con)
+void vd_hvc_wake(struct vd_hvc *con)
 {
 	vd_eventfd_signal(con->wake);
 }
@@ -44,7 +44,7 @@ void vd_con_wake(struct vd_con *con)
 /* ---- what the device says of itself ---------------------------------------------------------- */
 
 /* Without MULTIPORT; else the size of each port is told by the control queue. */
-static int get_size(struct vd_con *con)
+static int get_size(struct vd_hvc *con)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 	uint16_t v[2];
@@ -54,11 +54,11 @@ static int get_size(struct vd_con *con)
 		return 0;
 	r = vd_virtio_get_config(vdev, offsetof(struct virtio_console_config, cols), v, sizeof(v));
 	if (!r)
-		vd_con_port_resized(&con->ports[0], le16toh(v[0]), le16toh(v[1]));
+		vd_hvc_port_resized(&con->ports[0], le16toh(v[0]), le16toh(v[1]));
 	return r;
 }
 
-static int get_ports(struct vd_con *con)
+static int get_ports(struct vd_hvc *con)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 	uint32_t max;
@@ -76,7 +76,7 @@ static int get_ports(struct vd_con *con)
 	if (!max)
 		return vd_err(-EBADMSG, "%s: no ports", vdev->name);
 	/* What it has more than that is not there for us. */
-	con->nports = vd_min(vd_min(max, vdev->nvqs / 2 - 1), VD_CON_PORTS);
+	con->nports = vd_min(vd_min(max, vdev->nvqs / 2 - 1), VD_HVC_PORTS);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static int queue_size(const struct vd_virtio_dev *vdev, const struct vd_virtio_c
 		      uint16_t *ret_num)
 {
 	uint64_t num =
-		conf->queue_size ? conf->queue_size : vd_min(vdev->vq_num_max, VD_CON_NUM_DEF);
+		conf->queue_size ? conf->queue_size : vd_min(vdev->vq_num_max, VD_HVC_NUM_DEF);
 
 	if (num < QUEUE_SIZE_MIN || num > vdev->vq_num_max)
 		return vd_err(-EINVAL, "%s: queue size %llu, not %u to %u", vdev->name,
@@ -99,36 +99,36 @@ static int queue_size(const struct vd_virtio_dev *vdev, const struct vd_virtio_c
 }
 
 /* Where everything lies. Return: bytes. */
-static size_t lay_out(struct vd_con *con, uint64_t features, uint16_t num)
+static size_t lay_out(struct vd_hvc *con, uint64_t features, uint16_t num)
 {
-	size_t off = con->multiport ? vd_con_ctrl_size(&con->ctrl, features) : 0;
+	size_t off = con->multiport ? vd_hvc_ctrl_size(&con->ctrl, features) : 0;
 
 	for (unsigned int i = 0; i < con->nports; i++) {
-		struct vd_con_queue *qs[] = { &con->ports[i].rx, &con->ports[i].tx };
+		struct vd_hvc_queue *qs[] = { &con->ports[i].rx, &con->ports[i].tx };
 
 		for (unsigned int k = 0; k < VD_ARRAY_SIZE(qs); k++) {
 			qs[k]->num = num;
-			qs[k]->nbufs = vd_min(num, (uint16_t)VD_CON_BUFS);
-			qs[k]->buf_size = VD_CON_BUF;
+			qs[k]->nbufs = vd_min(num, (uint16_t)VD_HVC_BUFS);
+			qs[k]->buf_size = VD_HVC_BUF;
 			qs[k]->ring = off;
-			off += vd_con_queue_size(features, qs[k]);
+			off += vd_hvc_queue_size(features, qs[k]);
 		}
 	}
 	return off;
 }
 
-static int start_queues(struct vd_con *con)
+static int start_queues(struct vd_hvc *con)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 	struct uvdpa_vq rx, tx;
 	int r = 0;
 
 	for (unsigned int i = 0; i < con->nports && !r; i++) {
-		struct vd_con_port *p = &con->ports[i];
+		struct vd_hvc_port *p = &con->ports[i];
 
-		r = vd_con_queue_init(&p->rx, vdev->features, &con->dma, con->call, &rx);
+		r = vd_hvc_queue_init(&p->rx, vdev->features, &con->dma, con->call, &rx);
 		if (!r)
-			r = vd_con_queue_init(&p->tx, vdev->features, &con->dma, con->call, &tx);
+			r = vd_hvc_queue_init(&p->tx, vdev->features, &con->dma, con->call, &tx);
 		if (r)
 			return vd_err_prefix(r, "%s: port %u: ", vdev->name, i);
 		r = vdev->config->set_vq(vdev, rx_queue(i), &rx);
@@ -137,7 +137,7 @@ static int start_queues(struct vd_con *con)
 	}
 	if (r || !con->multiport)
 		return r;
-	r = vd_con_ctrl_init(&con->ctrl, con, &rx, &tx);
+	r = vd_hvc_ctrl_init(&con->ctrl, con, &rx, &tx);
 	if (r)
 		return vd_err_prefix(r, "%s: control queues: ", vdev->name);
 	r = vdev->config->set_vq(vdev, CTRL_RX, &rx);
@@ -149,42 +149,42 @@ static int start_queues(struct vd_con *con)
 /* It has something to say. */
 static void said(struct vd_post *post)
 {
-	struct vd_con *con = container_of(post, struct vd_con, post);
+	struct vd_hvc *con = container_of(post, struct vd_hvc, post);
 	bool quiet = __atomic_load_n(&con->quiet, __ATOMIC_ACQUIRE);
 
 	for (unsigned int i = 0; i < con->nports; i++)
-		vd_con_port_look(&con->ports[i]);
+		vd_hvc_port_look(&con->ports[i]);
 	if (!quiet || con->told)
 		return;
 	con->told = true;
-	vd_con_ctrl_stop(&con->ctrl);
+	vd_hvc_ctrl_stop(&con->ctrl);
 	for (unsigned int i = 0; i < con->nports; i++)
-		vd_con_port_fini(&con->ports[i]);
+		vd_hvc_port_fini(&con->ports[i]);
 	con->bound.vdev->config->quiesced(con->bound.vdev);
 }
 
-static void stop(struct vd_con *con)
+static void stop(struct vd_hvc *con)
 {
 	__atomic_store_n(&con->stop, true, __ATOMIC_RELEASE);
 	if (con->started)
-		vd_con_wake(con);
+		vd_hvc_wake(con);
 }
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
-static void destroy(struct vd_con *con)
+static void destroy(struct vd_hvc *con)
 {
 	stop(con);
 	if (con->started)
 		pthread_join(con->thread, NULL);
 	vd_post_del(con->bound.vdev->loop, &con->post);
-	vd_con_ctrl_fini(&con->ctrl);
+	vd_hvc_ctrl_fini(&con->ctrl);
 	for (unsigned int i = 0; con->ports && i < con->nports; i++) {
-		struct vd_con_port *p = &con->ports[i];
+		struct vd_hvc_port *p = &con->ports[i];
 
-		vd_con_port_fini(p);
-		vd_con_queue_fini(&p->rx);
-		vd_con_queue_fini(&p->tx);
+		vd_hvc_port_fini(p);
+		vd_hvc_queue_fini(&p->rx);
+		vd_hvc_queue_fini(&p->tx);
 	}
 	free(con->ports);
 	vd_dma_fini(&con->dma);
@@ -194,7 +194,7 @@ static void destroy(struct vd_con *con)
 }
 
 /* Up to FEATURES_OK. */
-static int negotiate(struct vd_con *con, bool packed)
+static int negotiate(struct vd_hvc *con, bool packed)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 	uint64_t wanted = FEATURES;
@@ -210,7 +210,7 @@ static int negotiate(struct vd_con *con, bool packed)
 	return r ? r : get_ports(con);
 }
 
-static int make_ports(struct vd_con *con)
+static int make_ports(struct vd_hvc *con)
 {
 	con->ports = calloc(con->nports, sizeof(*con->ports));
 	if (!con->ports)
@@ -219,13 +219,13 @@ static int make_ports(struct vd_con *con)
 	for (unsigned int i = 0; i < con->nports; i++) {
 		con->ports[i].con = con;
 		con->ports[i].idx = i;
-		vd_con_queue_zero(&con->ports[i].rx);
-		vd_con_queue_zero(&con->ports[i].tx);
+		vd_hvc_queue_zero(&con->ports[i].rx);
+		vd_hvc_queue_zero(&con->ports[i].tx);
 	}
 	return 0;
 }
 
-static int start(struct vd_con *con, const struct vd_virtio_conf *conf)
+static int start(struct vd_hvc *con, const struct vd_virtio_conf *conf)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 	uint16_t num = 0;
@@ -246,20 +246,20 @@ static int start(struct vd_con *con, const struct vd_virtio_conf *conf)
 		r = start_queues(con);
 	/* It is there whatever the device says later, so whoever binds finds it. */
 	if (!r)
-		r = vd_con_port_begin(&con->ports[0]);
+		r = vd_hvc_port_begin(&con->ports[0]);
 	if (!r && !con->multiport)
-		con->ports[0].state = VD_CON_PRESENT;
+		con->ports[0].state = VD_HVC_PRESENT;
 	if (!r)
 		r = get_size(con);
 	if (!r)
 		r = vd_virtio_go(vdev);
 	if (!r)
-		r = vd_thread_start(&con->thread, vd_con_run, con, "uvdpa/console");
+		r = vd_thread_start(&con->thread, vd_hvc_run, con, "uvdpa/console");
 	if (r)
 		return r;
 	con->started = true;
 	if (con->multiport)
-		vd_con_ctrl_begin(&con->ctrl);
+		vd_hvc_ctrl_begin(&con->ctrl);
 	return 0;
 }
 
@@ -282,7 +282,7 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 		 struct vd_virtio_bound **ret_b)
 {
 	mode_t mode = MODE_DEF;
-	struct vd_con *con;
+	struct vd_hvc *con;
 	int r = check(vdev, conf);
 
 	if (!r && conf->mode)
@@ -298,7 +298,7 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 	con->wake = con->call = -1;
 	con->post.fn = said;
 	vd_dma_init(&con->dma);
-	vd_con_ctrl_zero(&con->ctrl);
+	vd_hvc_ctrl_zero(&con->ctrl);
 	r = start(con, conf);
 	if (r) {
 		vdev->config->reset(vdev);
@@ -311,10 +311,10 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 
 static void quiesce(struct vd_virtio_bound *b)
 {
-	struct vd_con *con = to_con(b);
+	struct vd_hvc *con = to_con(b);
 
 	stop(con);
-	vd_con_ctrl_stop(&con->ctrl);
+	vd_hvc_ctrl_stop(&con->ctrl);
 }
 
 static void driver_remove(struct vd_virtio_bound *b)
@@ -322,25 +322,25 @@ static void driver_remove(struct vd_virtio_bound *b)
 	destroy(to_con(b));
 }
 
-static void broke(struct vd_con *con)
+static void broke(struct vd_hvc *con)
 {
 	struct vd_virtio_dev *vdev = con->bound.vdev;
 
 	if (con->broken)
 		return;
 	con->broken = true;
-	vd_con_ctrl_stop(&con->ctrl);
+	vd_hvc_ctrl_stop(&con->ctrl);
 	for (unsigned int i = 0; i < con->nports; i++) {
 		con->ports[i].complained = true;
 		__atomic_store_n(&con->ports[i].broken, true, __ATOMIC_RELEASE);
 	}
-	vd_con_wake(con);
+	vd_hvc_wake(con);
 	vd_log_warn(vdev->log, vdev->name, "is broken; its terminals wait until it is bound anew");
 }
 
 /* A notification may have been lost; and a device that was away may have forgotten what it was
  * told. */
-static void nudge(struct vd_con *con)
+static void nudge(struct vd_hvc *con)
 {
 	struct vd_bell *bell = &con->ctrl.bell;
 
@@ -348,18 +348,18 @@ static void nudge(struct vd_con *con)
 		vd_bell_ring(bell, con->ports[i].rx.kick);
 		vd_bell_ring(bell, con->ports[i].tx.kick);
 	}
-	vd_con_wake(con);
+	vd_hvc_wake(con);
 	if (!con->ctrl.running)
 		return;
 	vd_bell_ring(bell, con->ctrl.rx.kick);
 	vd_bell_ring(bell, con->ctrl.tx.kick);
-	vd_con_ctrl_begin(&con->ctrl);
+	vd_hvc_ctrl_begin(&con->ctrl);
 }
 
 static void changed(struct vd_virtio_bound *b, enum uvdpa_event ev)
 {
 	struct vd_virtio_dev *vdev = b->vdev;
-	struct vd_con *con = to_con(b);
+	struct vd_hvc *con = to_con(b);
 
 	if (con->stop || con->broken)
 		return;
@@ -377,10 +377,10 @@ static void changed(struct vd_virtio_bound *b, enum uvdpa_event ev)
 
 static void describe(struct vd_virtio_bound *b, struct uvdpa_emit *e)
 {
-	struct vd_con *con = to_con(b);
+	struct vd_hvc *con = to_con(b);
 
 	for (unsigned int i = 0; i < con->nports; i++)
-		vd_con_port_describe(&con->ports[i], e);
+		vd_hvc_port_describe(&con->ports[i], e);
 }
 
 const struct vd_virtio_driver vd_virtio_console_driver = {
