@@ -89,6 +89,41 @@ grep -qx '100000 pings were answered' "$tmp/out" || fail "$(cat "$tmp/out")"
 same='4096 zeros of 1048576 bytes'
 [ "$("$tmp/null-disk")" = "$same" ] || fail "null-disk: $("$tmp/null-disk" 2>&1)"
 
+# ---- doc/adding-a-device.md is followed: its C is the example, its commands are run as they stand
+guide=$top/doc/adding-a-device.md
+# blocks LANGUAGE: what stands between the lines ```LANGUAGE and ```, an empty line between two
+blocks() {
+	awk -v lang="$1" '/^```/ { open = $0 == "```" lang; if (open && n++) print ""; next } open' "$guide"
+}
+mkdir "$tmp/guide" "$tmp/bin"
+blocks c >"$tmp/guide/dice.c"
+cmp "$tmp/guide/dice.c" "$top/examples/dice.c" || fail "$guide and examples/dice.c differ"
+printf '#!/bin/sh\nPATH=%q\nexec %s -Werror %s "$@"\n' "$PATH" "${CC:-cc}" "${extra[*]}" >"$tmp/bin/cc"
+chmod +x "$tmp/bin/cc"
+blocks sh >"$tmp/guide/commands"
+(cd "$tmp/guide" && PATH=$tmp/bin:$PATH bash -eu commands) >"$tmp/out" || fail "$guide: $(cat "$tmp/out")"
+dice='([1-6] ){9}[1-6]'
+grep -qxE "$dice" "$tmp/out" || fail "$guide: no ten dice: $(cat "$tmp/out")"
+grep -qxE " {4}$dice" "$guide" || fail "$guide does not show what it prints"
+[ "$("$tmp/guide/dice")$("$tmp/guide/dice")" != "$(cat "$tmp/out" "$tmp/out")" ] || fail "the dice are loaded"
+# What it names is there, and as long as it says, to within a quarter.
+# shellcheck disable=SC2016 # they are its quotes
+named=$(grep -oE '[`(/](src|tests|doc|fuzz|examples)/[a-z0-9/.-]+[`)]' "$guide" | tr -d '()`' | sort -u)
+[ "$(wc -l <<<"$named")" -gt 10 ] || fail "$guide names hardly anything"
+while read -r name; do
+	[ -e "$top/${name#/}" ] || fail "$guide: there is no $name"
+done <<<"$named"
+rows=0
+while IFS='|' read -r _ what lines files _; do
+	eval "files=(${files//\`/})"
+	is=$(cd "$top" && cat "${files[@]}" | wc -l)
+	if [ $((is * 4)) -gt $((lines * 5)) ] || [ $((lines * 4)) -gt $((is * 5)) ]; then
+		fail "$guide:$what: $is lines, not$lines"
+	fi
+	rows=$((rows + 1))
+done < <(grep -E '^\| .* \| [0-9]+ \| `' "$guide")
+[ $rows = 5 ] || fail "$guide: $rows counts of lines"
+
 # In C++ it links, too: the names are not mangled.
 cat >"$tmp/use.cc" <<'E'
 #include <uvdpa/blk.h>
