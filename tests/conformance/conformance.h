@@ -10,6 +10,7 @@
  *	peer.c		another network device, which sends back what it gets
  *	tap.c		the same, for what needs somebody at the other end of a TAP interface
  *	own.c		a parent that is not in the table, as one from outside of the library
+ *	dice.c		the same, from the examples
  *	rig.c		one device in a driver's hands: memory, queues, waiting
  *	generic.c	cases for devices of any type
  *	block.c		cases for block devices, and what generic.c needs to try one; see block.h
@@ -118,8 +119,8 @@ void cf_tap_open(struct cf_fixture *f);
 void cf_veth_open(struct cf_fixture *f); /* closed as that */
 void cf_tap_close(struct cf_fixture *f);
 
-/* own.c */
-extern const struct uvdpa_parent cf_own_parent;
+/* own.c, dice.c */
+extern const struct uvdpa_parent cf_own_parent, cf_dice_parent;
 
 /* echo.c: what it gets comes back, as a stream or as datagrams; its attributes, and its end. */
 void cf_echo_open(struct cf_fixture *f, bool stream);

@@ -550,6 +550,7 @@ const struct cf_variant cf_variants[] = {
 	{ "rng", "seed", .open = rng_seed, .seed = 7 },
 	{ "rng", "limited", .open = rng_limited },
 	{ "own", "", .own = &cf_own_parent, .open = own },
+	{ "dice", "", .own = &cf_dice_parent, .open = own },
 	{ "console", "", .open = console, .far = &one_port },
 	{ "console", "many ports", .open = console, .far = &two_ports },
 	{ "fifo", "net", .open = fifo_net, .close = cf_echo_close, .wire = &by_fifo },
