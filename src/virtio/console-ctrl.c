@@ -22,7 +22,6 @@
 #include "base/fd.h"
 #include "virtio/console.h"
 
-static_assert(sizeof(struct virtio_console_control) == 8, "virtio 1.3, 5.3.6.2");
 static_assert(VD_HVC_CTRL_NUM <= VD_HVC_BUFS, "a buffer for each entry");
 
 static struct vd_virtio_dev *vdev_of(struct vd_hvc_ctrl *c)
@@ -110,17 +109,16 @@ static void nonsense(struct vd_hvc_ctrl *c, const char *what, uint32_t id, uint3
 			    what, id, value, missed);
 }
 
-/* @size: cols, rows. */
-static void resize(struct vd_hvc_ctrl *c, struct vd_hvc_port *p, const uint8_t *size, size_t len)
+static void resize(struct vd_hvc_ctrl *c, struct vd_hvc_port *p, const uint8_t *more, size_t len)
 {
-	uint16_t v[2];
+	struct vd_console_resize size;
 
-	if (len < sizeof(v)) {
+	if (len < sizeof(size)) {
 		nonsense(c, "length of a size", p->idx, (uint32_t)len);
 		return;
 	}
-	memcpy(v, size, sizeof(v));
-	vd_hvc_port_resized(p, le16toh(v[0]), le16toh(v[1]));
+	memcpy(&size, more, sizeof(size));
+	vd_hvc_port_resized(p, le16toh(size.cols), le16toh(size.rows));
 }
 
 /* A message of a port that is there. @more: what is behind the header. */

@@ -220,7 +220,7 @@ static void test_options(void **state)
 
 static void test_ports(void **state)
 {
-	static const uint8_t size[] = { 100, 0, 30, 0 };
+	static const uint8_t size[] = { 30, 0, 100, 0 };
 	struct fake *f = fake_begin_ports(3);
 	int fd[3];
 	char got[8];

@@ -25,7 +25,6 @@
 #ifndef VD_VIRTIO_CONSOLE_H
 #define VD_VIRTIO_CONSOLE_H
 
-#include <linux/virtio_console.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 
@@ -33,6 +32,7 @@
 #include "base/chan.h"
 #include "virtio/dma.h"
 #include "virtio/virtio.h"
+#include "virtq/console-uapi.h"
 #include "virtq/virtq.h"
 
 #define VD_HVC_PORTS    64u         /* the most that are used of a device's */

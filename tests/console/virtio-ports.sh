@@ -23,6 +23,11 @@ wait_for 10 port_is c0 1 "agent serial"
 exec {agent}<>"$tmp/c0.agent"
 wait_for 10 port_is c0 1 "agent serial open"
 
+# The size is the terminal's.
+uvdpa dev set c0 cols 132 rows 43
+size_is() { [ "$(stty -F "$tmp/c0" size)" = "$1" ]; }
+wait_for 10 size_is "43 132"
+
 # What is typed waits for somebody at the device's other side.
 echo typed >&"$agent"
 told_is c0 port1_connected false || fail "who is there?"
@@ -38,7 +43,7 @@ for name in boot agent; do
 	socat -t 60 -b 65536 "UNIX-CONNECT:$tmp/$name" STDIO <"$tmp/bytes" >"$tmp/$name.came" &
 	pids+=($!)
 done
-wait_for 10 port_is c0 0 'boot console connected open'
+wait_for 10 port_is c0 0 'boot console 132x43 connected open'
 cat "$tmp/bytes" >&"$agent" &
 cat "$tmp/bytes" >&"$boot" &
 comes "$tmp/bytes" <&"$agent"
