@@ -32,7 +32,14 @@
 struct vd_chan_relay {
 	pthread_t thread;
 	int fd;
+	bool last; /* atomic: the thread, or control, has left it to the other, who frees it */
 };
+
+static void relay_free(struct vd_chan_relay *rl)
+{
+	close(rl->fd);
+	free(rl);
+}
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
@@ -43,14 +50,23 @@ static bool in_foreground(void)
 	return pgrp < 0 || pgrp == getpgrp(); /* not our terminal: no matter */
 }
 
-/* Of a stop in the middle of all this nothing remains but the descriptor, which control closes. */
-static bool to_output(const char *at, size_t len)
+/* At the end what waits goes as well, if it is taken soon. A terminal may take long for one piece.
+ */
+static bool to_output(const struct vd_chan_relay *rl, const char *at, size_t len)
 {
+	int timeout = -1;
+
 	while (len) {
-		struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+		struct pollfd p[2] = { { .fd = STDOUT_FILENO, .events = POLLOUT },
+				       { .fd = timeout < 0 ? rl->fd : -1 } };
 		ssize_t r;
 
-		poll(&p, 1, -1);
+		if (!poll(p, 2, timeout))
+			return false;
+		if (p[1].revents & POLLHUP)
+			timeout = DRAIN_MS;
+		if (!p[0].revents)
+			continue;
 		r = write(STDOUT_FILENO, at, len);
 		if (r < 0 && errno != EAGAIN && errno != EINTR)
 			return false;
@@ -115,7 +131,7 @@ static void *relay(void *arg)
 			pass_on(&in, rl->fd);
 		if (p[0].revents & ~POLLOUT) {
 			r = read(rl->fd, buf, sizeof(buf));
-			if (r <= 0 || !to_output(buf, (size_t)r))
+			if (r <= 0 || !to_output(rl, buf, (size_t)r))
 				break;
 		}
 		if (p[1].revents) {
@@ -125,6 +141,8 @@ static void *relay(void *arg)
 		}
 	}
 	shutdown(rl->fd, SHUT_RDWR);
+	if (__atomic_exchange_n(&rl->last, true, __ATOMIC_ACQ_REL))
+		relay_free(rl);
 	return NULL;
 }
 
@@ -223,18 +241,14 @@ static void end_relay(struct vd_chan *c)
 	else
 		shutdown(rl->fd, SHUT_RDWR);
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += DRAIN_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	/* Who does not take what is written would hold us up. */
-	if (pthread_timedjoin_np(rl->thread, NULL, &until)) {
-		pthread_cancel(rl->thread);
-		pthread_join(rl->thread, NULL);
-	}
-	close(rl->fd);
-	free(rl);
+	until.tv_sec++;
+	/* A terminal that takes nothing would hold us up: the thread is left to itself. */
+	if (pthread_timedjoin_np(rl->thread, NULL, &until) == 0)
+		relay_free(rl);
+	else if (!__atomic_exchange_n(&rl->last, true, __ATOMIC_ACQ_REL))
+		pthread_detach(rl->thread);
+	else if (!pthread_join(rl->thread, NULL)) /* it has come to its end just now */
+		relay_free(rl);
 	c->relay = NULL;
 }
 
