@@ -12,6 +12,7 @@ right() {
 	image) echo "$tmp/file" ;;
 	socket) echo "$tmp/o.sock" ;;
 	type) echo net ;;
+	port) echo null ;;
 	role) echo card ;;
 	link) echo "unix-listen:$tmp/o.fifo" ;;
 	*) echo "$2" ;;
