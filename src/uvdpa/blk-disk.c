@@ -4,14 +4,11 @@
  *
  *	./a.img, /dev/sdb	-> blk:image=...		made in this process
  *	/run/d0.sock		-> vhost-user:socket=...	a back-end's
- *	nbd:uri=...		-> as it says
- *	d0			-> bound to vhost-user by the daemon on a socket of ours, which is
- *				   vhost-user:socket=... then; unbound at the end
+ *	nbd:uri=..., d0		-> see place.h
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <linux/virtio_ids.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,17 +20,6 @@
 
 #include "base/fd.h"
 #include "uvdpa/disk.h"
-
-#define ATTRS_MAX 32u
-
-/* What is told to a parent. The strings are in @text, or those of who filled it. */
-struct make {
-	const char *mgmtdev;
-	struct uvdpa_attr attrs[ATTRS_MAX];
-	unsigned int n;
-	char *text;
-	char queues[16];
-};
 
 /* ---- the session -------------------------------------------------------------------------- */
 
@@ -58,49 +44,14 @@ int session_begin(struct session *s, const struct cmd *cmd)
 	return 0;
 }
 
-/* {WHAT: {NAME: O}}. Return: a string of O, or NULL. */
-static const char *find_str(struct json_object *result, const char *what, const char *name,
-			    const char *key)
-{
-	struct json_object *o;
-
-	return json_object_object_get_ex(result, what, &o) &&
-			       json_object_object_get_ex(o, name, &o) &&
-			       json_object_object_get_ex(o, key, &o)
-		       ? json_object_get_string(o)
-		       : NULL;
-}
-
-/*
- * Somebody may have bound it to something else meanwhile: that stays. A daemon that is gone may have
- * left its socket.
- */
-static int unbind(struct disk *d)
-{
-	struct json_object *result;
-	const char *path;
-	int r = client_call(d->s->cmd, "dev.describe", words_param("name", d->word), &result);
-
-	if (!r) {
-		path = find_str(result, "describe", d->word, "socket");
-		if (path && !strcmp(path, d->bound))
-			r = client_do(d->s->cmd, "dev.unbind", words_param("name", d->word));
-		json_object_put(result);
-	}
-	if (r)
-		unlink(d->bound);
-	return r;
-}
-
 static int disk_end(struct disk *d, bool failed)
 {
-	int r = d->bound ? unbind(d) : 0;
+	int r = place_end(&d->place);
 
 	if (failed && d->created)
 		unlink(d->created);
 	vd_close(&d->fd);
 	free(d->created);
-	free(d->bound);
 	free(d);
 	return r;
 }
@@ -155,63 +106,6 @@ int session_look(struct session *s, int timeout_ms)
 	return 0;
 }
 
-/* ---- from a word to what a parent is told --------------------------------------------------- */
-
-static int add_attr(struct make *m, const char *word, const char *key, const char *value)
-{
-	if (m->n == ATTRS_MAX)
-		return print_error("%s: more than %u options", word, ATTRS_MAX);
-	m->attrs[m->n++] = (struct uvdpa_attr){ key, value };
-	return 0;
-}
-
-/* NULL: it was not given. */
-static const char *get_attr(const struct make *m, const char *key)
-{
-	for (unsigned int i = 0; i < m->n; i++)
-		if (!strcmp(m->attrs[i].key, key))
-			return m->attrs[i].value;
-	return NULL;
-}
-
-/* Cut at the next comma; two are one that belongs to the value. Return: what follows, or NULL. */
-static char *cut(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (*s == ',' && *++s != ',') {
-			*to = '\0';
-			return s;
-		}
-		*to++ = *s;
-	}
-	*to = '\0';
-	return NULL;
-}
-
-/* MGMTDEV:KEY=VALUE,... */
-static int make_of_options(struct disk *d, struct make *m)
-{
-	char *s, *next, *eq;
-
-	m->text = strdup(d->word);
-	if (!m->text)
-		return print_error("no memory");
-	m->mgmtdev = m->text;
-	s = strchr(m->text, ':');
-	for (*s++ = '\0'; s && *s; s = next) {
-		next = cut(s);
-		eq = strchr(s, '=');
-		if (!eq || eq == s)
-			return print_error("%s: \"%s\" is not KEY=VALUE", d->word, s);
-		*eq = '\0';
-		if (add_attr(m, d->word, s, eq + 1))
-			return -1;
-	}
-	return 0;
-}
-
 static int create_file(struct disk *d, uint64_t size)
 {
 	vd_cleanup(vd_closep) int fd = -1;
@@ -230,99 +124,20 @@ static int create_file(struct disk *d, uint64_t size)
 	return ftruncate(fd, (off_t)size) ? print_error("%s: %s", d->word, strerror(errno)) : 0;
 }
 
-static int make_of_path(struct disk *d, const struct disk_want *want, struct make *m)
+static int make_of_path(struct disk *d, const struct disk_want *want)
 {
 	struct stat st;
 
-	m->mgmtdev = "blk";
+	d->place.mgmtdev = "blk";
 	if (stat(d->word, &st)) {
 		if (errno != ENOENT || !want->create)
 			return print_error("%s: %s", d->word, strerror(errno));
 		if (create_file(d, want->create))
 			return -1;
 	} else if (S_ISSOCK(st.st_mode)) {
-		m->mgmtdev = "vhost-user";
-		return add_attr(m, d->word, "socket", d->word);
+		return place_of_socket(&d->place, d->word);
 	}
-	return add_attr(m, d->word, "image", d->word);
-}
-
-/* ---- a device of the daemon ------------------------------------------------------------------ */
-
-/* Beside the daemon's own socket: that folder is the same for both. The caller's. */
-static char *socket_path(struct disk *d)
-{
-	char *control = realpath(d->s->cmd->socket, NULL), *path;
-
-	if (!control || asprintf(&path, "%s/%s.%d.sock", dirname(control), d->word,
-				 (int)getpid()) < 0)
-		path = NULL;
-	free(control);
-	return path;
-}
-
-static int bind_it(struct disk *d, const char *path)
-{
-	struct json_object *params = words_param("name", d->word);
-
-	json_object_object_add(params, "driver", json_object_new_string("vhost-user"));
-	json_object_object_add(params, "attrs", words_param("socket", path));
-	if (client_do(d->s->cmd, "dev.bind", params))
-		return -1;
-	d->bound = strdup(path);
-	return d->bound ? 0 : print_error("no memory");
-}
-
-/* It waits for a virtual machine, say; while none is there we can be its front-end. */
-static int attach_to(struct disk *d, struct make *m)
-{
-	struct json_object *result;
-	const char *path;
-
-	if (client_call(d->s->cmd, "dev.describe", words_param("name", d->word), &result))
-		return -1;
-	path = find_str(result, "describe", d->word, "socket");
-	m->text = path ? strdup(path) : NULL;
-	json_object_put(result);
-	return m->text ? 0 : print_error("%s: the daemon does not tell its socket", d->word);
-}
-
-static int has_it(struct disk *d, struct json_object *shown, struct make *m)
-{
-	const char *type = find_str(shown, "dev", d->word, "type");
-	const char *driver = find_str(shown, "dev", d->word, "driver");
-	const char *status = find_str(shown, "dev", d->word, "status");
-
-	if (!type || strcmp(type, "block") != 0)
-		return print_error("%s is no block device", d->word);
-	if (!driver) {
-		m->text = socket_path(d);
-		return m->text ? bind_it(d, m->text) : print_error("%s: no memory", d->word);
-	}
-	if (strcmp(driver, "vhost-user") != 0)
-		return print_error("%s is bound to %s; \"uvdpa dev unbind %s\" first", d->word,
-				   driver, d->word);
-	if (!status || strcmp(status, "[ ]") != 0)
-		return print_error("%s is bound to vhost-user and in use by a front-end; end that "
-				   "one, or \"uvdpa dev unbind %s\" first", d->word, d->word);
-	return attach_to(d, m);
-}
-
-static int make_of_name(struct disk *d, struct make *m)
-{
-	struct json_object *shown;
-	int r = client_call(d->s->cmd, "dev.show", words_param("name", d->word), &shown);
-
-	if (r) {
-		if (!access(d->word, F_OK))
-			print_error("%s is a file here: a path has a slash, ./%s", d->word,
-				    d->word);
-		return r;
-	}
-	r = has_it(d, shown, m);
-	json_object_put(shown);
-	m->mgmtdev = "vhost-user";
-	return r ? r : add_attr(m, d->word, "socket", m->text);
+	return place_add(&d->place, "image", d->word);
 }
 
 /* ---- open ---------------------------------------------------------------------------------- */
@@ -335,38 +150,40 @@ static bool takes(const struct uvdpa_opt *table, const char *key)
 	return false;
 }
 
-static bool may_write(const struct make *m)
+static bool may_write(const struct place *p)
 {
-	const char *image = get_attr(m, "image");
+	const char *image = place_get(p, "image");
 
 	return !image || !access(image, W_OK);
 }
 
 /* What the user did not say, as the use wants it. */
-static int fill_in(struct disk *d, const struct disk_want *want, struct make *m)
+static int fill_in(struct disk *d, const struct disk_want *want)
 {
-	const struct uvdpa_opt *table = words_parent_opts(d->s->u, m->mgmtdev);
-	bool back_end = !strcmp(m->mgmtdev, "vhost-user");
+	struct place *p = &d->place;
+	const struct uvdpa_opt *table = words_parent_opts(d->s->u, p->mgmtdev);
+	bool back_end = !strcmp(p->mgmtdev, "vhost-user");
 	int r = 0;
 
-	if (!want->write && takes(table, "readonly") && !get_attr(m, "readonly") &&
-	    !(want->as_is && may_write(m)))
-		r = add_attr(m, d->word, "readonly", "on");
+	if (!want->write && takes(table, "readonly") && !place_get(p, "readonly") &&
+	    !(want->as_is && may_write(p)))
+		r = place_add(p, "readonly", "on");
 	/* To fail is better than to wait for a back-end that may never come back. */
-	if (!r && back_end && !get_attr(m, "reconnect"))
-		r = add_attr(m, d->word, "reconnect", "off");
+	if (!r && back_end && !place_get(p, "reconnect"))
+		r = place_add(p, "reconnect", "off");
 	if (!r && !back_end && want->queues > 1 && takes(table, "num_queues") &&
-	    !get_attr(m, "num_queues")) {
-		snprintf(m->queues, sizeof(m->queues), "%u", want->queues);
-		r = add_attr(m, d->word, "num_queues", m->queues);
+	    !place_get(p, "num_queues")) {
+		snprintf(d->queues, sizeof(d->queues), "%u", want->queues);
+		r = place_add(p, "num_queues", d->queues);
 	}
 	return r;
 }
 
 /* The holes of a regular file say what need not be read or written. */
-static void look_at_file(struct disk *d, const struct make *m)
+static void look_at_file(struct disk *d)
 {
-	const char *image = strcmp(m->mgmtdev, "blk") ? NULL : get_attr(m, "image");
+	const struct place *p = &d->place;
+	const char *image = strcmp(p->mgmtdev, "blk") ? NULL : place_get(p, "image");
 	struct stat st;
 
 	if (image)
@@ -375,16 +192,17 @@ static void look_at_file(struct disk *d, const struct make *m)
 		vd_close(&d->fd);
 }
 
-static int add_dev(struct disk *d, const struct make *m)
+static int add_dev(struct disk *d)
 {
+	const struct place *p = &d->place;
 	char name[UVDPA_NAME_MAX + 1];
 	struct uvdpa_dev_opts o = {
-		.size = sizeof(o), .name = name, .mgmtdev = m->mgmtdev,
-		.attrs = m->attrs, .nattrs = m->n,
+		.size = sizeof(o), .name = name, .mgmtdev = p->mgmtdev,
+		.attrs = p->attrs, .nattrs = p->n,
 	};
 	int r;
 
-	snprintf(name, sizeof(name), d->s->ndisks > 1 ? "%s-%u" : "%s", m->mgmtdev, d->s->ndisks);
+	snprintf(name, sizeof(name), d->s->ndisks > 1 ? "%s-%u" : "%s", p->mgmtdev, d->s->ndisks);
 	r = uvdpa_dev_add(d->s->u, &o, &d->dev, &d->wait);
 	if (r && r != -EINPROGRESS)
 		return print_error("%s: %s", d->word, uvdpa_error());
@@ -417,30 +235,29 @@ int disk_open(struct session *s, const char *word, const struct disk_want *want,
 {
 	const char *mark = strpbrk(word, ":/");
 	struct disk *d = calloc(1, sizeof(*d));
-	struct make m = { 0 };
 	int r;
 
 	if (!d)
 		return print_error("no memory");
 	d->s = s;
 	d->word = word;
+	d->place = (struct place){ .cmd = s->cmd, .word = word, .type = "block" };
 	d->fd = -1;
 	s->disks[s->ndisks++] = d;
 	if (!mark)
-		r = make_of_name(d, &m);
+		r = place_of_name(&d->place);
 	else if (*mark == ':')
-		r = make_of_options(d, &m);
+		r = place_of_options(&d->place);
 	else
-		r = make_of_path(d, want, &m);
+		r = make_of_path(d, want);
 	if (!r)
-		r = fill_in(d, want, &m);
+		r = fill_in(d, want);
 	if (!r)
-		r = add_dev(d, &m);
+		r = add_dev(d);
 	if (!r)
 		r = open_blk(d, want);
 	if (!r)
-		look_at_file(d, &m);
-	free(m.text);
+		look_at_file(d);
 	if (!r)
 		*ret_d = d;
 	return r;

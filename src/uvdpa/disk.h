@@ -17,6 +17,7 @@
 #include <uvdpa/blk.h>
 
 #include "uvdpa/cmd.h"
+#include "uvdpa/place.h"
 
 #define BLK_DISKS_MAX 2u
 #define BLK_EXIT_DIFFERENT 1	/* of compare and verify, as cmp(1) */
@@ -69,7 +70,8 @@ struct piece;
 struct disk {
 	struct session *s;
 	const char *word;
-	char *bound;			/* where the daemon's device is that we have bound, or NULL */
+	struct place place;
+	char queues[16];		/* one of its options */
 	char *created;			/* the file that we have made, to be removed if all fails */
 	int fd;				/* of a file, to see its holes; -1 */
 	struct uvdpa_dev *dev;
