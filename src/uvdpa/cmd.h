@@ -123,6 +123,7 @@ cmd_fn cmd_driver;
 cmd_fn cmd_dev;
 cmd_fn cmd_run;
 cmd_fn cmd_blk;
+cmd_fn cmd_rng;
 
 /* Call a method in this process, without a daemon, and print options. Takes @params. */
 int local_options(const struct cmd *cmd, const char *method, struct json_object *params);

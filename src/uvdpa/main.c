@@ -11,12 +11,13 @@
 
 static void usage(FILE *f)
 {
-	fputs("Usage: uvdpa [ OPTIONS ] { dev | mgmtdev | driver | run | blk } COMMAND\n"
+	fputs("Usage: uvdpa [ OPTIONS ] { dev | mgmtdev | driver | run | blk | rng } COMMAND\n"
 	      "       dev       devices: make them, hand them to a driver, look at them\n"
 	      "       mgmtdev   parents, which make devices, and their options\n"
 	      "       driver    bus drivers, which have devices, and their options\n"
 	      "       run       one device, without the daemon\n"
 	      "       blk       copy, compare, fill and measure disks\n"
+	      "       rng       read random bytes, and feed them to the kernel\n"
 	      "OPTIONS are\n"
 	      "       -V  --version\n"
 	      "       -j  --json\n"
@@ -33,6 +34,7 @@ static int help(const struct cmd *cmd, int argc, char **argv);
 static const struct cmd_verb verbs[] = {
 	{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
 	{ "driver", cmd_driver }, { "run", cmd_run },         { "blk", cmd_blk },
+	{ "rng", cmd_rng },
 	{ 0 },
 };
 

@@ -64,4 +64,9 @@ words=$("$command" blk help | sed -nE 's/.*uvdpa blk ([a-z]+) .*/\1/p')
 for word in $words; do
 	grep -qE "^\*$word\* _DISK_|^\*$word\* _FROM_" "$source/doc/uvdpa-blk.1.scd" || lacks uvdpa-blk.1.scd "no $word"
 done
+words=$("$command" rng help | sed -nE 's/.*uvdpa rng ([a-z]+) .*/\1/p')
+[ -n "$words" ] || lacks "$command" "no rng help"
+for word in $words; do
+	grep -qE "^\*$word\* _DEV_" "$source/doc/uvdpa-rng.1.scd" || lacks uvdpa-rng.1.scd "no $word"
+done
 exit $bad
