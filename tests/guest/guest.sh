@@ -64,6 +64,7 @@ guest_driver() {
 	1)	echo virtio_net ;;
 	2)	echo virtio_blk ;;
 	3)	echo virtio_console ;;
+	4)	echo virtio_rng ;;
 	*)	echo "guest: no driver known for virtio id $1" >&2
 		return 1 ;;
 	esac

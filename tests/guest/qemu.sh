@@ -45,6 +45,8 @@ for d in "${guest_devices[@]}"; do
 		[ -n "${GUEST_QEMU:-}" ] || properties+=,vectors=0 ;;
 	2)	type=vhost-user-blk-pci
 		properties=,chardev=c$n$properties ;;
+	4)	type=vhost-user-rng-pci
+		properties=,chardev=c$n$properties ;;
 	*)	echo "guest: QEMU has no vhost-user device for virtio id ${d##*:} here" >&2
 		exit 2 ;;
 	esac
