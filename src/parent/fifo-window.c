@@ -153,11 +153,25 @@ static void nonsense_post(struct vd_post *p)
 	other_gone(container_of(p, struct vd_fifo_window_map, nonsense));
 }
 
+/* Who was here may have cut the file off, and it may be whole again: then what is mapped is not it
+ * any more. Nobody looks there while nobody is there. */
+static int map_again(struct vd_fifo_window_map *w)
+{
+	struct stat st;
+
+	if (fstat(w->fd, &st) || (uint64_t)st.st_size < w->len)
+		return -EINVAL;
+	return mmap(vd_guest_expose(w->map), w->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    w->fd, 0) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
 static void again_fired(struct vd_timer *t)
 {
 	struct vd_fifo_window_map *w = container_of(t, struct vd_fifo_window_map, again);
 
-	if (look_for_other(w))
+	if (map_again(w) || look_for_other(w))
 		look_again(w);
 }
 
@@ -506,6 +520,7 @@ static bool window_tx_take(struct vd_fifo_link *l)
 	if (!is_up(w->tx_gen))
 		return false;
 	vd_write64(&w->tx->lwm, 0);
+	vd_write64(&w->tx->put, w->put);
 	vd_write64(&w->tx->start, w->put);
 	vd_write64_seq(&w->tx->ack, w->tx_epoch);
 	return true;
