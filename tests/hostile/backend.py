@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""backend.py SOCKET SECONDS: a back-end that agrees to everything, then lies in rings and answers"""
+"""backend.py SOCKET SECONDS [block|console]: a back-end that agrees to everything, then lies in rings and answers"""
 import sys
 from vu import *
 
 path, seconds = sys.argv[1], float(sys.argv[2])
 rnd = random.Random(int(os.environ.get("SEED", "1")))
-REPLY, FEATURES = 4 | 1, V1 | PF | EVENT_IDX | INDIRECT | 1 << 9 | 1 << 6
+# Features of the type: FLUSH, BLK_SIZE; SIZE, MULTIPORT. Queues; the configuration.
+FEATURES, QUEUES, CONFIG = {
+    "block": (1 << 9 | 1 << 6, 1, struct.pack("<QIIHBBI", 32768, 0, 126, 0, 0, 0, 512)),
+    "console": (1 << 0 | 1 << 1, 8, struct.pack("<HHII", 80, 25, 3, 0)),
+}[sys.argv[3] if len(sys.argv) > 3 else "block"]
+REPLY, FEATURES = 4 | 1, FEATURES | V1 | PF | EVENT_IDX | INDIRECT
 counts = dict(connections=0, messages=0, flips=0, lies=0)
 
 
@@ -16,15 +21,14 @@ def answer(request, payload):
     if request == GET_PROTOCOL_FEATURES:
         return u64(PROTOCOL)
     if request == GET_QUEUE_NUM:
-        return u64(1)
+        return u64(QUEUES)
     if request == GET_MAX_MEM_SLOTS:
         return u64(32)
     if request == GET_VRING_BASE:
         return payload
     if request == GET_CONFIG:
         off, size, flags = struct.unpack_from("<III", payload)
-        config = struct.pack("<QIIHBBI", 32768, 0, 126, 0, 0, 0, 512) + bytes(300)
-        return payload[:12] + config[off:off + size]
+        return payload[:12] + (CONFIG + bytes(300))[off:off + size]
     return None
 
 
