@@ -127,25 +127,30 @@ static uint32_t fill(struct rng *rng, struct vd_softq *q, struct vd_chain *c)
 	return rng->seed ? from_seed(rng, &to, len) : from_kernel(q, to.iov, len);
 }
 
+/*
+ * What one request may have is enough for a round: whoever waits for it has it while the next is
+ * being filled, and a queue that is to be quiet is so soon.
+ */
 static void rng_handle(struct vd_softq *q, struct vd_chain **chains, unsigned int n)
 {
 	struct rng *rng = to_rng(vd_softq_dev(q));
+	uint32_t done, sum = 0;
+	unsigned int i;
 
-	for (unsigned int i = 0; i < n; i++) {
-		uint32_t done = 0;
-
+	for (i = 0; i < n && sum < REQUEST_MAX; i++, sum += done) {
+		done = 0;
 		/* Without room for a byte it is no request (virtio 1.3, 5.4.6.1), and back at once.
 		 */
 		if (vd_likely(chains[i]->in_len)) {
 			done = fill(rng, q, chains[i]);
-			if (!done) {
-				vd_softq_untake(q, chains + i, n - i);
-				return;
-			}
+			if (!done)
+				break;
 			vd_softq_charge(q, done);
 		}
 		vd_softq_done(q, chains[i], done, done);
 	}
+	if (i < n)
+		vd_softq_untake(q, chains + i, n - i);
 }
 
 /* ---- the device --------------------------------------------------------------------------------
