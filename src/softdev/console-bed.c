@@ -292,7 +292,7 @@ bool cb_hear(struct bed *b, struct cb_message *m, int timeout_ms)
 
 void cb_expect(struct bed *b, uint32_t id, uint16_t event, uint16_t value)
 {
-	struct cb_message m;
+	struct cb_message m = { 0 };
 
 	assert_true(cb_hear(b, &m, 5000));
 	assert_int_equal(m.id, id);

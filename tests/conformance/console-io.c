@@ -116,7 +116,7 @@ static void check(unsigned int stream, uint64_t at, const uint8_t *p, size_t len
 	for (size_t i = 0; i < len; i++)
 		if (p[i] != byte_at(stream, at + i))
 			cf_fail(__FILE__, __LINE__, "port %u, %s: another byte at %llu", stream / 2,
-				stream & 1 ? "received" : "sent", (unsigned long long)(at + i));
+				stream & 1 ? "received" : "sent", (unsigned long long)at + i);
 }
 
 /* The last bytes before @end; what came before them may be anything. Return: whether they came. */
