@@ -159,14 +159,16 @@ int main(int argc, char **argv)
 	struct uvdpa_wait w = { 0 };
 	struct uvdpa_dev *dev = NULL;
 	struct uvdpa *u;
-	int r;
+	int r = 0;
 
 	if (argc > 1) {
 		o.driver = "vhost-user";
 		o.driver_attrs = &socket;
 		o.ndriver_attrs = 1;
+		r = uvdpa_sigbus_guard();
 	}
-	r = uvdpa_create(&u);
+	if (!r)
+		r = uvdpa_create(&u);
 	if (r)
 		goto out;
 	r = uvdpa_parent_register(u, &null_parent);

@@ -22,7 +22,9 @@
  *
  * What a driver put into its memory it may change, or take away, at any time: uvdpa_req_read()
  * makes a copy, and what was copied is checked. A driver's nonsense costs a request, or if it is the
- * ring that makes no sense, that queue; the library sees to the latter.
+ * ring that makes no sense, that queue; the library sees to the latter. Who touches memory that was
+ * taken away gets a SIGBUS, the kernel an EFAULT: a program that serves VMs calls
+ * uvdpa_sigbus_guard().
  *
  * doc/adding-a-device.md builds a device on this, step by step.
  */
