@@ -284,6 +284,7 @@ static bool handle_events(void)
 
 int libusb_init(libusb_context **ret_ctx)
 {
+	setvbuf(stdout, NULL, _IOLBF, 0); /* so the daemon's log has its last words */
 	usb.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (usb.event < 0)
 		return LIBUSB_ERROR_OTHER;

@@ -73,6 +73,8 @@ console_close() {
 # answers BYTES: the card, to an echo request of so many
 answers() { ping -q -c 1 -W 2 -s "$1" 10.0.0.2 >/dev/null || fail "no answer to $1 bytes"; }
 
+is_stalled() { uvdpa -j dev show c0 | jq -e '.dev.c0.stalled == true' >/dev/null; }
+
 # understood: each word that came was what the daemon meant
 understood() {
 	uvdpa -j dev show n0 | jq -e '.dev.n0 | .link_received > 0 and .link_oversize + .link_runts +
@@ -139,6 +141,18 @@ answers 1472
 console_open
 dialogue '' 'login:'
 [ "$(cat "$tmp/said")" = 'login:' ] || fail "$(wc -c <"$tmp/said") bytes came to the console"
+
+# Somebody has it open and does not read: that holds up all that the daemon reads. The card's devices
+# lose what is in the way of that, and go on when he reads again.
+kill -STOP "$console_pid"
+timeout 10 cat "$tmp/file" >"$tmp/tty" || true
+wait_for 10 is_stalled
+ip netns exec $ns ping -q -c 100 -i 0.002 -W 1 10.0.0.1 >/dev/null 2>&1 || true
+kill -CONT "$console_pid"
+host_up
+dialogue '' 'still there'
+is_stalled && fail "it is still stalled: $(uvdpa dev show n0)"
+understood
 
 # The host resets the card in the middle of all that: the daemon's console stays open.
 ip netns exec $ns timeout 60 socat -u "FILE:$tmp/file" TCP:10.0.0.1:9,retry=100,interval=0.1 2>/dev/null &
