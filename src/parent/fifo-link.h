@@ -33,7 +33,7 @@
 
 #define VD_FIFO_STAGE (128u << 10) /* bytes of frames that are sent at once */
 #define VD_FIFO_CHUNK 2032u        /* console bytes in a message: a TmFIFO has room for it */
-#define VD_FIFO_SYNC  192u         /* words that end what a card may be in the middle of */
+#define VD_FIFO_SYNC  256u         /* words that end what the other side may be in the middle of */
 #define VD_FIFO_RX    (256u << 10) /* bytes that were read, and are not delivered yet */
 #define VD_FIFO_READ  (64u << 10)  /* of them with one call */
 #define VD_FIFO_HELD  1024u        /* frames among them */
@@ -93,7 +93,7 @@ struct vd_fifo_stage {
 	size_t bound; /* where the message that is under way ends */
 };
 
-enum { VD_FIFO_STAGE_CTRL = VD_FIFO_DEVS, VD_FIFO_STAGES };
+enum { VD_FIFO_STAGE_CTRL = VD_FIFO_DEVS, VD_FIFO_STAGE_SYNC, VD_FIFO_STAGES };
 
 struct vd_fifo_tx {
 	unsigned int turns;  /* atomic */
@@ -101,6 +101,7 @@ struct vd_fifo_tx {
 	bool stalled;        /* atomic: it has not for long */
 	bool broken;         /* atomic: the wire is, and the link's thread does not know yet */
 	uint64_t blocked_ns; /* atomic: since when nothing goes; 0: it does */
+	bool syncs;          /* a connection begins with words that say nothing; does not change */
 	struct vd_fifo_stage stages[VD_FIFO_STAGES];
 	bool open;   /* atomic: there is somebody at the other end */
 	bool coming; /* atomic: there is, and the link's thread has yet to see it */

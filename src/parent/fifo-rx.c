@@ -170,18 +170,6 @@ static void answer(struct vd_fifo_link *l)
 	vd_fifo_stage_send(l, VD_FIFO_STAGE_CTRL, 4 * VD_FIFO_WORD);
 }
 
-/* A line may have been left by somebody in the middle of a message. */
-static void synchronise(struct vd_fifo_link *l)
-{
-	uint8_t *b = l->tx.stages[VD_FIFO_STAGE_CTRL].buf;
-
-	if (!vd_fifo_stage_ready(l, VD_FIFO_STAGE_CTRL))
-		return;
-	for (unsigned int i = 0; i < VD_FIFO_SYNC; i++)
-		vd_fifo_header(b + i * VD_FIFO_WORD, VD_FIFO_NET, 0, NULL);
-	vd_fifo_stage_send(l, VD_FIFO_STAGE_CTRL, VD_FIFO_SYNC * VD_FIFO_WORD);
-}
-
 /* ---- the stream
  * ------------------------------------------------------------------------------------------- */
 
@@ -383,8 +371,6 @@ static void look_at_wire(struct vd_fifo_link *l)
 	l->rx.decoder.bytewise = l->stream.lossy;
 	vd_fifo_tx_push(l); /* it has the new one, too */
 	__atomic_store_n(&l->tx.coming, false, __ATOMIC_RELAXED);
-	if (l->stream.lossy && l->role == VD_FIFO_HOST)
-		synchronise(l);
 }
 
 void *vd_fifo_main(void *arg)

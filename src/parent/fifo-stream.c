@@ -66,6 +66,12 @@ static int stream_open(struct vd_fifo_link *l, const struct vd_fifo_link_conf *c
 			      "unix-listen:, tcp:, tcp-listen:, tty:, pty or window:",
 			      c->address);
 	l->stream.lossy = i >= 4;
+	/*
+	 * A line may have been left by somebody in the middle of a message. And the daemon of a
+	 * card's host goes on in one when the card comes again, if somebody has its console open
+	 * meanwhile.
+	 */
+	l->tx.syncs = l->stream.lossy || l->role == VD_FIFO_CARD;
 	l->stream.fd = l->stream.tx_fd = -1;
 	l->stream.tx_next = NOTHING_NEW;
 	return vd_chan_open(&l->stream.chan, vd_ctx_loop(l->u), vd_ctx_log(l->u), l->address,

@@ -43,12 +43,30 @@ static void wait_shown(struct bed *b, const char *key, const char *value)
 	}
 }
 
+static void read_all(void *to, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		struct pollfd p = { .fd = r.fd, .events = POLLIN };
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		n = read(r.fd, (char *)to + done, len - done);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+}
+
+/* A card begins with words that say nothing, so that whatever its host is in the middle of ends. */
 static void connect_peer(void)
 {
+	static const uint8_t none[VD_FIFO_SYNC * VD_FIFO_WORD];
+	uint8_t got[sizeof(none)];
+
 	r.fd = vd_unix_connect(path, 0);
 	assert_true(r.fd >= 0);
 	wait_shown(&r.net, "connected", "true");
-	usleep(20000); /* the link's thread has it, too */
+	read_all(got, sizeof(got));
+	assert_memory_equal(got, none, sizeof(none));
 }
 
 static void start_net(void)
@@ -82,19 +100,6 @@ static void end(void)
 
 /* ---- the other side
  * ------------------------------------------------------------------------------------------- */
-
-static void read_all(void *to, size_t len)
-{
-	for (size_t done = 0; done < len;) {
-		struct pollfd p = { .fd = r.fd, .events = POLLIN };
-		ssize_t n;
-
-		assert_int_equal(poll(&p, 1, 5000), 1);
-		n = read(r.fd, (char *)to + done, len - done);
-		assert_true(n > 0);
-		done += (size_t)n;
-	}
-}
 
 /* The next message, into r.got. Return: the length of its payload. */
 static uint32_t next_message(uint8_t type)

@@ -16,7 +16,8 @@
 static const size_t rooms[VD_FIFO_STAGES] = {
 	[VD_FIFO_DEV_NET] = VD_FIFO_STAGE,
 	[VD_FIFO_DEV_CONSOLE] = VD_FIFO_WORD + VD_FIFO_CHUNK,
-	[VD_FIFO_STAGE_CTRL] = VD_FIFO_SYNC * VD_FIFO_WORD,
+	[VD_FIFO_STAGE_CTRL] = 4 * VD_FIFO_WORD,
+	[VD_FIFO_STAGE_SYNC] = VD_FIFO_SYNC * VD_FIFO_WORD,
 };
 
 int vd_fifo_tx_init(struct vd_fifo_link *l)
@@ -28,6 +29,10 @@ int vd_fifo_tx_init(struct vd_fifo_link *l)
 		if (!l->tx.stages[i].buf)
 			return vd_err(-ENOMEM, "%s: no memory", l->address);
 	}
+	/* Zeros are what a card pads with: in the middle of a text they are not seen. */
+	for (unsigned int i = 0; i < VD_FIFO_SYNC; i++)
+		vd_fifo_header(l->tx.stages[VD_FIFO_STAGE_SYNC].buf + i * VD_FIFO_WORD,
+			       l->role == VD_FIFO_HOST ? VD_FIFO_NET : 0, 0, NULL);
 	return 0;
 }
 
@@ -127,6 +132,8 @@ static int choose(const struct vd_fifo_tx *tx)
 {
 	if (tx->part >= 0)
 		return tx->part;
+	if (stage_len(&tx->stages[VD_FIFO_STAGE_SYNC]))
+		return VD_FIFO_STAGE_SYNC;
 	if (stage_len(&tx->stages[VD_FIFO_STAGE_CTRL]))
 		return VD_FIFO_STAGE_CTRL;
 	if (stage_len(&tx->stages[VD_FIFO_DEV_CONSOLE]))
@@ -181,6 +188,13 @@ static void change(struct vd_fifo_link *l)
 		tx->part = -1;
 	}
 	set_open(tx, l->wire->tx_take(l));
+	if (tx->open && tx->syncs) {
+		struct vd_fifo_stage *s = &tx->stages[VD_FIFO_STAGE_SYNC];
+
+		/* Nobody else fills this one. */
+		s->at = s->bound = 0;
+		__atomic_store_n(&s->len, s->room, __ATOMIC_RELAXED);
+	}
 }
 
 static void flush(struct vd_fifo_link *l)
