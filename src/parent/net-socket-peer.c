@@ -1,40 +1,91 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * net-socket-peer.c - who is at the other end: connect, listen, notice, come back
+ * net-socket-peer.c - who is at the other end; control thread
  *
- *	stream, listen=on	listen -> accept -> the end -> accept the next
- *	stream			connect -> the end -> wait -> connect
- *	dgram			connect -> wait -> connect: one socket, to whoever has the path
+ *	stream		as base/chan.h has it: listen and accept, or connect again and again
+ *	dgram		connect -> wait -> connect: one socket, to whoever has the path
  *
  * The driver sees the link go down and up with it.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "base/fd.h"
 #include "parent/net-socket.h"
-
-#define BACKLOG 1
 
 static struct vd_loop *loop(const struct vd_nsock *s)
 {
 	return vd_ctx_loop(s->u);
 }
 
-static bool is_stream(const struct vd_nsock *s)
+static void set_up(struct vd_nsock *s, bool up)
 {
-	return s->wire == &vd_nsock_stream;
+	if (up && !s->up)
+		s->connections++;
+	s->up = up;
+	if (s->started)
+		vd_net_set_carrier(&s->net, up);
 }
 
-/* Nobody is there for now, and somebody may come. */
+/* ---- streams ------------------------------------------------------------ */
+
+static struct vd_nsock *of_chan(struct vd_chan *c)
+{
+	return container_of(c, struct vd_nsock, chan);
+}
+
+static void came(struct vd_chan *c)
+{
+	struct vd_nsock *s = of_chan(c);
+
+	if (s->started)
+		vd_net_wake(vd_nsock_pair(s));
+	set_up(s, true);
+}
+
+/* Nobody waits for the reason, if there was one. */
+static void went(struct vd_chan *c)
+{
+	struct vd_nsock *s = of_chan(c);
+	uint64_t nonsense = __atomic_exchange_n(&s->nonsense, 0, __ATOMIC_ACQUIRE);
+	unsigned int missed;
+
+	if (nonsense && vd_ratelimit_ok(&s->rl, &missed))
+		vd_log_warn(vd_ctx_log(s->u), s->net.sd.name,
+			    "%s: a frame of %u bytes, not 1 to %u: connection ended", s->conf->path,
+			    (uint32_t)nonsense, VD_NET_FRAME_MAX);
+	vd_net_wake(vd_nsock_pair(s));
+	set_up(s, false);
+}
+
+static void no_terminal(struct vd_chan *c, uint16_t cols, uint16_t rows)
+{
+	(void)c, (void)cols, (void)rows;
+}
+
+static const struct vd_chan_ops chan_ops = { .up = came, .down = went, .resized = no_terminal };
+
+static int open_stream(struct vd_nsock *s, mode_t mode)
+{
+	char address[PATH_MAX + 16];
+	struct vd_chan_conf conf = {
+		.address = address,
+		.mode = mode,
+		.reconnect_ms = (unsigned int)s->conf->reconnect_ms,
+	};
+
+	snprintf(address, sizeof(address), "unix%s:%s", s->conf->listen ? "-listen" : "",
+		 s->conf->path);
+	return vd_chan_open(&s->chan, loop(s), vd_ctx_log(s->u), s->net.sd.name, &chan_ops, &conf);
+}
+
+/* ---- datagrams ------------------------------------------------------------ */
+
+/* Nobody is there for now, and somebody may come; or the socket is connected to who was here before,
+ * which does not permit it. */
 static bool may_come(const struct vd_nsock *s, int err)
 {
-	/* A socket of datagrams that still is connected to who was here before does not permit it. */
-	if (err == -EPERM && is_stream(s))
-		return false;
 	return s->conf->reconnect_ms && (err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN ||
 					 err == -EPERM);
 }
@@ -44,96 +95,6 @@ static void look_again(struct vd_nsock *s)
 	if (s->conf->reconnect_ms)
 		vd_timer_set(loop(s), &s->again, s->conf->reconnect_ms);
 }
-
-static void set_up(struct vd_nsock *s, bool up)
-{
-	if (up && !s->up)
-		s->connections++;
-	s->up = up;
-	vd_net_set_carrier(&s->net, up);
-}
-
-/* ---- streams ------------------------------------------------------------ */
-
-/* The worker gets the connection s->fd. Return: 0; -errno with a sentence. */
-static int hand_over(struct vd_nsock *s)
-{
-	int r, fd = vd_dup(s->fd);
-
-	if (fd < 0)
-		return fd;
-	r = vd_fd_add(loop(s), &s->peer_fd, s->fd, EPOLLRDHUP);
-	if (r) {
-		close(fd);
-		return r;
-	}
-	fd = __atomic_exchange_n(&s->next, fd, __ATOMIC_ACQ_REL);
-	if (fd >= 0)	/* nobody has asked for the former */
-		close(fd);
-	return 0;
-}
-
-/* What an attempt came to, for which nobody waits. */
-static void warn(struct vd_nsock *s, const char *text)
-{
-	unsigned int missed;
-
-	if (vd_ratelimit_ok(&s->rl, &missed))
-		vd_log_warn(vd_ctx_log(s->u), s->net.sd.name, "%s", text);
-}
-
-static void connected(struct vd_nsock *s, int fd)
-{
-	s->fd = fd;
-	if (hand_over(s)) {
-		warn(s, vd_err_text());
-		vd_close(&s->fd);
-		look_again(s);
-	} else {
-		vd_net_wake(vd_nsock_pair(s));
-		set_up(s, true);
-	}
-}
-
-static void peer_event(struct vd_fd *f, uint32_t events)
-{
-	struct vd_nsock *s = container_of(f, struct vd_nsock, peer_fd);
-	uint64_t nonsense = __atomic_exchange_n(&s->nonsense, 0, __ATOMIC_ACQUIRE);
-
-	(void)events;
-	if (nonsense) {
-		vd_err(-EPROTO, "%s: a frame of %u bytes, not 1 to %u: connection ended",
-		       s->conf->path, (uint32_t)nonsense, VD_NET_FRAME_MAX);
-		warn(s, vd_err_text());
-	}
-	vd_fd_del(f);
-	vd_close(&s->fd);
-	set_up(s, false);
-	if (s->own.fd >= 0)
-		vd_fd_mod(&s->own_fd, EPOLLIN);
-	else
-		look_again(s);
-}
-
-/* One at a time; the next waits in the queue of the socket. */
-static void own_event(struct vd_fd *f, uint32_t events)
-{
-	struct vd_nsock *s = container_of(f, struct vd_nsock, own_fd);
-	int fd = accept4(s->own.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	(void)events;
-	if (fd >= 0) {
-		vd_fd_mod(f, 0);
-		connected(s, fd);
-	} else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-		vd_err(-errno, "%s: accept: %m", s->conf->path);
-		warn(s, vd_err_text());
-		vd_fd_mod(f, 0);	/* no descriptors, say: after a while */
-		vd_timer_set(loop(s), &s->again, 1000);
-	}
-}
-
-/* ---- datagrams ------------------------------------------------------------ */
 
 /* Return: 0; -errno with a sentence. */
 static int dgram_connect(struct vd_nsock *s)
@@ -146,25 +107,12 @@ static int dgram_connect(struct vd_nsock *s)
 	return r;
 }
 
-/* ---- both ------------------------------------------------------------ */
-
 static void timer_fired(struct vd_timer *t)
 {
 	struct vd_nsock *s = container_of(t, struct vd_nsock, again);
 
-	if (!is_stream(s)) {
-		set_up(s, !dgram_connect(s));
-		look_again(s);
-	} else if (s->own.fd >= 0) {
-		vd_fd_mod(&s->own_fd, EPOLLIN);
-	} else {
-		int fd = vd_unix_connect(s->conf->path, SOCK_NONBLOCK);
-
-		if (fd >= 0)
-			connected(s, fd);
-		else
-			look_again(s);
-	}
+	set_up(s, !dgram_connect(s));
+	look_again(s);
 }
 
 static int open_dgram(struct vd_nsock *s, mode_t mode)
@@ -173,37 +121,15 @@ static int open_dgram(struct vd_nsock *s, mode_t mode)
 
 	if (r)
 		return r;
-	s->next = vd_dup(s->own.fd);
-	if (s->next < 0)
-		return s->next;
 	r = dgram_connect(s);
 	if (r && !may_come(s, r))
 		return r;
-	s->up = !r;
+	set_up(s, !r);
 	look_again(s);
 	return 0;
 }
 
-static int open_stream(struct vd_nsock *s, mode_t mode)
-{
-	const struct vd_nsock_conf *c = s->conf;
-	int r, fd;
-
-	if (c->listen) {
-		r = vd_unix_listen(&s->own, c->path, mode, BACKLOG);
-		return r ? r : vd_fd_add(loop(s), &s->own_fd, s->own.fd, EPOLLIN);
-	}
-	fd = vd_unix_connect(c->path, SOCK_NONBLOCK);
-	if (fd < 0 && !may_come(s, fd))
-		return fd;
-	if (fd < 0) {
-		look_again(s);
-		return 0;
-	}
-	s->fd = fd;
-	s->up = true;
-	return hand_over(s);
-}
+/* ---- both ------------------------------------------------------------ */
 
 int vd_nsock_open(struct vd_nsock *s)
 {
@@ -211,21 +137,14 @@ int vd_nsock_open(struct vd_nsock *s)
 	int r = vd_unix_mode(s->conf->mode, &mode);
 
 	s->again.fn = timer_fired;
-	s->own_fd.fn = own_event;
-	s->peer_fd.fn = peer_event;
 	if (!r)
-		r = is_stream(s) ? open_stream(s, mode) : open_dgram(s, mode);
-	s->connections = s->up;
+		r = s->stream ? open_stream(s, mode) : open_dgram(s, mode);
 	return r;
 }
 
 void vd_nsock_close(struct vd_nsock *s)
 {
 	vd_timer_del(loop(s), &s->again);
-	vd_fd_del(&s->own_fd);
-	vd_fd_del(&s->peer_fd);
-	vd_close(&s->fd);
-	vd_close(&s->next);
-	vd_close(&s->conn);
+	vd_chan_close(&s->chan);
 	vd_unix_close(&s->own);
 }

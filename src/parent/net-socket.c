@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
-#include "base/fd.h"
 
 enum { STREAM, DGRAM };
 
@@ -29,7 +28,7 @@ static struct vd_nsock *to_nsock(struct vd_net *net)
 static void leave(struct vd_nsock *s)
 {
 	vd_net_pair_set_fd(vd_nsock_pair(s), -1);
-	vd_close(&s->conn);
+	s->conn = -1;
 	s->buf_at = s->buf_end = 0;
 	s->tail_at = s->tail_end = 0;
 	s->skip = 0;
@@ -38,27 +37,25 @@ static void leave(struct vd_nsock *s)
 
 void vd_nsock_hang_up(struct vd_nsock *s)
 {
-	shutdown(s->conn, SHUT_RDWR);
+	vd_chan_hang_up(&s->chan);
 	leave(s);
 }
 
 static vd_noinline void take_connection(struct vd_nsock *s)
 {
-	int fd = __atomic_exchange_n(&s->next, -1, __ATOMIC_ACQ_REL);
-
-	if (fd < 0)
-		return;
 	leave(s);
+	s->conn = s->stream ? vd_chan_take(&s->chan) : s->own.fd;
+	if (s->conn < 0)
+		return;
 	vd_net_count(&vd_nsock_pair(s)->received.drops, s->nheld);
 	s->nheld = 0;
-	s->conn = fd;
-	vd_net_pair_set_fd(vd_nsock_pair(s), fd);
+	vd_net_pair_set_fd(vd_nsock_pair(s), s->conn);
 }
 
 /* Return: whether there is one. */
 static bool have_connection(struct vd_nsock *s)
 {
-	if (vd_unlikely(__atomic_load_n(&s->next, __ATOMIC_RELAXED) >= 0))
+	if (vd_unlikely(s->stream ? vd_chan_changed(&s->chan) : s->conn < 0))
 		take_connection(s);
 	return s->conn >= 0;
 }
@@ -257,8 +254,9 @@ static struct vd_nsock *nsock_new(struct uvdpa *u, const struct vd_nsock_conf *c
 		return NULL;
 	s->u = u;
 	s->conf = c;
-	s->wire = c->type == STREAM ? &vd_nsock_stream : &vd_nsock_dgram;
-	s->own.fd = s->fd = s->next = s->conn = -1;
+	s->stream = c->type == STREAM;
+	s->wire = s->stream ? &vd_nsock_stream : &vd_nsock_dgram;
+	s->own.fd = s->conn = -1;
 	/* Of either, what is never touched costs nothing. */
 	s->buf = malloc(c->type == STREAM ? VD_NSOCK_STREAM : VD_SOFTQ_BURST * VD_NSOCK_SLOT);
 	s->tail = malloc(VD_NSOCK_WORD + VD_NET_FRAME_MAX);
@@ -293,6 +291,7 @@ static int nsock_add(struct uvdpa *u, const char *name, const void *conf,
 	r = vd_net_init(&s->net, u, &nsock_ops, &nc);
 	if (r)
 		goto err_free;
+	s->started = true;
 	*ret_dev = &s->net.sd.dev;
 	return 0;
 

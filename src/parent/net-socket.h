@@ -10,17 +10,13 @@
  *	net-socket-dgram.c	that of datagrams
  *	net-socket-peer.c	connections come and go; control thread
  *
- * A connection has two descriptors, one is control's and one the worker's, and each closes its
- * own. Control leaves the worker's in @next; who gives up shuts the connection down, so the other
- * notices.
- *
- *	control:   connect, accept --- next ---> worker: send, receive
- *		   <------- the end of the stream ------->
+ * A stream's connections are base/chan.h's; the socket of datagrams stays as it is for as long as
+ * the device is there, and the worker uses it.
  */
 #ifndef VD_PARENT_NET_SOCKET_H
 #define VD_PARENT_NET_SOCKET_H
 
-#include "base/unix.h"
+#include "base/chan.h"
 #include "softdev/net-gso.h"
 #include "softdev/net.h"
 
@@ -55,22 +51,22 @@ struct vd_nsock {
 	const struct vd_nsock_conf *conf;	/* core's */
 	const struct vd_nsock_wire *wire;
 
+	bool stream;
+	struct vd_chan chan;		/* of a stream */
+	struct vd_unix own;		/* what gets the datagrams */
+
 	/* Control's. */
-	struct vd_unix own;		/* what listens, or gets the datagrams; or none */
-	struct vd_fd own_fd;
-	int fd;				/* connection; or -1 */
-	struct vd_fd peer_fd;
-	struct vd_timer again;
+	bool started;			/* the device is there, and can be told */
+	struct vd_timer again;		/* of datagrams: is somebody there? */
 	struct vd_ratelimit rl;
 	uint64_t connections;
 	bool up;			/* somebody is at the other end */
 
 	/* Between both; atomic. */
-	int next;			/* the worker's descriptor of the latest one; or -1 */
 	uint64_t nonsense;		/* 1 << 32, and the length that ended it; or 0 */
 
 	/* The worker's. */
-	int conn;
+	int conn;			/* to send and receive by, borrowed; or -1 */
 	bool blocked;			/* no more can be sent now */
 	unsigned int skip;		/* segments of the next frame that were sent */
 	unsigned int nheld, held_at;	/* frames that have come, and wait for buffers */
