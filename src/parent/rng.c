@@ -234,15 +234,15 @@ static const struct vd_softdev_ops rng_ops = {
 /* ---- what can be changed, and shown ------------------------------------------------------------
  */
 
-#define LIMIT_OPT(k, conf, h)                                                                 \
-	{                                                                                     \
-		.key = #k, .type = UVDPA_OPT_SIZE, .offset = offsetof(struct conf, limits.k), \
-		.max = RATE_MAX, .help = h                                                    \
-	}
-#define LIMIT_OPTS(conf)                                           \
-	LIMIT_OPT(bps, conf, "bytes in a second at most; 0: any"), \
-		LIMIT_OPT(bps_burst, conf,                         \
-			  "bytes at once, after a pause; 0: what a tenth of a second has")
+/* clang-format off */
+#define LIMIT_OPT(k, conf, ...)                                                          \
+	{ .key = #k, .type = UVDPA_OPT_SIZE, .offset = offsetof(struct conf, limits.k),  \
+	  .max = RATE_MAX, __VA_ARGS__ }
+#define LIMIT_OPTS(conf)                                                                 \
+	LIMIT_OPT(bps, conf, .help = "bytes in a second at most; 0: any"),               \
+	LIMIT_OPT(bps_burst, conf,                                                       \
+		  .help = "bytes at once, after a pause; 0: what a tenth of a second has")
+/* clang-format on */
 
 struct set_conf {
 	struct vd_softdev_limits limits;

@@ -227,7 +227,7 @@ static void serve(struct fake *f, unsigned int n, uint32_t len, int says)
 		assert_int_equal(c->out_len, 0);
 		assert_int_equal(c->nin, 1);
 		for (done = 0; done < vd_min(len, c->in_len); done++)
-			vd_guest_write(c->iov[0].base + done, &(uint8_t){ f->next++ }, 1);
+			vd_guest_fill(c->iov[0].base + done, f->next++, 1);
 		vd_virtq_push(f->dev, c, says == HONEST ? done : (uint32_t)says);
 	}
 	if (vd_virtq_flush(f->dev))
