@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <linux/virtio_ids.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -266,6 +267,59 @@ static void test_deliver(void **state)
 	}
 }
 
+#define MESSAGES 5000u
+
+/* A thread of the author's, as fast as it can: what finds no buffer it tries again. */
+static void *deliver_all(void *arg)
+{
+	for (uint32_t i = 0; i < MESSAGES;) {
+		ssize_t n = uvdpa_softdev_deliver(arg, OWN_RX, &i, sizeof(i));
+
+		if (n == sizeof(i))
+			i++;
+		else if (n != -EAGAIN)
+			break;
+	}
+	return NULL;
+}
+
+static void test_deliver_thread(void **state)
+{
+	(void)state;
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		uint32_t slot[BED_NUM_MAX], at = 0, out = 0;
+		pthread_t thread;
+		struct bed b;
+
+		begin(&b, packed);
+		assert_int_equal(pthread_create(&thread, NULL, deliver_all, &the_own->sd), 0);
+		for (uint32_t got = 0; got < MESSAGES;) {
+			struct vd_done d[32];
+			uint32_t value;
+			int n;
+
+			for (; out < 8; out++, at = (at + 1) % 64) {
+				struct vd_buf buf = { bed_iova(DATA + at * 64), 8 };
+
+				slot[bed_add_req(&b, OWN_RX, &buf, 0, 1)] = at;
+			}
+			n = bed_get(&b, OWN_RX, d, 32, 5000);
+			assert_true(n > 0);
+			for (int i = 0; i < n; i++, got++, out--) {
+				assert_int_equal(d[i].len, sizeof(value));
+				memcpy(&value, b.mem + DATA + slot[d[i].id] * 64, sizeof(value));
+				assert_int_equal(value, got);	/* none is lost, or overtaken */
+			}
+			if (got % 512 < 8) {
+				bed_suspend(&b);
+				bed_resume(&b);
+			}
+		}
+		pthread_join(thread, NULL);
+		bed_end(&b);
+	}
+}
+
 static void test_config(void **state)
 {
 	struct bed b;
@@ -375,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_destroy),
 		cmocka_unit_test(test_deliver),
+		cmocka_unit_test(test_deliver_thread),
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_add_fails),
