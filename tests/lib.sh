@@ -43,7 +43,8 @@ test_end() {
 	trap - EXIT
 	take_back || true
 	for p in "${pids[@]}"; do
-		kill "$p" 2>/dev/null || true
+		# shellcheck disable=SC2046 # of a function, such as uml, there is a shell and what it runs
+		kill "$p" $(pgrep -P "$p") 2>/dev/null || true
 	done
 	if [ -n "$daemon_pid" ]; then
 		daemon_stop || rc=1

@@ -33,3 +33,15 @@ rc=0
 wait "${pids[0]}" 2>/dev/null || rc=$?
 [ $rc = 125 ] || fail "status $rc of a killed guest"
 wait_for 10 eval "! pgrep -g $group -r RSDt >/dev/null"	# nothing is left but, perhaps, zombies
+
+# What runs it is ended: the guest, too, and at once.
+rm "$tmp/o/console.log"
+background "$tests/guest/uml.sh" -o "$tmp/o" "$tmp/guest"
+helper=$!
+wait_for 30 grep -qs '^up' "$tmp/o/console.log"
+group=$(cat "$tmp/o/pid")
+kill "$helper"
+begin=$SECONDS
+wait "$helper" || true
+[ $((SECONDS - begin)) -lt 20 ] || fail "the guest held up the end"
+wait_for 10 eval "! pgrep -g $group -r RSDt >/dev/null"

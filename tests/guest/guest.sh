@@ -45,7 +45,7 @@ guest_options() {
 
 	guest_tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-guest.XXXXXX")
 	guest_dir=${guest_dir:-$guest_tmp}
-	guest_pid=''
+	guest_pid='' guest_timer=''
 	trap guest_end EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
@@ -55,6 +55,7 @@ guest_options() {
 
 guest_end() {
 	[ -z "$guest_pid" ] || kill -KILL -- "-$guest_pid" 2>/dev/null || true
+	[ -z "$guest_timer" ] || kill "$guest_timer" 2>/dev/null || true
 	rm -rf "$guest_tmp" "$guest_dir/pid"
 }
 
@@ -162,10 +163,13 @@ guest_run() {
 	setsid "$@" </dev/null >"$guest_dir/console.log" 2>"$guest_dir/stderr.log" &
 	guest_pid=$!
 	echo "$guest_pid" >"$guest_dir/pid"
-	timeout "$guest_seconds" tail -q -s 0.05 --pid="$guest_pid" -f /dev/null || late=1
+	# In the background: else a signal for us would wait for the guest's end.
+	timeout "$guest_seconds" tail -q -s 0.05 --pid="$guest_pid" -f /dev/null &
+	guest_timer=$!
+	wait "$guest_timer" || late=1
 	kill -KILL -- "-$guest_pid" 2>/dev/null || true
 	wait "$guest_pid" 2>/dev/null || true
-	guest_pid=''
+	guest_pid='' guest_timer=''
 
 	tr -d '\r\0' <"$guest_dir/console.log" >"$guest_tmp/console"
 	sed -n '/^guest: begin/,/^guest: exit/{/^guest: /!p}' "$guest_tmp/console"
