@@ -30,12 +30,15 @@
 #define F_NOTIFICATION_DATA (1ull << 38)
 
 /*
- * QEMU's front-end for devices of any type, of which its vhost-user-rng is one, takes STATUS and
- * never says DRIVER_OK (up to 10.0 at least): without it the status byte is ours to make up.
+ * QEMU's front-end for devices of any type, of which its vhost-user-rng is one, and by which it takes
+ * a console, takes STATUS and never says DRIVER_OK (up to 11.1 at least): without it the status byte is
+ * ours to make up. Its own ones for networks and disks do say it.
  */
 static uint64_t status_protocol(const struct vd_vus_session *s)
 {
-	return uvdpa_dev_info(s->dev)->device_id == VIRTIO_ID_RNG ? 0 : PF(STATUS);
+	uint32_t id = uvdpa_dev_info(s->dev)->device_id;
+
+	return id == VIRTIO_ID_RNG || id == VIRTIO_ID_CONSOLE ? 0 : PF(STATUS);
 }
 
 /* The dirty log (LOG_SHMFD) would be offered here. */
