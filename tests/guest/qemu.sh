@@ -5,8 +5,8 @@
 # Emulated (TCG), so it runs everywhere: some five seconds of CPU to the script. The kernel is in
 # the cache, where scripts/setup put it, and so is the QEMU of another suite, if $GUEST_QEMU names
 # one. Properties of -d are those of QEMU's device: "-d /x.sock:2,packed=on,num-queues=2"; but
-# reconnect=SECONDS and server=on are of the socket, and queues=PAIRS of a NIC's netdev. ARGs after
-# "--" go to QEMU as they are.
+# reconnect=SECONDS and server=on are of the socket, queues=PAIRS of a NIC's netdev, and ports=N says that
+# a console has that many by its control queue. ARGs after "--" go to QEMU as they are.
 set -euo pipefail
 # shellcheck source=guest.sh
 . "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
@@ -25,13 +25,14 @@ guest_initrd "$modules"
 args=()
 n=0
 for d in "${guest_devices[@]}"; do
-	properties='' socket='' queues=''
+	properties='' socket='' queues='' ports=0
 	IFS=, read -ra words <<<"$d"
 	for w in "${words[@]:1}"; do
 		case $w in
 		reconnect=*)	socket+=,$w ;;
 		server=*)	socket+=,$w,wait=off ;;
 		queues=*)	queues=$w ;;
+		ports=*)	ports=${w#*=} ;;
 		*)		properties+=,$w ;;
 		esac
 	done
@@ -45,6 +46,10 @@ for d in "${guest_devices[@]}"; do
 		[ -n "${GUEST_QEMU:-}" ] || properties+=,vectors=0 ;;
 	2)	type=vhost-user-blk-pci
 		properties=,chardev=c$n$properties ;;
+	3)	# Its generic device, since 10.2, needs to be told what others know. It does not
+		# survive that the back-end goes and comes again.
+		type=vhost-user-test-device-pci
+		properties=,chardev=c$n,virtio-id=3,config_size=12,num_vqs=$((2 * ports + 2))$properties ;;
 	4)	type=vhost-user-rng-pci
 		properties=,chardev=c$n$properties ;;
 	*)	echo "guest: QEMU has no vhost-user device for virtio id ${d##*:} here" >&2
