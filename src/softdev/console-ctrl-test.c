@@ -195,6 +195,38 @@ static void test_absent(void **state)
 	cb_end(&b);
 }
 
+/* What a user can change, and of which port. */
+static void test_set(void **state)
+{
+	static const struct uvdpa_attr bad[][2] = { { { "port", "nobody" }, { "cols", "1" } },
+						    { { "port", "3" }, { "cols", "1" } },
+						    { { "port", "-1" }, { "cols", "1" } },
+						    { { "port", "0" }, { "present", "off" } },
+						    { { "cols", "1" }, { "present", "off" } } };
+	static const struct uvdpa_attr size[] = { { "port", "2" },
+						  { "cols", "90" },
+						  { "rows", "7" } };
+	static const struct uvdpa_attr off[] = { { "port", "org.example.agent.0" },
+						 { "present", "off" } };
+	static const struct uvdpa_attr on[] = { { "port", "1" }, { "present", "on" } };
+	struct bed b;
+
+	(void)state;
+	begin(&b, 4, false);
+	greeting(&b);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(bad); i++)
+		assert_int_equal(uvdpa_dev_set(b.dev, bad[i], 2), -EINVAL);
+	expect_nothing(&b);
+	assert_int_equal(uvdpa_dev_set(b.dev, size, 3), 0);
+	expect_size(&b, 2, 90, 7);
+	assert_int_equal(uvdpa_dev_set(b.dev, off, 2), 0);
+	cb_expect(&b, 1, VIRTIO_CONSOLE_PORT_REMOVE, 0);
+	assert_int_equal(uvdpa_dev_set(b.dev, on, 2), 0);
+	cb_expect(&b, 1, VIRTIO_CONSOLE_PORT_ADD, 0);
+	expect_nothing(&b);
+	cb_end(&b);
+}
+
 /* ---- open --------------------------------------------------------------------------------- */
 
 /* Nothing comes to a port that no program has; what the driver sends goes. */
@@ -522,12 +554,13 @@ static void test_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_greeting),   cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_again),      cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_closed),     cmocka_unit_test(test_reopened),
-		cmocka_unit_test(test_no_buffers), cmocka_unit_test(test_small_buffers),
-		cmocka_unit_test(test_sizes),      cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_broken),     cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_greeting),      cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_again),         cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_set),           cmocka_unit_test(test_closed),
+		cmocka_unit_test(test_reopened),      cmocka_unit_test(test_no_buffers),
+		cmocka_unit_test(test_small_buffers), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

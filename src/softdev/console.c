@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/size.h"
 #include "softdev/worker.h"
 
 #define EMERG_OFF offsetof(struct virtio_console_config, emerg_wr)
@@ -233,22 +234,32 @@ void vd_console_set_present(struct vd_console_port *port, bool present)
 /* ---- what can be changed, and is told ----------------------------------------------------- */
 
 struct set_conf {
+	char *port;
 	uint64_t cols, rows;
+	bool present;
 };
 
-enum { COLS, ROWS };
+enum { PORT, COLS, ROWS, PRESENT };
 
 static const struct uvdpa_opt set_opts[] = {
+	[PORT] = { .key = "port",
+		   .type = UVDPA_OPT_STRING,
+		   .offset = offsetof(struct set_conf, port),
+		   .help = "name or number of the port that the others are about; the first" },
 	[COLS] = { .key = "cols",
 		   .type = UVDPA_OPT_UINT,
 		   .offset = offsetof(struct set_conf, cols),
 		   .max = UINT16_MAX,
-		   .help = "columns of the first port's terminal; 0: unknown" },
+		   .help = "columns of its terminal; 0: unknown" },
 	[ROWS] = { .key = "rows",
 		   .type = UVDPA_OPT_UINT,
 		   .offset = offsetof(struct set_conf, rows),
 		   .max = UINT16_MAX,
 		   .help = "rows of it" },
+	[PRESENT] = { .key = "present",
+		      .type = UVDPA_OPT_BOOL,
+		      .offset = offsetof(struct set_conf, present),
+		      .help = "off: it is taken away from the driver" },
 	{ 0 },
 };
 
@@ -257,15 +268,35 @@ static struct vd_console *from_dev(struct uvdpa_dev *dev)
 	return to_con(container_of(dev, struct vd_softdev, dev));
 }
 
+static struct vd_console_port *find_port(struct vd_console *con, const char *word)
+{
+	uint64_t idx;
+
+	for (unsigned int i = 0; i < con->nports; i++)
+		if (con->ports[i].name[0] && !strcmp(con->ports[i].name, word))
+			return &con->ports[i];
+	return vd_number_parse(word, false, &idx) || idx >= con->nports ? NULL : &con->ports[idx];
+}
+
 static int console_set(struct uvdpa_dev *dev, const void *conf, uint64_t given)
 {
 	const struct set_conf *c = conf;
 	struct vd_console *con = from_dev(dev);
-	uint32_t size = con->ports->size;
-	uint16_t cols = given >> COLS & 1 ? (uint16_t)c->cols : (uint16_t)(size >> 16);
-	uint16_t rows = given >> ROWS & 1 ? (uint16_t)c->rows : (uint16_t)size;
+	struct vd_console_port *p = con->ports;
+	uint16_t cols, rows;
 
-	vd_console_set_size(con->ports, cols, rows);
+	if (given >> PORT & 1)
+		p = find_port(con, c->port);
+	if (!p)
+		return vd_err(-EINVAL, "%s: port \"%s\" is none of the %u", con->sd.name, c->port,
+			      con->nports);
+	if (given >> PRESENT & 1 && !c->present && !p->idx)
+		return vd_err(-EINVAL, "%s: port 0 is always there", con->sd.name);
+	cols = given >> COLS & 1 ? (uint16_t)c->cols : (uint16_t)(p->size >> 16);
+	rows = given >> ROWS & 1 ? (uint16_t)c->rows : (uint16_t)p->size;
+	vd_console_set_size(p, cols, rows);
+	if (given >> PRESENT & 1 && p->idx)
+		vd_console_set_present(p, c->present);
 	return 0;
 }
 
