@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * console-bed.h - for tests: a console whose ports are sockets, and a small driver, on that of
- * disks
+ * console-bed.h - for tests: a console whose ports are sockets, and a driver, on that of disks
  *
  * Each queue has an area of memory, cut into slots.
  */

@@ -172,7 +172,6 @@ static void test_absent(void **state)
 	cb_until(&b, cb.closed[1] == 1);
 	assert_string_equal(bed_shown(&b, "port1"), "org.example.agent.0 serial absent");
 	cb_peer_writes(1, "x", 1);
-	assert_int_equal(vd_console_deliver(cb_port(1), NULL, "y", 1), 0);
 	assert_int_equal(cb_get(&b, cb_rx(1), buf, 30), -1);
 	cb_send(&b, cb_tx(1), "hello", 5, 0);
 	cb_peer_nothing(1);

@@ -9,12 +9,11 @@
  *	PORT_READY 1	------------->
  *			<-------------	CONSOLE_PORT, PORT_NAME, RESIZE, PORT_OPEN
  *	PORT_OPEN	------------->				as programs come and go
- *			<-------------	RESIZE, PORT_OPEN, PORT_REMOVE, PORT_ADD	as things
- *change
+ *			<-------------	RESIZE, PORT_OPEN, PORT_REMOVE, PORT_ADD
  *
  * What the driver is told is the difference between what there is and what it knows. It is told
- *when it has given a buffer, and then what is true at that time: so what came and went in between
- *it does not hear of, and nothing is kept for it.
+ * when it has given a buffer, and then what is true at that time: so what came and went in between
+ * it does not hear of, and nothing is kept for it.
  */
 #include <errno.h>
 #include <string.h>

@@ -162,22 +162,12 @@ static unsigned int fill(struct vd_console_port *port, struct vd_chain **chains,
 	return i;
 }
 
-static void give_filled(struct vd_console_port *port, struct vd_chain **chains, unsigned int n,
-			size_t len)
-{
-	unsigned int used = fill(port, chains, n, len);
-
-	vd_softq_untake(port->rx, chains + used, n - used);
-	if (used)
-		vd_softq_give(port->rx, chains, used);
-}
-
 static size_t receive(struct vd_console_port *port)
 {
 	struct vd_console *con = port->con;
 	struct vd_chain *chains[VD_SOFTQ_BURST];
 	struct vd_iov pieces[VD_CONSOLE_PIECES];
-	unsigned int n, niov = 0;
+	unsigned int n, used, niov = 0;
 	size_t len = 0, got = 0;
 
 	if (!vd_softq_lock(port->rx))
@@ -191,50 +181,13 @@ static size_t receive(struct vd_console_port *port)
 	else
 		vd_console_count(&port->received.waits, 1);
 	assert(got <= len);
-	give_filled(port, chains, n, got);
+	used = fill(port, chains, n, got);
+	vd_softq_untake(port->rx, chains + used, n - used);
+	if (used)
+		vd_softq_give(port->rx, chains, used);
 	vd_softq_publish(port->rx, vd_softq_worker(port->rx));
 	vd_softq_unlock(port->rx);
 	return got;
-}
-
-static size_t write_chains(struct vd_chain **chains, unsigned int n, const uint8_t *from,
-			   size_t len)
-{
-	size_t done = 0;
-
-	for (unsigned int i = 0; i < n && done < len; i++) {
-		struct vd_sg sg = vd_sg(chains[i]->iov + chains[i]->nout, chains[i]->nin);
-
-		done += vd_sg_write(&sg, from + done, len - done);
-	}
-	return done;
-}
-
-size_t vd_console_deliver(struct vd_console_port *port, const struct vd_worker *by, const void *buf,
-			  size_t len)
-{
-	struct vd_worker *worker = vd_softq_worker(port->rx);
-	struct vd_chain *chains[VD_SOFTQ_BURST];
-	unsigned int n = 1, want = 1;
-	size_t done = 0;
-
-	if (!takes(port) || !vd_softq_lock(port->rx))
-		return 0;
-	for (; done < len && n; want = vd_min(2 * want, VD_SOFTQ_BURST)) {
-		size_t put;
-
-		n = vd_softq_take(port->rx, chains, want);
-		put = write_chains(chains, n, (const uint8_t *)buf + done, len - done);
-		give_filled(port, chains, n, put);
-		done += put;
-	}
-	if (done < len)
-		vd_console_count(&port->received.waits, 1);
-	vd_softq_publish(port->rx, by);
-	vd_softq_unlock(port->rx);
-	if (done < len && by != worker)
-		vd_worker_wake(worker); /* it asks for kicks before it sleeps */
-	return done;
 }
 
 /* ---- the worker --------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * console.c - the virtio console device: what it is, offers, counts, and can be told while it is
- *used
+ * console.c - the virtio console device: what it is, offers, counts, and can be told while in use
  *
  *	queue	0, 1	   2, 3		 2n + 2, 2n + 3
  *	of	port 0	   control	 port n

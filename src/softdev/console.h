@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * console.h - the virtio console device (virtio 1.3, 5.3), over anything that takes and brings
- *bytes
+ * console.h - the virtio console device (virtio 1.3, 5.3), over whatever takes and brings bytes
  *
  *	transmit:  a burst of the port's ring -> ops->send()
- *	receive:   ops->receive() reads into the driver's buffers, or vd_console_deliver() copies
- *there
+ *	receive:   ops->receive() reads into the driver's buffers
  *
  * A port is a receive and a transmit queue; between those of port 0 and of the others lie the two
  * control queues. One worker serves all. Bytes are never queued here: what send does not take goes
@@ -57,8 +55,7 @@ struct vd_console_ops {
 	/* Put bytes into the driver's buffers, @len in @niov pieces. Return: how many; 0: there are
 	 * none now. Called when the port is open, has buffers, and its descriptor is readable; a
 	 * port without one is asked in each round. A descriptor that stays readable, at its end, is
-	 * to be taken away. The port's receive queue is locked, so this does not deliver to it.
-	 * Context: the worker. */
+	 * to be taken away. Context: the worker. */
 	size_t (*receive)(struct vd_console *con, struct vd_console_port *port, struct vd_iov *iov,
 			  unsigned int niov, size_t len);
 
@@ -215,16 +212,6 @@ void vd_console_rx_end(struct vd_console_port *port);
 /* The worker calls woken, tries all ports again that wait to send, and asks all without a
  * descriptor. */
 void vd_console_wake(struct vd_console *con);
-
-/**
- * vd_console_deliver() - Bytes for the driver, by a copy
- * @by: the worker whose thread this is, of whatever device; NULL: none
- *
- * What finds no buffer stays with the caller, who can try again when receive is called. Return: how
- * many found one; 0 too while the port is not open, or does not run.
- */
-size_t vd_console_deliver(struct vd_console_port *port, const struct vd_worker *by, const void *buf,
-			  size_t len);
 
 /* Has the driver opened it? Only to look: it may be otherwise when this returns. */
 static inline bool vd_console_is_open(const struct vd_console_port *port)
