@@ -137,6 +137,36 @@ void case_con_open(struct cf *c)
 	}
 }
 
+/* A port is taken away and comes back, with what waited for it. */
+void case_con_absent(struct cf *c)
+{
+	struct uvdpa_attr set[] = { { "port", "1" }, { "present", "off" } };
+	struct con_message m;
+	struct vd_done d;
+
+	start_many(c);
+	for (unsigned int round = 0; round < 5; round++) {
+		con_sync(c, 1);
+		while (con_hear(c, &m, 20))
+			;
+		set[1].value = "off";
+		cf_is(uvdpa_dev_set(c->dev, set, 2), 0);
+		hear(c, 1, VIRTIO_CONSOLE_PORT_REMOVE);
+		cf_check(con_write(c, 1, 500) == 500);
+		con_ping(con_tx(c, 0));
+		hear_nothing(c);
+		cf_is(vd_virtq_drv_get(con_rx(c, 1)->drv, &d, 1), 0);
+		set[1].value = "on";
+		cf_is(uvdpa_dev_set(c->dev, set, 2), 0);
+		hear(c, 1, VIRTIO_CONSOLE_PORT_ADD);
+		con_say(c, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+		con_say(c, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+		con_settle(c, 1);
+		con_ping(con_rx(c, 1));
+		con_ping(con_tx(c, 1));
+	}
+}
+
 /* A driver without MULTIPORT has the first port, and the queues of the others are dead. */
 void case_con_one_of_many(struct cf *c)
 {

@@ -343,6 +343,7 @@ static const struct cf_case cases[] = {
 	{ "greeting", case_con_greeting, CF_LAYOUTS },
 	{ "messages", case_con_messages, CF_LAYOUTS | CF_OURS },
 	{ "open and closed", case_con_open, CF_LAYOUTS },
+	{ "taken away", case_con_absent, CF_LAYOUTS },
 	{ "one port of many", case_con_one_of_many, CF_LAYOUTS },
 	{ 0 },
 };

@@ -7,8 +7,8 @@
  *	console-ctrl.c	cases: what is told of ports
  *
  * The test is at both ends of each port: it is the driver, and holds a socket to which the port
- *goes (struct cf_far). Both ways are streams of bytes that are known from their places. A new
- *driver does not know how far the former one came; so it sends a few bytes and waits for them.
+ * goes (struct cf_far). Both ways are streams of bytes that are known from their places. A new
+ * driver does not know how far the former one came; so it sends a few bytes and waits for them.
  */
 #ifndef CONFORMANCE_CONSOLE_H
 #define CONFORMANCE_CONSOLE_H
@@ -96,6 +96,7 @@ void con_greet(struct cf *c);
 void case_con_greeting(struct cf *c);
 void case_con_messages(struct cf *c);
 void case_con_open(struct cf *c);
+void case_con_absent(struct cf *c);
 void case_con_one_of_many(struct cf *c);
 
 #endif
