@@ -29,8 +29,7 @@ void vd_rng_gone(struct uvdpa_rng *rng, int err)
 	vd_eventfd_signal(rng->call);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 /* Return: 0; -errno of why it takes none. */
 static int refused(const struct uvdpa_rng *rng)
@@ -92,19 +91,29 @@ int uvdpa_rng_submit(struct uvdpa_rng *rng, struct uvdpa_rng_req *const *reqs, u
 	return i || r == -ENOSPC ? (int)i : r;
 }
 
+static struct vd_rng_own *own_of(struct uvdpa_rng *rng, const struct uvdpa_rng_req *req)
+{
+	for (unsigned int i = 0; i < VD_RNG_OWN; i++)
+		if (req == &rng->own[i].req)
+			return &rng->own[i];
+	return NULL;
+}
+
 /* Return: true if it is the application's. */
 static bool give_back(struct uvdpa_rng *rng, unsigned int id, ssize_t res)
 {
 	struct uvdpa_rng_req *req = rng->reqs[id];
+	struct vd_rng_own *own = own_of(rng, req);
 
 	rng->reqs[id] = NULL;
 	rng->inflight--;
 	req->res = res;
-	if (req != &rng->own)
+	if (!own)
 		return true;
-	rng->asked = false;
-	rng->at = 0;
-	rng->end = res > 0 ? (uint32_t)res : 0;
+	rng->asked--;
+	own->asked = false;
+	own->at = 0;
+	own->end = res > 0 ? (uint32_t)res : 0;
 	return false;
 }
 
@@ -177,39 +186,68 @@ int uvdpa_rng_wait(struct uvdpa_rng *rng, int timeout_ms)
 	return r > 0 ? 0 : r ? -errno : -ETIMEDOUT;
 }
 
-/* ---- read
- * ---------------------------------------------------------------------------------------- */
+/* ---- read ----------------------------------------------------------------------------------- */
+
+static struct vd_rng_own *nth(struct uvdpa_rng *rng, unsigned int i)
+{
+	return &rng->own[i & (VD_RNG_OWN - 1)];
+}
 
 /* Of what came; it is not left for the device to look at. */
-static size_t copy_out(struct uvdpa_rng *rng, uint8_t *to, size_t len)
+static size_t copy_out(struct vd_rng_own *own, uint8_t *to, size_t len)
 {
-	size_t n = vd_min(len, (size_t)(rng->end - rng->at));
-	void vd_guest *from = vd_guest_wrap(uint8_t, rng->own.buf) + rng->at;
+	size_t n = vd_min(len, (size_t)(own->end - own->at));
+	uint8_t vd_guest *from = vd_guest_wrap(uint8_t, own->req.buf) + own->at;
 
 	vd_guest_read(to, from, n);
 	vd_guest_fill(from, 0, n);
-	rng->at += (uint32_t)n;
+	own->at += (uint32_t)n;
 	return n;
 }
 
-static int ask(struct uvdpa_rng *rng, size_t len)
+/* Bytes that are there, or asked for. */
+static size_t coming(struct uvdpa_rng *rng)
 {
-	int r = refused(rng);
+	size_t sum = 0;
 
-	if (r)
-		return r;
-	rng->own.len = vd_min(len, (size_t)VD_RNG_READ);
-	rng->own.res = 0;
-	if (add(rng, &rng->own)) /* it is alone in the ring */
-		return rng->broken = -EIO;
-	rng->asked = true;
-	publish(rng);
-	return 0;
+	for (unsigned int i = rng->first; i != rng->next; i++) {
+		const struct vd_rng_own *own = nth(rng, i);
+
+		sum += own->asked ? own->req.len : own->end - own->at;
+	}
+	return sum;
 }
 
-/* Wait for what was asked for, until @due_ns; 0: for ever. */
-static int wait_own(struct uvdpa_rng *rng, uint64_t due_ns)
+/* Ask for what is missing of @len bytes, as far as there are buffers. Return: 0; -ENODEV, -EIO. */
+static int ask(struct uvdpa_rng *rng, size_t len)
 {
+	size_t sum = coming(rng);
+	int r = 0;
+
+	while (sum < len && rng->next - rng->first < VD_RNG_OWN) {
+		struct vd_rng_own *own = nth(rng, rng->next);
+
+		r = refused(rng);
+		if (r)
+			return r;
+		own->req.len = vd_min(len - sum, (size_t)VD_RNG_READ);
+		r = add(rng, &own->req);
+		if (r)
+			break;
+		own->asked = true;
+		sum += own->req.len;
+		rng->asked++;
+		rng->next++;
+	}
+	publish(rng);
+	/* A small ring has no room for all. */
+	return !r || (r == -ENOSPC && rng->asked) ? 0 : (rng->broken = -EIO);
+}
+
+/* Wait for the first, until @due_ns; 0: for ever. */
+static int wait_first(struct uvdpa_rng *rng, uint64_t due_ns)
+{
+	const struct vd_rng_own *own = nth(rng, rng->first);
 	struct uvdpa_rng_req *none[1];
 
 	for (;;) {
@@ -218,8 +256,8 @@ static int wait_own(struct uvdpa_rng *rng, uint64_t due_ns)
 		int r;
 
 		uvdpa_rng_poll(rng, none, 1);
-		if (!rng->asked)
-			return rng->own.res < 0 ? (int)rng->own.res : 0;
+		if (!own->asked)
+			return own->req.res < 0 ? (int)own->req.res : 0;
 		if (due_ns && !left_ms)
 			return -ETIMEDOUT;
 		r = uvdpa_rng_wait(rng, due_ns ? (int)vd_min(left_ms, 1000000u) : -1);
@@ -236,16 +274,20 @@ ssize_t uvdpa_rng_read(struct uvdpa_rng *rng, void *buf, size_t len, int timeout
 
 	if (rng->inflight > rng->asked)
 		return -EBUSY;
-	while (done < len) {
-		done += copy_out(rng, (uint8_t *)buf + done, len - done);
-		if (done == len)
+	while (done < len && !r) {
+		struct vd_rng_own *own = nth(rng, rng->first);
+		int refusal = ask(rng, len - done);
+
+		if (rng->first == rng->next) {
+			r = refusal;
 			break;
-		if (!rng->asked)
-			r = ask(rng, len - done);
-		if (!r)
-			r = wait_own(rng, due_ns);
-		if (r)
+		}
+		r = wait_first(rng, due_ns);
+		if (own->asked)
 			break;
+		done += copy_out(own, (uint8_t *)buf + done, len - done);
+		if (own->at == own->end)
+			rng->first++;
 	}
 	return done ? (ssize_t)done : r;
 }

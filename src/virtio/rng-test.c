@@ -240,8 +240,7 @@ static void check(const uint8_t *p, size_t len, uint8_t from)
 		assert_int_equal(p[i], (uint8_t)(from + i));
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static void requests(void **state)
 {
@@ -291,7 +290,7 @@ static void refused(void **state)
 		{ mem, 1ull << 32, -EINVAL },
 		{ mem, (4 << 20) + 1, -EFAULT },
 		{ mem - 1, 2, -EFAULT },
-		{ rng->own.buf, 64, -EFAULT },
+		{ rng->own[0].req.buf, 64, -EFAULT },
 		{ own, sizeof(own), -EFAULT },
 	};
 	struct uvdpa_rng_opts o = { .size = sizeof(o), .queue_size = 3 };
@@ -362,8 +361,8 @@ static void read_late(void **state)
 	check(buf, 53, 16);
 	check(r.buf, 64, 16 + 53);
 	/* Nothing of it stays where the device can see it. */
-	for (unsigned int i = 0; i < VD_RNG_READ; i++)
-		assert_int_equal(((uint8_t *)rng->own.buf)[i], 0);
+	for (unsigned int i = 0; i < VD_RNG_OWN * VD_RNG_READ; i++)
+		assert_int_equal(((uint8_t *)rng->own[0].req.buf)[i], 0);
 	uvdpa_rng_close(rng);
 	fake_end(&f);
 }

@@ -22,8 +22,7 @@ static struct vd_rngdrv *to_drv(struct vd_virtio_bound *b)
 	return container_of(b, struct vd_rngdrv, bound);
 }
 
-/* ---- open, close
- * --------------------------------------------------------------------------------- */
+/* ---- open, close ---------------------------------------------------------------------------- */
 
 static int size_queue(struct uvdpa_rng *rng, struct vd_virtio_dev *vdev,
 		      const struct uvdpa_rng_opts *o)
@@ -92,11 +91,12 @@ static int start(struct uvdpa_rng *rng, struct vd_virtio_dev *vdev, const struct
 	rng->reqs = calloc(rng->num, sizeof(*rng->reqs));
 	if (!rng->reqs)
 		return vd_err(-ENOMEM, "%s: no memory", vdev->name);
-	r = vd_dma_create(&rng->dma, vdev, ring_bytes(rng, vdev) + VD_RNG_READ,
+	r = vd_dma_create(&rng->dma, vdev, ring_bytes(rng, vdev) + VD_RNG_OWN * VD_RNG_READ,
 			  o->mem ? o->mem : MEM_DEF);
 	if (r)
 		return r;
-	rng->own.buf = rng->dma.base + ring_bytes(rng, vdev);
+	for (unsigned int i = 0; i < VD_RNG_OWN; i++)
+		rng->own[i].req.buf = rng->dma.base + ring_bytes(rng, vdev) + i * VD_RNG_READ;
 	r = start_queue(rng, vdev);
 	return r ? r : vd_virtio_go(vdev);
 }
@@ -166,8 +166,7 @@ void uvdpa_rng_free(struct uvdpa_rng *rng, void *p)
 	vd_dma_free(&rng->dma, p);
 }
 
-/* ---- the driver
- * ----------------------------------------------------------------------------------- */
+/* ---- the driver ----------------------------------------------------------------------------- */
 
 static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 		 struct vd_virtio_bound **ret_b)

@@ -7,9 +7,9 @@
  *
  * All that the device may touch is in one piece (dma.h):
  *
- *	+------+----------------------------+------------------------------+
- *	| ring | buffer of uvdpa_rng_read() | arena for uvdpa_rng_alloc()  |
- *	+------+----------------------------+------------------------------+
+ *	+------+-----------------------------+------------------------------+
+ *	| ring | buffers of uvdpa_rng_read() | arena for uvdpa_rng_alloc()  |
+ *	+------+-----------------------------+------------------------------+
  */
 #ifndef VD_VIRTIO_RNG_H
 #define VD_VIRTIO_RNG_H
@@ -20,9 +20,17 @@
 #include "virtio/virtio.h"
 #include "virtq/virtq.h"
 
-#define VD_RNG_READ 65536u /* bytes of that buffer */
+#define VD_RNG_OWN  4u     /* of these buffers; a power of two */
+#define VD_RNG_READ 16384u /* bytes of one */
 
 struct vd_rngdrv;
+
+/* A request of uvdpa_rng_read(), and what came of it. */
+struct vd_rng_own {
+	struct uvdpa_rng_req req;
+	bool asked;       /* it is with the device */
+	uint32_t at, end; /* of its buffer: bytes that are there */
+};
 
 /* An entropy device in use. The reader's thread's, but for the atomics and what is marked. */
 struct uvdpa_rng {
@@ -41,10 +49,10 @@ struct uvdpa_rng {
 	struct uvdpa_rng_req **reqs; /* by the ring's id */
 	unsigned int inflight;
 
-	/* Of uvdpa_rng_read(): its request, and what came of the last. */
-	struct uvdpa_rng_req own;
-	bool asked;       /* own is with the device */
-	uint32_t at, end; /* of its buffer: bytes that are there */
+	/* Of uvdpa_rng_read(): in their order, so that one is copied while others are filled. */
+	struct vd_rng_own own[VD_RNG_OWN];
+	unsigned int first, next; /* which may have bytes; which is to be asked for; free running */
+	unsigned int asked;
 };
 
 /* The driver's state of a device. */
