@@ -101,8 +101,7 @@ static void put(struct source *s)
 		free_source(s);
 }
 
-/* ---- the thread --------------------------------------------------------------------------------
- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static bool stopped(const struct source *s)
 {
@@ -201,8 +200,7 @@ static void *source_main(void *arg)
 	return NULL;
 }
 
-/* ---- the worker --------------------------------------------------------------------------------
- */
+/* ---- the worker ----------------------------------------------------------------------------- */
 
 static void want_more(struct source *s)
 {
@@ -276,8 +274,7 @@ static bool source_arm(struct vd_engine *e)
 	return used(s);
 }
 
-/* ---- control -----------------------------------------------------------------------------------
- */
+/* ---- control -------------------------------------------------------------------------------- */
 
 /* What can be waited for is out of its read at once; of the rest nobody knows. */
 static void source_destroy(struct vd_engine *e)

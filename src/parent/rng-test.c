@@ -131,8 +131,7 @@ static void test_seed(void **state)
 	bed_end(&b);
 }
 
-/* ---- a pipe ------------------------------------------------------------------------------------
- */
+/* ---- a pipe --------------------------------------------------------------------------------- */
 
 static int make_pipe(void)
 {
@@ -263,8 +262,7 @@ static void test_no_writer(void **state)
 	unlink(PATH);
 }
 
-/* ---- a file ------------------------------------------------------------------------------------
- */
+/* ---- a file --------------------------------------------------------------------------------- */
 
 static void append(const char *text)
 {
@@ -330,8 +328,7 @@ static void test_refused(void **state)
 	}
 }
 
-/* ---- limits ------------------------------------------------------------------------------------
- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 /* With little room a request gets little, and never nothing. */
 static void test_limit(void **state)
@@ -364,8 +361,7 @@ static void test_limit(void **state)
 	bed_end(&b);
 }
 
-/* ---- what a driver may do ----------------------------------------------------------------------
- */
+/* ---- what a driver may do ------------------------------------------------------------------- */
 
 static void test_hostile(void **state)
 {

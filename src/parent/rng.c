@@ -50,8 +50,7 @@ static struct rng *to_rng(struct vd_softdev *sd)
 	return container_of(sd, struct rng, sd);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------
- */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 /* What the kernel cannot write to, since a peer took it away, is for us to touch: see sigbus.h. */
 static ssize_t getrandom_copied(struct vd_iov piece)
@@ -153,8 +152,7 @@ static void rng_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 		vd_softq_untake(q, chains + i, n - i);
 }
 
-/* ---- the device --------------------------------------------------------------------------------
- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static struct vd_engine *engine_of(struct vd_softdev *sd)
 {
@@ -231,8 +229,7 @@ static const struct vd_softdev_ops rng_ops = {
 	.destroy = rng_destroy,
 };
 
-/* ---- what can be changed, and shown ------------------------------------------------------------
- */
+/* ---- what can be changed, and shown --------------------------------------------------------- */
 
 /* clang-format off */
 #define LIMIT_OPT(k, conf, ...)                                                          \
@@ -294,8 +291,7 @@ static void rng_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 
 static const struct uvdpa_show_ops show_ops = { .show = rng_show };
 
-/* ---- the parent --------------------------------------------------------------------------------
- */
+/* ---- the parent ----------------------------------------------------------------------------- */
 
 static int check(const struct rng_conf *c, const char *name)
 {

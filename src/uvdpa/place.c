@@ -24,8 +24,7 @@ const char *place_get(const struct place *p, const char *key)
 	return NULL;
 }
 
-/* ---- MGMTDEV:KEY=VALUE,... --------------------------------------------------------------------
- */
+/* ---- MGMTDEV:KEY=VALUE,... ------------------------------------------------------------------ */
 
 /* Cut at the next comma; two are one that belongs to the value. Return: what follows, or NULL. */
 static char *cut(char *s)
@@ -64,8 +63,7 @@ int place_of_options(struct place *p)
 	return 0;
 }
 
-/* ---- a socket ---------------------------------------------------------------------------------
- */
+/* ---- a socket ------------------------------------------------------------------------------- */
 
 int place_of_socket(struct place *p, const char *path)
 {
@@ -73,8 +71,7 @@ int place_of_socket(struct place *p, const char *path)
 	return place_add(p, "socket", path) || place_add(p, "device_id", p->type) ? -1 : 0;
 }
 
-/* ---- a device of the daemon -------------------------------------------------------------------
- */
+/* ---- a device of the daemon ----------------------------------------------------------------- */
 
 /* {WHAT: {NAME: O}}. Return: a value of O, or NULL. */
 static struct json_object *find(struct json_object *result, const char *what, const char *name,

@@ -49,8 +49,7 @@ struct user {
 	bool lost;
 };
 
-/* ---- the device
- * ---------------------------------------------------------------------------------- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static void event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
 {
@@ -220,8 +219,7 @@ static int read_bytes(const char *word, uint64_t *ret)
 	return 0;
 }
 
-/* ---- read
- * ------------------------------------------------------------------------------------------ */
+/* ---- read ----------------------------------------------------------------------------------- */
 
 /* A pipe with room for a page takes that without blocking, so a signal is never kept waiting. */
 static int write_out(struct user *s, const char *p, size_t len)
@@ -289,8 +287,7 @@ static int rng_read(const struct cmd *cmd, int argc, char **argv)
 	return r;
 }
 
-/* ---- feed
- * ------------------------------------------------------------------------------------------ */
+/* ---- feed ----------------------------------------------------------------------------------- */
 
 struct feed {
 	uint64_t credit, rate; /* bits of each byte; bytes in a second */
@@ -401,8 +398,7 @@ static int rng_feed(const struct cmd *cmd, int argc, char **argv)
 	return 0;
 }
 
-/* ---- the words
- * ------------------------------------------------------------------------------------- */
+/* ---- the words ------------------------------------------------------------------------------ */
 
 static int help(const struct cmd *cmd, int argc, char **argv)
 {

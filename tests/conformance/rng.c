@@ -103,8 +103,7 @@ static void check(struct cf_queue *q, const uint8_t *p, uint32_t len, uint32_t u
 		cf_check(used < SURE || (!is_canary(p, SURE) && !is_canary(p + used - SURE, SURE)));
 }
 
-/* ---- many at a time ----------------------------------------------------------------------------
- */
+/* ---- many at a time ------------------------------------------------------------------------- */
 
 static uint64_t slot_at(const struct cf_queue *q, unsigned int slot)
 {
@@ -227,8 +226,7 @@ static void case_wraparound(struct cf *c)
 	}
 }
 
-/* ---- one at a time, cut as nobody expects it
- * ----------------------------------------------------- */
+/* ---- one at a time, cut as nobody expects it ------------------------------------------------ */
 
 /* A request that lies in a row from @at on. */
 static void in_a_row(struct cf_queue *q, uint64_t at, const uint32_t *lens, unsigned int n)
