@@ -112,23 +112,24 @@ static struct iovec piece(const struct vd_hvc_port *p, unsigned int i)
 	return (struct iovec){ p->rx.mem + (size_t)d->buf * p->rx.buf_size + off, d->len - off };
 }
 
-static size_t put_got(struct vd_hvc_port *p)
+/* Return: did any of it go? A buffer without bytes does. */
+static bool put_got(struct vd_hvc_port *p)
 {
 	struct iovec iov[ROUND];
-	unsigned int k = vd_min(p->ngot, ROUND);
+	unsigned int k = vd_min(p->ngot, ROUND), i;
 	size_t n, left, len = 0;
 
-	for (unsigned int i = 0; i < k; i++) {
+	for (i = 0; i < k; i++) {
 		iov[i] = piece(p, i);
 		len += iov[i].iov_len;
 	}
 	n = left = put(p, iov, k, len);
-	for (unsigned int i = 0; i < k && left >= iov[i].iov_len; i++) {
+	for (i = 0; i < k && left >= iov[i].iov_len; i++) {
 		left -= iov[i].iov_len;
 		give_back(p);
 	}
 	p->off += (uint32_t)left;
-	return n;
+	return n || i;
 }
 
 static void keep_got(struct vd_hvc_port *p)
@@ -172,7 +173,7 @@ static bool from_device(struct vd_hvc_port *p)
 	if (p->keep_len && !p->full && vd_chan_takes(&p->chan))
 		did |= put_kept(p) > 0;
 	if (p->ngot && !p->keep_len && !p->full && vd_chan_takes(&p->chan))
-		did |= put_got(p) > 0;
+		did |= put_got(p);
 	if (!vd_chan_takes(&p->chan))
 		keep_got(p);
 	publish(&p->rx);
@@ -237,6 +238,11 @@ static void end(struct vd_hvc_port *p)
 {
 	for (unsigned int i = 0; i < VD_HVC_BUFS / ROUND && !is(&p->broken); i++)
 		from_device(p);
+	while (p->ngot) {
+		drop(p, piece(p, 0).iov_len);
+		give_back(p);
+	}
+	publish(&p->rx);
 	p->full = p->ending = false;
 }
 

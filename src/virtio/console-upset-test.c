@@ -53,6 +53,53 @@ static void test_user_hangs(void **state)
 	close(fd2);
 }
 
+/* What he did not read goes with the port: who opens the next one of that number sees nothing of
+ * it. */
+static void test_user_hangs_port_goes(void **state)
+{
+	static uint8_t sent[BIG];
+	struct fake *f = fake_begin_ports(2);
+	int fd = fake_open(f, ".1"), next;
+	char got[3];
+
+	(void)state;
+	fake_hears(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	while (fake_send(f, 1, sent, BIG))
+		fake_dispatch(f);
+	fake_control(f, 1, VIRTIO_CONSOLE_PORT_REMOVE, 1, NULL, 0);
+	fake_wait_link(f, ".1", false);
+	fake_add_port(f, 1);
+	next = fake_open(f, ".1");
+	fake_send_all(f, 1, "new", 3);
+	fake_read(f, next, got, 3);
+	assert_memory_equal(got, "new", 3);
+	close(fd);
+	close(next);
+	fake_end(f);
+}
+
+/* Buffers that come back empty, between those that do not: nothing waits behind them. */
+static void test_empty_buffers(void **state)
+{
+	static uint8_t sent[BIG], got[BIG];
+	struct fake *f = fake_begin(0);
+	int fd = fake_open(f, "");
+	size_t len = 24 * VD_HVC_BUF;
+
+	(void)state;
+	fake_fill(sent, BIG, 9);
+	/* More than a terminal holds. */
+	fake_send_all(f, 0, sent, len);
+	fake_dispatch(f);
+	fake_send_empty(f, 0, 40);
+	len += fake_send(f, 0, sent + len, 1000);
+	fake_dispatch(f);
+	fake_read(f, fd, got, len);
+	assert_memory_equal(got, sent, len);
+	close(fd);
+	fake_end(f);
+}
+
 /* A device that takes nothing of what is typed: neither its user nor unbind waits for it. */
 static void test_device_hangs(void **state)
 {
@@ -223,9 +270,10 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_user_hangs), cmocka_unit_test(test_device_hangs),
-		cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_endless_ports),
-		cmocka_unit_test(test_broken),     cmocka_unit_test(test_needs_reset),
+		cmocka_unit_test(test_user_hangs),    cmocka_unit_test(test_user_hangs_port_goes),
+		cmocka_unit_test(test_empty_buffers), cmocka_unit_test(test_device_hangs),
+		cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_endless_ports),
+		cmocka_unit_test(test_broken),        cmocka_unit_test(test_needs_reset),
 		cmocka_unit_test(test_config),
 	};
 

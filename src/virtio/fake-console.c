@@ -257,6 +257,17 @@ size_t fake_send(struct fake *f, unsigned int idx, const void *buf, size_t len)
 	return done;
 }
 
+void fake_send_empty(struct fake *f, unsigned int idx, unsigned int n)
+{
+	while (n--) {
+		struct vd_chain *c = pop(f, rx(idx));
+
+		assert_non_null(c);
+		vd_virtq_push(f->dq[rx(idx)], c, 0);
+	}
+	flush(f, rx(idx));
+}
+
 void fake_send_all(struct fake *f, unsigned int idx, const void *buf, size_t len)
 {
 	const uint8_t *p = buf;

@@ -58,7 +58,10 @@ void fake_quiesce(struct fake *f);
 /* Bytes of the device for port @idx. Return: how many found a buffer. */
 size_t fake_send(struct fake *f, unsigned int idx, const void *buf, size_t len);
 
-/* The same; it waits until all have found buffers. */
+/* @n buffers without any. */
+void fake_send_empty(struct fake *f, unsigned int idx, unsigned int n);
+
+/* The same as fake_send(); it waits until all have found buffers. */
 void fake_send_all(struct fake *f, unsigned int idx, const void *buf, size_t len);
 
 /* What the driver sent by port @idx; waits for so many. */
