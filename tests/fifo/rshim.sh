@@ -45,7 +45,7 @@ rshim_start() {
 # The daemon takes 4 s before it looks at USB, and 1 s to see that nobody else has the card. Its
 # interface goes with the card, and comes again.
 host_up() {
-	wait_for 20 host_found
+	wait_for 40 host_found
 }
 host_found() {
 	ip addr add 10.0.0.1/24 dev tmfifo_net0 2>/dev/null || true
@@ -64,7 +64,7 @@ console_open() {
 	console_pid=$!
 }
 console_close() {
-	kill "$console_pid"
+	kill "$console_pid" 2>/dev/null || true
 	wait "$console_pid" || true
 	exec {console}>&-
 	rm "$tmp/keys"
@@ -180,6 +180,7 @@ dialogue root 'Password:'
 # And when the host is.
 kill -KILL "$rshim_pid"
 wait "$rshim_pid" || true
+console_close
 rm -r "$tmp/rshim0"
 rshim_start
 host_up
@@ -189,6 +190,33 @@ set_misc DISPLAY_LEVEL 1
 [ "$(misc PEER_MAC)" = 00:1a:ca:ff:ff:01 ] || fail "PEER_MAC $(misc PEER_MAC)"
 set_misc PEER_MAC 02:00:5e:10:00:01
 answers 1472
+understood
+
+# A Linux takes the place of the drivers in the card; the host notices nothing.
+script guest <<-'E2'
+	ip addr add 10.0.0.2/24 dev eth0
+	ip link set eth0 up
+	exec </dev/hvc0 >/dev/hvc0
+	stty raw -echo
+	echo ready
+	while read -r line && [ "$line" != end ]; do
+		echo "the guest read $line"
+	done
+E2
+uvdpa dev bind n0 vhost-user socket "$tmp/n0.sock"
+uvdpa dev bind c0 vhost-user socket "$tmp/c0.sock"
+console_open
+background uml -d "$tmp/n0.sock:1" -d "$tmp/c0.sock:3" "$tmp/guest" >"$tmp/guest.out" 2>&1
+guest_pid=$!
+wait_for 60 host_found
+for size in 0 1 7 1472; do
+	answers $size
+done
+wait_for 20 grep -aq '^ready$' "$tmp/said"
+printf 'hello\n' >&"$console"
+wait_for 20 grep -aq '^the guest read hello$' "$tmp/said"
+printf 'end\n' >&"$console"
+wait "$guest_pid" || fail "the guest: $(cat "$tmp/guest.out")"
 understood
 
 kill "$rshim_pid"
