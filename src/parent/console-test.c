@@ -329,6 +329,46 @@ static void half_closed(void **state)
 	bed_end(&b);
 }
 
+/* Many who come and go at once, and say something or not: the next one is served, and nothing
+ * stays. */
+static void flood_of_visitors(void **state)
+{
+	char path[96];
+	struct bed b;
+	bool last;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/s", dir);
+	start(&b, "unix-listen:@/s", NULL, NULL);
+	cb_post(&b, cb_rx(0), 0, 64, CB_SLOT);
+	for (unsigned int i = 0; i < 300; i++) {
+		fd = vd_unix_connect(path, SOCK_NONBLOCK);
+		if (fd >= 0 && i % 7 == 0)
+			say(fd, "x");
+		if (fd >= 0)
+			close(fd);
+		if (i % 3 == 0)
+			uvdpa_dispatch(b.u, 0);
+	}
+	/* Those that wait before us are let in first. */
+	while ((fd = vd_unix_connect(path, SOCK_NONBLOCK)) < 0)
+		uvdpa_dispatch(b.u, 5);
+	until_shown(&b, "port0", "console connected open");
+	say(fd, "at last");
+	do {
+		char buf[CB_SLOT];
+		int n = cb_get(&b, cb_rx(0), buf, 5000);
+
+		assert_true(n > 0);
+		last = n == 7 && !memcmp(buf, "at last", 7);
+	} while (!last);
+	cb_send(&b, cb_tx(0), "hello", 5, 0);
+	expect_at(&b, fd, "hello", 5);
+	close(fd);
+	bed_end(&b);
+}
+
 static void pty_size(void **state)
 {
 	struct winsize ws = { .ws_col = 132, .ws_row = 50 };
@@ -479,6 +519,7 @@ int main(void)
 		test(nothing_is_kept),
 		test(what_is_kept_goes_in_pieces),
 		test(half_closed),
+		test(flood_of_visitors),
 		test(pty_size),
 		test(slow_reader_holds_up_itself),
 		test(driver_is_told_who_comes),
