@@ -29,8 +29,10 @@ echo "begin"
 dd if=/dev/hwrng bs=64 count=1024 iflag=fullblock 2>/dev/null | base64
 echo "end"
 EOF2
-# A guest has a wall clock of its own; nothing of it shall take longer than it must.
-qemu -d "$tmp/r0.sock:4" -d "$tmp/p0.sock:4" "$tmp/guest" >out 2>err || { tail -n 50 out err; fail "status $?"; }
+rc=0
+qemu -d "$tmp/r0.sock:4" -d "$tmp/p0.sock:4" "$tmp/guest" >out 2>err || rc=$?
+[ $rc != 77 ] || skip "$(tail -n 1 err)"
+[ $rc = 0 ] || { tail -n 50 out err; fail "status $rc"; }
 grep -q 'virtio_rng.0 virtio_rng.1\|virtio_rng.1 virtio_rng.0' out || fail "generators: $(head -n 1 out)"
 grep -qx 'virtio_rng.0' out || fail "not taken"
 
