@@ -91,8 +91,7 @@ static const char *stream_where(const struct vd_fifo_link *l)
 	return vd_chan_where(&l->stream.chan);
 }
 
-/* ---- the link's thread
- * ------------------------------------------------------------------------------------ */
+/* ---- the link's thread ---------------------------------------------------------------------- */
 
 /* A descriptor that is not to be read is not in it at all: that it has ended would be told over and
  * over. */
@@ -122,6 +121,7 @@ static bool stream_take(struct vd_fifo_link *l)
 	vd_chan_take(&s->chan);
 	if (vd_chan_takes(&s->chan) && vd_chan_fd(&s->chan) >= 0) {
 		setsockopt(vd_chan_fd(&s->chan), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		setsockopt(vd_chan_fd(&s->chan), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 		tx = vd_dup(vd_chan_fd(&s->chan));
 		if (tx < 0)
 			vd_chan_hang_up(&s->chan);
@@ -160,8 +160,7 @@ static void stream_hang_up(struct vd_fifo_link *l)
 	vd_chan_hang_up(&l->stream.chan);
 }
 
-/* ---- who has the turn
- * ------------------------------------------------------------------------------------- */
+/* ---- who has the turn ----------------------------------------------------------------------- */
 
 static bool stream_tx_changed(struct vd_fifo_link *l)
 {
