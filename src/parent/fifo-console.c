@@ -22,9 +22,7 @@ static struct vd_fifo_console *port_to_fcon(struct vd_fifo_port *p)
 	return container_of(p, struct vd_fifo_console, port);
 }
 
-/* ---- the worker
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the worker ----------------------------------------------------------------------------- */
 
 static size_t fcon_send(struct vd_console *con, struct vd_console_port *port, struct vd_iov *iov,
 			unsigned int niov, size_t len)
@@ -74,8 +72,7 @@ static size_t fcon_receive(struct vd_console *con, struct vd_console_port *port,
 	return done;
 }
 
-/* ---- what the link calls
- * --------------------------------------------------------------------------------------- */
+/* ---- what the link calls -------------------------------------------------------------------- */
 
 static unsigned int port_deliver(struct vd_fifo_port *p, const struct vd_fifo_frame *frames,
 				 unsigned int n)
@@ -100,9 +97,7 @@ static const struct vd_fifo_port_ops port_ops = {
 	.carrier = port_carrier,
 };
 
-/* ---- the device
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static void fcon_opened(struct vd_console *con, struct vd_console_port *port, bool open)
 {

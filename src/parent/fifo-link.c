@@ -23,8 +23,7 @@ static const char *const devices[] = {
 	[VD_FIFO_DEV_NET] = "net", [VD_FIFO_DEV_CONSOLE] = "console"
 };
 
-/* ---- devices
- * ---------------------------------------------------------------------------------------------- */
+/* ---- devices -------------------------------------------------------------------------------- */
 
 int vd_fifo_port_add(struct vd_fifo_port *p, struct vd_fifo_link *l, unsigned int idx,
 		     const char *name)
@@ -83,9 +82,7 @@ void vd_fifo_slot_put(struct vd_fifo_link *l, unsigned int idx)
 	__atomic_fetch_sub(&l->slots[idx].users, 1, __ATOMIC_RELEASE);
 }
 
-/* ---- links
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- links ---------------------------------------------------------------------------------- */
 
 void vd_fifo_link_wake(struct vd_fifo_link *l)
 {
@@ -181,8 +178,7 @@ void vd_fifo_link_put(struct vd_fifo_link *l)
 	link_free(l);
 }
 
-/* ---- what there is to tell
- * ----------------------------------------------------------------------------------- */
+/* ---- what there is to tell ------------------------------------------------------------------ */
 
 static uint64_t get(const uint64_t *c)
 {

@@ -212,8 +212,7 @@ struct vd_fifo_link {
 	struct vd_fifo_window_map *window;
 };
 
-/* ---- fifo-link.c; control thread
- * ---------------------------------------------------------------------- */
+/* ---- fifo-link.c; control thread ------------------------------------------------------------ */
 
 /* Open the link, with one reference. Return: 0; -errno with a sentence. */
 int vd_fifo_link_open(struct uvdpa *u, const struct vd_fifo_link_conf *c,
@@ -238,8 +237,7 @@ void vd_fifo_slot_put(struct vd_fifo_link *l, unsigned int idx);
 /* The link's thread shall look at all that it has. Any thread. */
 void vd_fifo_link_wake(struct vd_fifo_link *l);
 
-/* ---- fifo-tx.c; any data thread
- * ------------------------------------------------------------------------ */
+/* ---- fifo-tx.c; any data thread ------------------------------------------------------------- */
 
 int vd_fifo_tx_init(struct vd_fifo_link *l);
 void vd_fifo_tx_fini(struct vd_fifo_link *l);
@@ -269,8 +267,7 @@ void vd_fifo_stage_send(struct vd_fifo_link *l, unsigned int idx, size_t len);
 /* Write what there is; or who does so already goes on. */
 void vd_fifo_tx_push(struct vd_fifo_link *l);
 
-/* ---- fifo-rx.c; the link's thread
- * ---------------------------------------------------------------------- */
+/* ---- fifo-rx.c; the link's thread ----------------------------------------------------------- */
 
 int vd_fifo_rx_init(struct vd_fifo_link *l);
 void vd_fifo_rx_fini(struct vd_fifo_link *l);

@@ -87,8 +87,7 @@ static void listen(struct heard *h, bool bytewise)
 	vd_fifo_decoder_init(&h->d, 1500, bytewise);
 }
 
-/* ---- transcripts
- * ----------------------------------------------------------------------------------------- */
+/* ---- transcripts ---------------------------------------------------------------------------- */
 
 /* A stream that is built up. */
 struct wire {

@@ -22,8 +22,7 @@ static struct vd_fifo_net *port_to_fnet(struct vd_fifo_port *p)
 	return container_of(p, struct vd_fifo_net, port);
 }
 
-/* ---- send; the worker
- * --------------------------------------------------------------------------------------- */
+/* ---- send; the worker ----------------------------------------------------------------------- */
 
 static uint32_t frame_max(const struct vd_fifo_net *n)
 {
@@ -137,8 +136,7 @@ static unsigned int fnet_receive(struct vd_net *net, struct vd_net_pair *pair)
 	return 0;
 }
 
-/* ---- what the link calls
- * ------------------------------------------------------------------------------------ */
+/* ---- what the link calls -------------------------------------------------------------------- */
 
 /* As far as there are buffers. Return: how many are over. */
 static unsigned int offer(struct vd_net_pair *pair, const struct vd_fifo_frame *frames,
@@ -202,8 +200,7 @@ static const struct vd_fifo_port_ops port_ops = {
 	.carrier = port_carrier,
 };
 
-/* ---- the device
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 /* Features are there, queues do not run yet: a driver has come. */
 static void fnet_set_offloads(struct vd_net *net, uint64_t guest)

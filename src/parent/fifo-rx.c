@@ -38,8 +38,7 @@ void vd_fifo_rx_fini(struct vd_fifo_link *l)
 	free(l->rx.inbox);
 }
 
-/* ---- the console's inbox
- * -------------------------------------------------------------------------------- */
+/* ---- the console's inbox -------------------------------------------------------------------- */
 
 static void inbox_put(struct vd_fifo_link *l, const uint8_t *b, uint32_t len)
 {
@@ -86,8 +85,7 @@ static void text(struct vd_fifo_link *l, const struct vd_fifo_event *ev)
 	vd_fifo_slot_put(l, VD_FIFO_DEV_CONSOLE);
 }
 
-/* ---- frames
- * --------------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 static void forget_held(struct vd_fifo_rx *rx, uint64_t *counter)
 {
@@ -149,8 +147,7 @@ static void hold(struct vd_fifo_link *l, const struct vd_fifo_event *ev)
 	rx->held[rx->first + rx->n++] = (struct vd_fifo_frame){ ev->data, ev->len };
 }
 
-/* ---- control messages
- * ------------------------------------------------------------------------------------- */
+/* ---- control messages ----------------------------------------------------------------------- */
 
 /* The host asks who the card is. Its firmware would answer; who boots from it, nobody has told us.
  */
@@ -170,8 +167,7 @@ static void answer(struct vd_fifo_link *l)
 	vd_fifo_stage_send(l, VD_FIFO_STAGE_CTRL, 4 * VD_FIFO_WORD);
 }
 
-/* ---- the stream
- * ------------------------------------------------------------------------------------------- */
+/* ---- the stream ----------------------------------------------------------------------------- */
 
 static void decode(struct vd_fifo_link *l)
 {
@@ -269,9 +265,7 @@ static bool receive(struct vd_fifo_link *l)
 	return true;
 }
 
-/* ---- time
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void say_what_is_lost(struct vd_fifo_link *l)
 {

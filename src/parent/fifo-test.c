@@ -98,8 +98,7 @@ static void end(void)
 	bed_end(&r.net);
 }
 
-/* ---- the other side
- * ------------------------------------------------------------------------------------------- */
+/* ---- the other side ------------------------------------------------------------------------- */
 
 /* The next message, into r.got. Return: the length of its payload. */
 static uint32_t next_message(uint8_t type)
@@ -171,9 +170,7 @@ static void expect_text(const char *text)
 	assert_string_equal(got, text);
 }
 
-/* ---- cases
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- cases ---------------------------------------------------------------------------------- */
 
 static int dir_make(void **state)
 {

@@ -42,8 +42,7 @@ void vd_fifo_tx_fini(struct vd_fifo_link *l)
 		free(l->tx.stages[i].buf);
 }
 
-/* ---- who has the turn
- * --------------------------------------------------------------------------------- */
+/* ---- who has the turn ----------------------------------------------------------------------- */
 
 /* The message that begins at @bound is under way now. */
 static void next_bound(struct vd_fifo_link *l, unsigned int idx)
@@ -238,8 +237,7 @@ void vd_fifo_tx_push(struct vd_fifo_link *l)
 	}
 }
 
-/* ---- who fills a stage
- * ---------------------------------------------------------------------------------- */
+/* ---- who fills a stage ---------------------------------------------------------------------- */
 
 bool vd_fifo_stage_ready(struct vd_fifo_link *l, unsigned int idx)
 {

@@ -97,8 +97,7 @@ static uint8_t vd_guest *data(const struct vd_fifo_window_map *w, bool from_card
 	return w->map + DATA + (from_card ? 0 : (size_t)w->words * VD_FIFO_WORD);
 }
 
-/* ---- who is there; control thread
- * ------------------------------------------------------------------------- */
+/* ---- who is there; control thread ----------------------------------------------------------- */
 
 static void look_again(struct vd_fifo_window_map *w)
 {
@@ -175,9 +174,7 @@ static void again_fired(struct vd_timer *t)
 		look_again(w);
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 static size_t size_of(uint32_t words)
 {
@@ -371,9 +368,7 @@ static const char *window_where(const struct vd_fifo_link *l)
 	return l->window->path;
 }
 
-/* ---- both threads
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- both threads --------------------------------------------------------------------------- */
 
 static void ring(const struct vd_fifo_window_map *w)
 {
@@ -400,8 +395,7 @@ static void copy(struct vd_fifo_window_map *w, uint8_t vd_guest *ring, uint64_t 
 	}
 }
 
-/* ---- the link's thread
- * -------------------------------------------------------------------------------------------- */
+/* ---- the link's thread ---------------------------------------------------------------------- */
 
 static bool is_up(unsigned int gen)
 {
@@ -499,8 +493,7 @@ static void window_hang_up(struct vd_fifo_link *l)
 	vd_loop_post(loop(l->window), &l->window->nonsense);
 }
 
-/* ---- who has the turn
- * ---------------------------------------------------------------------------------------------- */
+/* ---- who has the turn ----------------------------------------------------------------------- */
 
 static bool window_tx_changed(struct vd_fifo_link *l)
 {
