@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,8 +21,8 @@
 #include "base/open-fds.h"
 #include "base/util.h"
 
-#define PIPE   "/tmp/uvdpa-virtio-rng-test"
-#define SOCKET "/tmp/uvdpa-virtio-rng-test.sock"
+
+static char pipe_path[64], socket_path[64]; /* this process's own */
 
 struct bed {
 	struct uvdpa *u;
@@ -174,7 +175,7 @@ static void test_refused(void **state)
 	disk = add(&b, "d0", "sim-blk", "capacity", "1M");
 	assert_int_equal(uvdpa_rng_open(disk, NULL, &rng), -ENODEV);
 	assert_int_equal(bind(&b, b.dev, "virtio", "file", "/tmp/nowhere"), -EINVAL);
-	assert_int_equal(bind(&b, b.dev, "vhost-user", "socket", SOCKET), 0);
+	assert_int_equal(bind(&b, b.dev, "vhost-user", "socket", socket_path), 0);
 	assert_int_equal(uvdpa_rng_open(b.dev, NULL, &rng), -EBUSY);
 	end(&b);
 }
@@ -197,10 +198,10 @@ static void test_taken_away(void **state)
 	int fd;
 
 	(void)state;
-	unlink(PIPE);
-	assert_int_equal(mkfifo(PIPE, 0600), 0);
-	fd = open(PIPE, O_RDWR | O_CLOEXEC);
-	begin(&b, "source", PIPE);
+	unlink(pipe_path);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	fd = open(pipe_path, O_RDWR | O_CLOEXEC);
+	begin(&b, "source", pipe_path);
 	assert_int_equal(uvdpa_rng_open(b.dev, NULL, &rng), 0);
 	assert_int_equal(uvdpa_rng_read(rng, buf, 8, 20), -ETIMEDOUT);
 	assert_int_equal(write(fd, "abcde", 5), 5);
@@ -219,7 +220,7 @@ static void test_taken_away(void **state)
 	uvdpa_rng_close(rng);
 	end(&b);
 	close(fd);
-	unlink(PIPE);
+	unlink(pipe_path);
 }
 
 /* Through another process's socket, as it seems. */
@@ -233,8 +234,8 @@ static void test_proxy(void **state)
 
 	(void)state;
 	begin(&b, "seed", "5");
-	assert_int_equal(bind(&b, b.dev, "vhost-user", "socket", SOCKET), 0);
-	proxy = add(&b, "p0", "vhost-user", "socket", SOCKET);
+	assert_int_equal(bind(&b, b.dev, "vhost-user", "socket", socket_path), 0);
+	proxy = add(&b, "p0", "vhost-user", "socket", socket_path);
 	assert_int_equal(uvdpa_rng_open(proxy, NULL, &rng), 0);
 	while (got < 200000) {
 		ssize_t n = uvdpa_rng_read(rng, buf + got, 200000 - got, 1);
@@ -257,5 +258,7 @@ int main(void)
 		cmocka_unit_test(test_proxy),
 	};
 
+	snprintf(pipe_path, sizeof(pipe_path), "/tmp/uvdpa-rng-api.%d", (int)getpid());
+	snprintf(socket_path, sizeof(socket_path), "/tmp/uvdpa-rng-api.%d.sock", (int)getpid());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

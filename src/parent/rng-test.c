@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,11 +15,11 @@
 #include "softdev/blk-bed.h"
 
 #define CANARY 0xa5
-#define PATH   "/tmp/uvdpa-rng-test"
 #define MAX    65536u /* bytes of one request */
 
 static unsigned int warnings; /* that are about what was asked for */
 static const char *about;
+static char path[64]; /* of the source; this process's own */
 
 static void count(enum uvdpa_log_level level, const char *line)
 {
@@ -137,9 +138,9 @@ static int make_pipe(void)
 {
 	int fd;
 
-	unlink(PATH);
-	assert_int_equal(mkfifo(PATH, 0600), 0);
-	fd = open(PATH, O_RDWR | O_CLOEXEC);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -151,7 +152,7 @@ static void test_slow(void **state)
 	struct bed b;
 
 	(void)state;
-	begin(&b, "source", PATH);
+	begin(&b, "source", path);
 	for (unsigned int i = 0; i < 10; i++)
 		want(&b, i, 64);
 	assert_int_equal(get(&b, 50), 0);
@@ -169,7 +170,7 @@ static void test_slow(void **state)
 	assert_int_equal(bed_stat(&b, 0, "errors"), 0);
 	bed_end(&b);
 	close(fd);
-	unlink(PATH);
+	unlink(path);
 }
 
 /* As fast as it comes, and none is lost. */
@@ -180,7 +181,7 @@ static void test_stream(void **state)
 	struct bed b;
 
 	(void)state;
-	begin(&b, "source", PATH);
+	begin(&b, "source", path);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	want(&b, 0, 3000);
 	while (got < 4 << 20) {
@@ -203,7 +204,7 @@ static void test_stream(void **state)
 	}
 	bed_end(&b);
 	close(fd);
-	unlink(PATH);
+	unlink(path);
 }
 
 /* Who waits for bytes is in nobody's way, and is not written to when he has gone. */
@@ -213,7 +214,7 @@ static void test_reset_pending(void **state)
 	struct bed b;
 
 	(void)state;
-	begin(&b, "source", PATH);
+	begin(&b, "source", path);
 	for (unsigned int round = 0; round < 20; round++) {
 		uint64_t since = vd_now_ns();
 		char c = (char)round;
@@ -238,7 +239,7 @@ static void test_reset_pending(void **state)
 	assert_int_equal(get(&b, 10), 0);
 	bed_end(&b); /* also while one waits */
 	close(fd);
-	unlink(PATH);
+	unlink(path);
 }
 
 /* Without a writer it has an end, until one comes. */
@@ -249,24 +250,24 @@ static void test_no_writer(void **state)
 
 	(void)state;
 	close(fd);
-	begin(&b, "source", PATH);
+	begin(&b, "source", path);
 	for (unsigned int i = 0; i < 3; i++) {
 		want(&b, 0, 8);
 		assert_int_equal(get(&b, 20), 0);
-		fd = open(PATH, O_WRONLY | O_CLOEXEC);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
 		assert_int_equal(write(fd, "abc", 3), 3);
 		close(fd);
 		assert_int_equal(get(&b, 5000), 3);
 	}
 	bed_end(&b);
-	unlink(PATH);
+	unlink(path);
 }
 
 /* ---- a file --------------------------------------------------------------------------------- */
 
 static void append(const char *text)
 {
-	int fd = open(PATH, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
@@ -275,11 +276,11 @@ static void append(const char *text)
 /* At its end it waits for more, says so once, and makes up nothing. */
 static void test_file_end(void **state)
 {
-	static const char *const attrs[] = { "source", PATH, NULL };
+	const char *const attrs[] = { "source", path, NULL };
 	struct bed b;
 
 	(void)state;
-	unlink(PATH);
+	unlink(path);
 	append("bytes");
 	assert_int_equal(bed_add(&b, "rng", attrs), 0);
 	about = "nothing more to read";
@@ -302,7 +303,7 @@ static void test_file_end(void **state)
 	assert_memory_equal(data(&b, 2), " again", 6);
 	assert_true(is(data(&b, 2) + 6, CANARY, 58));
 	bed_end(&b);
-	unlink(PATH);
+	unlink(path);
 }
 
 static void test_refused(void **state)
@@ -438,5 +439,6 @@ int main(void)
 		cmocka_unit_test(test_memory_vanishes),
 	};
 
+	snprintf(path, sizeof(path), "/tmp/uvdpa-rng-test.%d", (int)getpid());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
