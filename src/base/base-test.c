@@ -355,6 +355,22 @@ static void loop_timers_posts_and_removal(void **state)
 	close(eb);
 }
 
+static unsigned int asked;
+
+static unsigned int ask(void)
+{
+	return ++asked;
+}
+
+static void min_and_max_ask_once(void **state)
+{
+	(void)state;
+	assert_int_equal(vd_min(ask(), 2u), 1);
+	assert_int_equal(vd_max(ask(), 1u), 2);
+	assert_int_equal(vd_min(vd_max(ask(), 1u), 9u), 3);
+	assert_int_equal(asked, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +384,7 @@ int main(void)
 		cmocka_unit_test(unix_folder_is_locked),
 		cmocka_unit_test(unix_sockets_of_datagrams),
 		cmocka_unit_test(loop_timers_posts_and_removal),
+		cmocka_unit_test(min_and_max_ask_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,14 +234,15 @@ static void told_event(struct vd_post *p)
 void vd_chan_sizes(struct vd_chan *c, int fd)
 {
 	struct winsize ws;
+	bool other;
 
 	if (ioctl(fd, TIOCGWINSZ, &ws))
 		return;
-	if (ws.ws_col != c->cols || ws.ws_row != c->rows) {
-		c->cols = ws.ws_col;
-		c->rows = ws.ws_row;
+	other = ws.ws_col != c->cols || ws.ws_row != c->rows;
+	c->cols = ws.ws_col;
+	c->rows = ws.ws_row;
+	if (other)
 		c->ops->resized(c, c->cols, c->rows);
-	}
 	vd_timer_set(c->loop, &c->tick, SIZE_MS);
 }
 

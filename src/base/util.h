@@ -26,8 +26,16 @@
 
 #define VD_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define vd_min(a, b) ((a) < (b) ? (a) : (b))
-#define vd_max(a, b) ((a) > (b) ? (a) : (b))
+/* Each is evaluated once: it may be what another thread or process changes at this moment. */
+#define vd_min(a, b) VD_PICK(<, a, b, __COUNTER__)
+#define vd_max(a, b) VD_PICK(>, a, b, __COUNTER__)
+#define VD_PICK(op, a, b, n) VD_PICK_NAMED(op, a, b, n)
+#define VD_PICK_NAMED(op, a, b, n)                       \
+	({                                               \
+		__typeof__(1 ? (a) : (b)) vd_a##n = (a); \
+		__typeof__(1 ? (a) : (b)) vd_b##n = (b); \
+		vd_a##n op vd_b##n ? vd_a##n : vd_b##n;  \
+	})
 
 /* @align is a power of two. */
 static inline uint64_t vd_align_up(uint64_t n, uint64_t align)

@@ -278,7 +278,8 @@ static int send(struct uvdpa_net *net, const struct command *cmd, struct uvdpa_w
 		.busy = true, .cls = cmd->cls, .cmd = cmd->cmd, .wait = w, .pairs = cmd->pairs,
 		.due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull,
 	};
-	if (cmd->cls == VIRTIO_NET_CTRL_MAC && cmd->cmd == VIRTIO_NET_CTRL_MAC_ADDR_SET) {
+	if (cmd->cls == VIRTIO_NET_CTRL_MAC && cmd->cmd == VIRTIO_NET_CTRL_MAC_ADDR_SET &&
+	    cmd->len == sizeof(c->commands[slot].mac)) {
 		c->commands[slot].sets_mac = true;
 		memcpy(c->commands[slot].mac, cmd->data, sizeof(c->commands[slot].mac));
 	}

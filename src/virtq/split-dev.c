@@ -163,7 +163,8 @@ static unsigned int split_pop_ones(struct split_dev *s, struct vd_chain **chains
  */
 static void split_ask(const struct split_dev *s)
 {
-	unsigned int n = vd_min((uint16_t)(s->avail_idx - s->next), VD_VIRTQ_BURST);
+	unsigned int n = vd_min((unsigned int)(uint16_t)(s->avail_idx - s->next),
+				(unsigned int)VD_VIRTQ_BURST);
 
 	for (unsigned int i = 0; i < n; i += 4)
 		vd_prefetch_read(s->desc + 2u * (split_head(s, i) & split_mask(s)));
