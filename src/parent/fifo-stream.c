@@ -18,8 +18,8 @@
 
 #define IN           1u /* what the link's epoll says */
 #define OUT          2u
-#define NOTHING_NEW  -1
-#define NONE         -2
+#define NOTHING_NEW  (-1)
+#define NONE         (-2)
 #define SOCKET_BYTES (128 << 10) /* on the way */
 
 static struct vd_fifo_link *to_link(struct vd_chan *c)
