@@ -17,7 +17,7 @@ for i in 1 2 3; do
 	echo "line $i" >&5
 	wait_for 40 has "$tmp/out$i" "^heard line $i\$"
 	# A flood, in the middle of which they die.
-	yes "noise" | head -c 60000 >&5 &
+	yes "noise" | head -c 12000 >&5 &
 	pids+=($!)
 	sleep 0.3
 	leave
