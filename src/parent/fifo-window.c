@@ -460,6 +460,7 @@ static void sleep_on_it(struct vd_fifo_window_map *w, bool sleeps)
 static ssize_t window_read(struct vd_fifo_link *l, uint8_t *to, size_t len)
 {
 	struct vd_fifo_window_map *w = l->window;
+	unsigned int missed;
 	uint64_t there;
 
 	if (!is_up(w->rx_gen))
@@ -475,8 +476,9 @@ static ssize_t window_read(struct vd_fifo_link *l, uint8_t *to, size_t len)
 	}
 	there = vd_read64_seq(&w->rx->put) - w->got;
 	if (there > w->words) {
-		vd_log_warn(vd_ctx_log(l->u), l->address, "%llu words in a FIFO of %u",
-			    (unsigned long long)there, w->words);
+		if (vd_ratelimit_ok(&l->rl, &missed))
+			vd_log_warn(vd_ctx_log(l->u), l->address, "%llu words in a FIFO of %u",
+				    (unsigned long long)there, w->words);
 		return 0;
 	}
 	if (!there)
