@@ -27,8 +27,13 @@
 #define VD_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Each is evaluated once: it may be what another thread or process changes at this moment. */
+#ifndef __cppcheck__
 #define vd_min(a, b) VD_PICK(<, a, b, __COUNTER__)
 #define vd_max(a, b) VD_PICK(>, a, b, __COUNTER__)
+#else /* it takes the operator for a syntax error */
+#define vd_min(a, b) ((a) < (b) ? (a) : (b))
+#define vd_max(a, b) ((a) > (b) ? (a) : (b))
+#endif
 #define VD_PICK(op, a, b, n) VD_PICK_NAMED(op, a, b, n)
 #define VD_PICK_NAMED(op, a, b, n)                       \
 	({                                               \
