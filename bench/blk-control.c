@@ -37,8 +37,7 @@ static void print(const char *cell, const char *what, double *v, unsigned int n,
 	fflush(stdout);
 }
 
-/* ---- moves --------------------------------------------------------------------------------------
- */
+/* ---- moves ----------------------------------------------------------------------------------- */
 
 /* Somebody who uses the disk; while it is away, what he asked for waits. */
 struct load {
@@ -163,8 +162,7 @@ err:
 	return -1;
 }
 
-/* ---- many disks ---------------------------------------------------------------------------------
- */
+/* ---- many disks ------------------------------------------------------------------------------ */
 
 /* Add the disk "@i". Return: how long it took, ms; negative: it failed. */
 static double add(struct uvdpad *d, unsigned int i)

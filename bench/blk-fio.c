@@ -104,8 +104,7 @@ uint64_t fio_here(void *arg, uint64_t until_ns)
 	return (uint64_t)(iops * ms / 1000);
 }
 
-/* ---- the FUSE file ------------------------------------------------------------------------------
- */
+/* ---- the FUSE file --------------------------------------------------------------------------- */
 
 static int ours_start(struct uvdpad *d, char *path)
 {

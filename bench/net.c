@@ -92,8 +92,7 @@ struct side {
 	unsigned int frames;
 };
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static bool huge; /* there are large pages */
 
@@ -141,8 +140,7 @@ static void pages_take(void)
 		printf("no large pages: testpmd has small ones\n");
 }
 
-/* ---- both ends ---------------------------------------------------------------------------------
- */
+/* ---- both ends ------------------------------------------------------------------------------- */
 
 /* A device @name of a parent, at a socket. */
 static int add_device(struct side *s, const char *name, const char *parent, const char *option,
@@ -244,8 +242,7 @@ static void side_end(struct side *s)
 	daemon_stop(&s->ours);
 }
 
-/* ---- samples -----------------------------------------------------------------------------------
- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 struct look {
 	uint64_t packets, ns, cpu_ns[2];

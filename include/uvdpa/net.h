@@ -159,7 +159,7 @@ struct uvdpa_netq *uvdpa_net_queue(struct uvdpa_net *net, unsigned int idx);
 void *uvdpa_net_alloc(struct uvdpa_net *net, size_t len);
 void uvdpa_net_free(struct uvdpa_net *net, void *p);
 
-/* ---- commands ---------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 /*
  * Each is answered by the device. They return -EINPROGRESS, and @w, which may be NULL, ends with 0;
@@ -195,7 +195,7 @@ int uvdpa_net_set_offloads(struct uvdpa_net *net, uint64_t offloads, struct uvdp
 /* What info.announce asked for has been done: whoever is behind the device was told where it is. */
 int uvdpa_net_announced(struct uvdpa_net *net, struct uvdpa_wait *w);
 
-/* ---- receive side -------------------------------------------------------------------------------- */
+/* ---- receive side ---------------------------------------------------------------------------- */
 
 /**
  * uvdpa_netq_rx_post() - Give buffers to the device, with at most one notification
@@ -230,7 +230,7 @@ int uvdpa_netq_rx_fd(const struct uvdpa_netq *q);
 bool uvdpa_netq_rx_arm(struct uvdpa_netq *q);
 int uvdpa_netq_rx_wait(struct uvdpa_netq *q, int timeout_ms);
 
-/* ---- transmit side ------------------------------------------------------------------------------- */
+/* ---- transmit side --------------------------------------------------------------------------- */
 
 /**
  * uvdpa_netq_tx() - Send frames, in order, with at most one notification

@@ -340,8 +340,7 @@ static void null_takes_all(void **state)
 	assert_false(vd_chan_brings(&rig.chan));
 }
 
-/* ---- standard input and output ------------------------------------------------------------------
- */
+/* ---- standard input and output --------------------------------------------------------------- */
 
 static void stdio_talks(void **state)
 {

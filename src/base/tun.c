@@ -172,8 +172,7 @@ void vd_tun_close(struct vd_tun *tun)
 	vd_close(&tun->sock);
 }
 
-/* ---- what it is like ---------------------------------------------------------------------------
- */
+/* ---- what it is like ------------------------------------------------------------------------- */
 
 static int get(int fd, struct ifreq *ifr)
 {

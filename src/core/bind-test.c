@@ -517,7 +517,7 @@ static void a_hundred_moves_leave_nothing(void **state)
 		assert_int_equal(mallinfo2().uordblks, bytes);
 }
 
-/* ---- observers -------------------------------------------------------------------------------- */
+/* ---- observers ------------------------------------------------------------------------------- */
 
 static void observers_come_and_go_in_their_callbacks(void **state)
 {

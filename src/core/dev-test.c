@@ -13,7 +13,7 @@
 #include "core/fake.h"
 #include "core/opt.h"
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 struct conf {
 	char *image;
@@ -150,7 +150,7 @@ static void options_need_features(void **state)
 	assert_string_equal(vd_err_text(), "net: mac is given, and device_features without 0x20");
 }
 
-/* ---- registries ------------------------------------------------------------------------------- */
+/* ---- registries ------------------------------------------------------------------------------ */
 
 static void tables_are_checked_once(void **state)
 {
@@ -216,7 +216,7 @@ static void tables_are_checked_once(void **state)
 	uvdpa_destroy(u);
 }
 
-/* ---- adding ----------------------------------------------------------------------------------- */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
 static struct uvdpa_dev_opts base(const char *name)
 {
@@ -335,7 +335,7 @@ static void features_mask(void **state)
 	uvdpa_destroy(u);
 }
 
-/* ---- what it tells ---------------------------------------------------------------------------- */
+/* ---- what it tells --------------------------------------------------------------------------- */
 
 struct text {
 	struct uvdpa_emit e;

@@ -133,7 +133,7 @@ static void driver_ok_that_is_refused_stops_the_queues(void **state)
 	assert_string_equal(fake_log(f), "set_vq0 enable0 status=f");
 }
 
-/* ---- configuration space ---------------------------------------------------------------------- */
+/* ---- configuration space --------------------------------------------------------------------- */
 
 /* CVE-2022-0998: the sum of offset and length wraps. */
 static void config_limits(void **state)
@@ -177,7 +177,7 @@ static void generation_counts_changes_and_resets(void **state)
 	assert_int_equal(uvdpa_dev_generation(dev), g + 2);
 }
 
-/* ---- queues ----------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 static void ring_programming(void **state)
 {
@@ -385,7 +385,7 @@ static void a_state_that_is_not_known(void **state)
 	assert_true(f->vqs[0].running && f->vqs[1].running);
 }
 
-/* ---- suspend ---------------------------------------------------------------------------------- */
+/* ---- suspend --------------------------------------------------------------------------------- */
 
 static void suspend_and_resume(void **state)
 {
@@ -418,7 +418,7 @@ static void suspend_and_resume(void **state)
 	assert_string_equal(fake_log(f), "kick1=1");
 }
 
-/* ---- quiet, late, or never -------------------------------------------------------------------- */
+/* ---- quiet, late, or never ------------------------------------------------------------------- */
 
 static unsigned int dones;
 
@@ -503,7 +503,7 @@ static void a_device_that_never_answers(void **state)
 	fake_run(f);
 }
 
-/* ---- broken, lost ----------------------------------------------------------------------------- */
+/* ---- broken, lost ---------------------------------------------------------------------------- */
 
 static void a_broken_queue_is_quiesced_and_told(void **state)
 {

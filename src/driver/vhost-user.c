@@ -66,7 +66,7 @@ static struct vu_server *to_server(struct uvdpa_binding *b)
 	return container_of(b, struct vu_server, b);
 }
 
-/* ---- the socket -------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 /*
  * Who asks for @fd may be a client of a control socket, and its number that of any descriptor here,
@@ -94,7 +94,7 @@ static int listen_on(struct vu_server *v, int fd)
 	return 0;
 }
 
-/* ---- front-ends --------------------------------------------------------------------------------- */
+/* ---- front-ends ------------------------------------------------------------------------------ */
 
 static void begin(struct vu_server *v, int fd)
 {
@@ -169,7 +169,7 @@ static void session_frozen(struct vd_vus_owner *o)
 	uvdpa_binding_quiesced(&container_of(o, struct vu_server, owner)->b);
 }
 
-/* ---- the bus driver ------------------------------------------------------------------------------- */
+/* ---- the bus driver -------------------------------------------------------------------------- */
 
 static int open_socket(struct vu_server *v)
 {
@@ -249,7 +249,7 @@ static void vu_changed(struct uvdpa_binding *b, enum uvdpa_event ev)
 		vd_vus_back_config_changed(v->session);
 }
 
-/* ---- how to attach ------------------------------------------------------------------------------- */
+/* ---- how to attach --------------------------------------------------------------------------- */
 
 /* QEMU's front-ends by type; a type that has none goes by the generic one. */
 static const struct {

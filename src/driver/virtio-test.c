@@ -321,7 +321,7 @@ static void test_move(void **state)
 	end(&b);
 }
 
-/* ---- the file; what it does with a whole system on it is tests/virtio/ ------------------------- */
+/* ---- the file; what it does with a whole system on it is tests/virtio/ ----------------------- */
 
 static void need_fuse(void)
 {

@@ -190,7 +190,7 @@ static const struct vd_virtio_config_ops config_ops = {
 	.wait_end = op_wait_end,
 };
 
-/* ---- the bus driver ----------------------------------------------------------------------------- */
+/* ---- the bus driver -------------------------------------------------------------------------- */
 
 static bool virtio_match(const struct uvdpa_dev_info *info)
 {
@@ -306,7 +306,7 @@ const struct uvdpa_driver vd_driver_virtio = {
 	.describe = virtio_describe,
 };
 
-/* ---- <uvdpa/blk.h>, <uvdpa/net.h>, <uvdpa/rng.h> ------------------------------------------------------------------ */
+/* ---- <uvdpa/blk.h>, <uvdpa/net.h>, <uvdpa/rng.h> --------------------------------------------- */
 
 /* A device that is being opened; looked up again after each dispatching, which can remove it. */
 struct opening {

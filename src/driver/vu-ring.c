@@ -55,7 +55,7 @@ bool vd_vus_rings_running(const struct vd_vus_session *s)
 	return false;
 }
 
-/* ---- notifications in messages ---------------------------------------------------------------- */
+/* ---- notifications in messages --------------------------------------------------------------- */
 
 static void note_event(struct vd_fd *f, uint32_t events)
 {

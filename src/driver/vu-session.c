@@ -66,7 +66,7 @@ void vd_vus_complain(struct vd_vus_session *s, const char *what)
 			    missed);
 }
 
-/* ---- messages about the device as a whole ----------------------------------------------------- */
+/* ---- messages about the device as a whole ---------------------------------------------------- */
 
 /*
  * What the front-end may choose from. With ACCESS_PLATFORM it would translate addresses for us,
@@ -237,7 +237,7 @@ static int set_status(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_v
 	return e ? e : uvdpa_dev_set_status(s->dev, status);
 }
 
-/* ---- one message after another ----------------------------------------------------------------- */
+/* ---- one message after another --------------------------------------------------------------- */
 
 static const struct {
 	int (*fn)(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
@@ -337,7 +337,7 @@ static int run(struct vd_vus_session *s)
 	return r < 0 ? r : 0;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static int reset_again(struct vd_vus_session *s);
 
@@ -410,7 +410,7 @@ static void session_end(struct vd_vus_session *s, int err)
 	session_close(s);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* Wait for what can be gone on with: a pause takes the descriptor out, since hang-ups come always. */
 static void watch(struct vd_vus_session *s)

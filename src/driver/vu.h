@@ -154,7 +154,7 @@ void vd_vus_back_push(struct vd_vus_session *s);
 /* The configuration space, or NEEDS_RESET, has changed. */
 void vd_vus_back_config_changed(struct vd_vus_session *s);
 
-/* ---- vu-ring.c: handlers, see vu-session.c; and rings as a whole -------------------------------- */
+/* ---- vu-ring.c: handlers, see vu-session.c; and rings as a whole ----------------------------- */
 
 int vd_vus_set_vring_num(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_set_vring_addr(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
@@ -176,12 +176,12 @@ int vd_vus_ring_stopped(struct vd_vus_session *s, unsigned int idx);
 int vd_vus_add_status(struct vd_vus_session *s, uint8_t bits);
 bool vd_vus_rings_running(const struct vd_vus_session *s);
 
-/* ---- vu-inflight.c --------------------------------------------------------------------------------- */
+/* ---- vu-inflight.c --------------------------------------------------------------------------- */
 
 int vd_vus_get_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_set_inflight_fd(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 
-/* ---- vu-config.c ----------------------------------------------------------------------------------- */
+/* ---- vu-config.c ----------------------------------------------------------------------------- */
 
 int vd_vus_get_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_set_config(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
@@ -195,14 +195,14 @@ void vd_vus_config_again(struct vd_vus_session *s);
 /* Where it lies in a region for so many queues, in bytes: behind what they need in any layout. */
 uint64_t vd_vus_config_kept_at(unsigned int queues, unsigned int queue_size);
 
-/* ---- vu-net.c ------------------------------------------------------------------------------------- */
+/* ---- vu-net.c -------------------------------------------------------------------------------- */
 
 int vd_vus_net_set_mtu(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_send_rarp(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 /* Protocol features of the device as a network device, none if it is another one. */
 uint64_t vd_vus_net_protocol(const struct vd_vus_session *s);
 
-/* ---- vu-mem.c ------------------------------------------------------------------------------------ */
+/* ---- vu-mem.c -------------------------------------------------------------------------------- */
 
 int vd_vus_set_mem_table(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);
 int vd_vus_add_mem_reg(struct vd_vus_session *s, struct vd_vu_msg *m, struct vd_vu_msg *reply);

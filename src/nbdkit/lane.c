@@ -48,7 +48,7 @@ void lane_fini(struct lane *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
-/* ---- under the lock --------------------------------------------------------------------------- */
+/* ---- under the lock -------------------------------------------------------------------------- */
 
 static void enter(struct lane *l, struct lane_waiter *w)
 {
@@ -122,7 +122,7 @@ static void lead(struct lane *l, struct lane_waiter *w)
 	l->led = false;
 }
 
-/* ---- one thread ---------------------------------------------------------------------------------- */
+/* ---- one thread ------------------------------------------------------------------------------ */
 
 /* Take some slots, at least one. Return: 0, or why there will be none. */
 static int take(struct lane *l, unsigned int want, struct lane_slot **slots, unsigned int *ret_n)

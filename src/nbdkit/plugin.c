@@ -21,7 +21,7 @@
 static struct bus bus;
 static unsigned int nopened; /* atomic */
 
-/* ---- what is told on the command line ----------------------------------------------------------- */
+/* ---- what is told on the command line -------------------------------------------------------- */
 
 /* Strings are kept by nbdkit until it ends. */
 static int set_attr(const char *key, const char *value)
@@ -177,7 +177,7 @@ static void plugin_dump(void)
 	uvdpa_destroy(u);
 }
 
-/* ---- a connection --------------------------------------------------------------------------------- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 /* Each has a queue, as far as there are enough; several may have the same. */
 static void *plugin_open(int readonly)
@@ -255,7 +255,7 @@ static int plugin_can_cache(void *handle)
 	return NBDKIT_CACHE_EMULATE;
 }
 
-/* ---- requests --------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static int run(struct lane *lane, const struct lane_op *o)
 {

@@ -96,8 +96,7 @@ void vd_file_done(struct vd_file_engine *fe, struct vd_blk_req *req, int err);
 /* Flags of a write for pwritev2(). */
 int vd_file_write_flags(const struct vd_blk_req *req);
 
-/* ---- direct I/O; blk-direct.c -----------------------------------------------------------------
- */
+/* ---- direct I/O; blk-direct.c ---------------------------------------------------------------- */
 
 #define VD_FILE_BOUNCE 131072u /* bytes of a buffer */
 

@@ -56,8 +56,7 @@ static struct conn *to_conn(struct vd_engine *e)
 	return container_of(e, struct conn, e);
 }
 
-/* ---- the end of a request
- * ------------------------------------------------------------------------ */
+/* ---- the end of a request -------------------------------------------------------------------- */
 
 static bool changes(const struct vd_blk_req *req)
 {
@@ -114,8 +113,7 @@ static void settle(struct conn *c, struct vd_blk_req *req)
 	end(c, req, req->err);
 }
 
-/* ---- connections that come and go
- * ---------------------------------------------------------------- */
+/* ---- connections that come and go ------------------------------------------------------------ */
 
 static bool is_dead(const struct conn *c)
 {
@@ -276,8 +274,7 @@ static void watch(struct conn *c)
 	epoll_ctl(c->e.fd, EPOLL_CTL_MOD, c->lib->nbd_aio_get_fd(c->h), &ev);
 }
 
-/* ---- what has come
- * ------------------------------------------------------------------------------- */
+/* ---- what has come --------------------------------------------------------------------------- */
 
 static bool more(const struct conn *c)
 {
@@ -382,8 +379,7 @@ static void watch_time(struct conn *c)
 	timerfd_settime(c->timer, 0, &t, NULL);
 }
 
-/* ---- the engine
- * -------------------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 void vd_nbd_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,
 		   unsigned int n)

@@ -44,8 +44,7 @@ struct vd_nbd_link {
 	struct vd_ratelimit log;
 };
 
-/* ---- one attempt: in the job's thread -----------------------------------------------------------
- */
+/* ---- one attempt: in the job's thread -------------------------------------------------------- */
 
 /* libnbd's sentence, but for one that repeats a URI, which may have a password in it. */
 static int nbd_err(const struct vd_nbd_link *l)
@@ -154,8 +153,7 @@ static int attempt(struct vd_job *j)
 	return read_export(l);
 }
 
-/* ---- from attempt to attempt: control thread ----------------------------------------------------
- */
+/* ---- from attempt to attempt: control thread ------------------------------------------------- */
 
 static void link_free(struct vd_nbd_link *l)
 {

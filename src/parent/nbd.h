@@ -80,16 +80,14 @@ static inline struct vd_nbd *vd_nbd(struct vd_blk *blk)
 	return container_of(blk, struct vd_nbd, blk);
 }
 
-/* ---- nbd.c; control thread --------------------------------------------------------------------
- */
+/* ---- nbd.c; control thread ------------------------------------------------------------------- */
 
 /* The first attempt to connect has ended; @err with the thread's sentence. */
 void vd_nbd_found(struct vd_nbd *nbd, const struct vd_nbd_export *export, int err);
 /* Connected again: may this be the same disk? Return: 0; -EPROTO with a sentence. */
 int vd_nbd_same(struct vd_nbd *nbd, const struct vd_nbd_export *export);
 
-/* ---- nbd-link.c; control thread but for the last ----------------------------------------------
- */
+/* ---- nbd-link.c; control thread but for the last --------------------------------------------- */
 
 /* Begin to connect, for slot 0. Return: 0, vd_nbd_found() follows from the loop; -errno. */
 int vd_nbd_link_open(struct vd_nbd *nbd);
@@ -98,8 +96,7 @@ void vd_nbd_link_close(struct vd_nbd_link *l);
 /* A slot is wanted. Any thread. */
 void vd_nbd_link_want(struct vd_nbd *nbd, struct vd_nbd_slot *slot);
 
-/* ---- nbd-engine.c -------------------------------------------------------------------------------
- */
+/* ---- nbd-engine.c ---------------------------------------------------------------------------- */
 
 /* As in struct vd_blk_ops. */
 void vd_nbd_submit(struct vd_blk *blk, struct vd_worker *w, struct vd_blk_req **reqs,

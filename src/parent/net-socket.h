@@ -110,7 +110,7 @@ static inline void vd_nsock_hold(struct vd_nsock *s, uint8_t *at, uint32_t len)
 /* The worker leaves its connection, and control will notice. */
 void vd_nsock_hang_up(struct vd_nsock *s);
 
-/* ---- net-socket-peer.c; control thread --------------------------------------------------------- */
+/* ---- net-socket-peer.c; control thread ------------------------------------------------------- */
 
 /* Listen, connect, bind, and watch; the device itself is not there yet. Return: 0; -errno with a
  * sentence. */

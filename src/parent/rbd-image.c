@@ -449,7 +449,7 @@ static void start_closing(struct vd_rbd_image *img)
 			     vd_err_text());
 }
 
-/* ---- control thread --------------------------------------------------------------------------- */
+/* ---- control thread -------------------------------------------------------------------------- */
 
 static void open_done(struct vd_job *j, int err)
 {

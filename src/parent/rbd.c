@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-/* ---- what the image tells --------------------------------------------------------------------- */
+/* ---- what the image tells -------------------------------------------------------------------- */
 
 static int make_disk(struct vd_rbd *d)
 {
@@ -64,7 +64,7 @@ static void opening_is_late(struct vd_timer *t)
 	uvdpa_dev_ready_now(&d->blk.sd.dev, err);
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 /* A resize in Ceph may wait; one that was made there is noticed by itself. */
 static int rbd_resize_disk(struct vd_blk *blk, uint64_t bytes, uint64_t *ret_bytes)
@@ -110,7 +110,7 @@ static const struct vd_blk_ops rbd_ops = {
 	.destroy = rbd_destroy,
 };
 
-/* ---- the parent --------------------------------------------------------------------------------- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 extern const struct uvdpa_parent vd_parent_rbd;
 

@@ -168,7 +168,7 @@ static void be_turn(struct be *b)
 		be_hangup(b);
 }
 
-/* ---- the front-end's user: a bus driver that only holds the device ----------------------------- */
+/* ---- the front-end's user: a bus driver that only holds the device --------------------------- */
 
 static struct uvdpa_binding held;	/* one device at a time */
 unsigned int changed[UVDPA_DEV_REMOVED + 1];

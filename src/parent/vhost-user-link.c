@@ -85,7 +85,7 @@ static void send_empty(struct vd_vulink *l, uint32_t request)
 	vd_vulink_send(l, &m, 0);
 }
 
-/* ---- the configuration space ------------------------------------------------------------------ */
+/* ---- the configuration space ----------------------------------------------------------------- */
 
 static void config_ask(struct vd_vulink *l)
 {
@@ -193,7 +193,7 @@ void vd_vulink_config_again(struct vd_vulink *l)
 		config_write(l, l->written_from, l->written_to - l->written_from);
 }
 
-/* ---- the handshake: one step for each answer --------------------------------------------------- */
+/* ---- the handshake: one step for each answer ------------------------------------------------- */
 
 static int answer_u64(const struct vd_vu_msg *m, uint64_t *ret_v)
 {
@@ -367,7 +367,7 @@ static void handshake_go_on(struct vd_vulink *l)
 		handshake_done(l);
 }
 
-/* ---- what comes in -------------------------------------------------------------------------------- */
+/* ---- what comes in --------------------------------------------------------------------------- */
 
 /* An acknowledgement. Return: 0; 1 it says that the request failed; -EPROTO. */
 static int ack_failed(const struct vd_vu_msg *m)
@@ -507,7 +507,7 @@ static void back_event(struct vd_fd *f, uint32_t events)
 	l->back.fd = -1;
 }
 
-/* ---- connect, end, and come back --------------------------------------------------------------------- */
+/* ---- connect, end, and come back ------------------------------------------------------------- */
 
 static int connect_now(struct vd_vulink *l)
 {

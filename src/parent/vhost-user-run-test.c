@@ -148,7 +148,7 @@ static void test_many_queues(void **state)
 	assert_int_equal(uvdpa_dev_status(t->dev), 15);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static int map_page(struct fx *t, unsigned int i)
 {
@@ -206,7 +206,7 @@ static void test_mem_table(void **state)
 	assert_non_null(strstr(uvdpa_error(), "0x900000"));
 }
 
-/* ---- the configuration space --------------------------------------------------------------------- */
+/* ---- the configuration space ----------------------------------------------------------------- */
 
 static void back_says(struct fx *t, uint32_t request, uint32_t flags)
 {
@@ -255,7 +255,7 @@ static void test_config(void **state)
 	assert_true(uvdpa_dev_ready(t->dev));
 }
 
-/* ---- refusals -------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void test_refused_vring(void **state)
 {
@@ -336,7 +336,7 @@ static void test_base_hostile(void **state)
 	}
 }
 
-/* ---- lost and found ---------------------------------------------------------------------------------- */
+/* ---- lost and found -------------------------------------------------------------------------- */
 
 static void lose(struct fx *t)
 {

@@ -29,7 +29,7 @@ static bool is_packed(const struct vd_vuf *f)
 	return f->features & VD_BIT(VIRTIO_F_RING_PACKED);
 }
 
-/* ---- messages about a queue --------------------------------------------------------------------- */
+/* ---- messages about a queue ------------------------------------------------------------------ */
 
 static void send_state(struct vd_vuf *f, uint32_t request, unsigned int idx, uint32_t num)
 {
@@ -68,7 +68,7 @@ static int kick_fd(const struct vd_vuf_queue *q)
 	return q->vq.kick >= 0 ? q->vq.kick : q->own_kick;
 }
 
-/* ---- create, reset, destroy -------------------------------------------------------------------- */
+/* ---- create, reset, destroy ------------------------------------------------------------------ */
 
 int vd_vuf_queues_create(struct vd_vuf *f)
 {
@@ -99,7 +99,7 @@ void vd_vuf_queues_reset(struct vd_vuf *f)
 	}
 }
 
-/* ---- stop --------------------------------------------------------------------------------------- */
+/* ---- stop ------------------------------------------------------------------------------------ */
 
 static void queue_stopped(struct vd_vuf_queue *q)
 {
@@ -210,7 +210,7 @@ void vd_vuf_queues_lost(struct vd_vuf *f)
 	answer(f);
 }
 
-/* ---- start ---------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static void err_event(struct vd_fd *e, uint32_t events)
 {

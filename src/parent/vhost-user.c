@@ -66,7 +66,7 @@ static const struct vuf_type *type_of(uint32_t id)
 	return &any;
 }
 
-/* ---- what the link tells -------------------------------------------------------------------------------- */
+/* ---- what the link tells --------------------------------------------------------------------- */
 
 /* The number of queues, from what was asked for, what the back-end says, and the type. */
 static int find_nvqs(struct vd_vuf *f, uint32_t *ret_n)
@@ -213,7 +213,7 @@ static const struct vd_vulink_ops link_ops = {
 	.config_changed = link_config_changed,
 };
 
-/* ---- the device's operations -------------------------------------------------------------------------- */
+/* ---- the device's operations ----------------------------------------------------------------- */
 
 static void vuf_reset(struct uvdpa_dev *dev)
 {
@@ -327,7 +327,7 @@ static const struct uvdpa_mem_ops vuf_mem_ops = {
 	.commit = vuf_commit,
 };
 
-/* ---- the parent ------------------------------------------------------------------------------------------ */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static const struct uvdpa_opt vuf_opts[] = {
 	{ .key = "socket",

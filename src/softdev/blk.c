@@ -172,8 +172,7 @@ static bool next_range(struct vd_blk_req *req)
 	return true;
 }
 
-/* ---- the end of a request ---------------------------------------------------------------------
- */
+/* ---- the end of a request -------------------------------------------------------------------- */
 
 static bool writes_lost(const struct vd_blk *blk)
 {

@@ -273,7 +273,7 @@ bool vd_blk_writes_lost(struct vd_blk *blk);
 void vd_blk_tell(const struct vd_blk_req *req, int err, const char *where,
 		 struct vd_ratelimit *log);
 
-/* ---- inside blk*.c ------------------------------------------------------------------------------ */
+/* ---- inside blk*.c --------------------------------------------------------------------------- */
 
 static inline struct vd_blk *vd_blk_of(const struct vd_blk_req *req)
 {

@@ -143,7 +143,7 @@ void vd_net_fill_config(struct vd_net *net)
 	};
 }
 
-/* ---- what can be changed, and is told ------------------------------------------------------------ */
+/* ---- what can be changed, and is told -------------------------------------------------------- */
 
 static struct vd_net *to_net(struct uvdpa_dev *dev)
 {
@@ -214,7 +214,7 @@ static void net_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 
 const struct uvdpa_show_ops vd_net_show_ops = { .show = net_show };
 
-/* ---- counters; names as those of Linux's vdpa_sim_net -------------------------------------------- */
+/* ---- counters; names as those of Linux's vdpa_sim_net ---------------------------------------- */
 
 static void emit(struct uvdpa_emit *e, const char *name, const uint64_t *value)
 {

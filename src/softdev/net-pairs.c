@@ -118,7 +118,7 @@ void vd_net_pairs_begin(struct vd_net *net)
 	settle_later(net);
 }
 
-/* ---- a worker's pairs ------------------------------------------------------------------------------- */
+/* ---- a worker's pairs ------------------------------------------------------------------------ */
 
 struct vd_net_worker {
 	struct vd_engine engine;
@@ -264,7 +264,7 @@ int vd_net_worker_start(struct vd_softdev *sd, struct vd_worker *w, struct vd_en
 	return 0;
 }
 
-/* ---- all of them --------------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 int vd_net_pairs_init(struct vd_net *net)
 {

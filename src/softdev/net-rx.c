@@ -239,7 +239,7 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
 	put(pair, hdr, way.hash, len);
 }
 
-/* ---- by a copy ----------------------------------------------------------------------------------------- */
+/* ---- by a copy ------------------------------------------------------------------------------- */
 
 static void copy(const struct vd_net_rx *rx, const struct vd_net_frame *f)
 {

@@ -27,7 +27,7 @@ static struct vd_net *to_net(struct vd_softdev *sd)
 	return container_of(sd, struct vd_net, sd);
 }
 
-/* ---- for parents that need nothing of it ------------------------------------------------------- */
+/* ---- for parents that need nothing of it ----------------------------------------------------- */
 
 int vd_net_no_fd(struct vd_net *net, unsigned int pair)
 {
@@ -55,7 +55,7 @@ void vd_net_reset_nothing(struct vd_net *net)
 	(void)net;
 }
 
-/* ---- transmit -------------------------------------------------------------------------------------- */
+/* ---- transmit -------------------------------------------------------------------------------- */
 
 /* The feature without which a driver may not leave this to us; 0: there is no such thing. */
 static uint64_t gso_feature(uint8_t type)
@@ -240,7 +240,7 @@ static void net_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 	}
 }
 
-/* ---- the device --------------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 void vd_net_set_status(struct vd_net *net, uint16_t bit, bool on)
 {

@@ -285,7 +285,7 @@ void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *
 int vd_net_init(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops,
 		const struct vd_net_conf *conf);
 
-/* ---- transmit; the pair's worker ----------------------------------------------------------------- */
+/* ---- transmit; the pair's worker ------------------------------------------------------------- */
 
 /* Frames that were accepted are the driver's again; @n of them, of one pair. */
 void vd_net_sent(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
@@ -302,7 +302,7 @@ void vd_net_tx_wait(struct vd_net_pair *pair);
 /* Another descriptor, or -1; the former, which must be open still, is not watched any more. */
 void vd_net_pair_set_fd(struct vd_net_pair *pair, int fd);
 
-/* ---- receive, by a copy; any data thread ---------------------------------------------------------- */
+/* ---- receive, by a copy; any data thread ----------------------------------------------------- */
 
 /**
  * vd_net_deliver() - Frames for the driver
@@ -324,7 +324,7 @@ unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
  */
 unsigned int vd_net_offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n);
 
-/* ---- receive, in place; any data thread ------------------------------------------------------------ */
+/* ---- receive, in place; any data thread ------------------------------------------------------ */
 
 /* Where a frame may come to lie. */
 struct vd_net_rx {
@@ -363,7 +363,7 @@ bool vd_net_rx_wait(struct vd_net_pair *pair);
 /* Tell the driver, and unlock. */
 void vd_net_rx_end(struct vd_net_pair *pair);
 
-/* ---- the rest; control thread ----------------------------------------------------------------------- */
+/* ---- the rest; control thread ---------------------------------------------------------------- */
 
 /* Frames are spread among so many pairs now. */
 void vd_net_spread(struct vd_net *net, unsigned int pairs);
@@ -401,7 +401,7 @@ static inline void vd_net_count(uint64_t *c, uint64_t n)
 	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
 }
 
-/* ---- inside net*.c ----------------------------------------------------------------------------------- */
+/* ---- inside net*.c --------------------------------------------------------------------------- */
 
 /* net-conf.c: replace the zeros that mean a default, and check the rest. Return: 0; -EINVAL. */
 int vd_net_complete(struct vd_net_conf *c);

@@ -125,8 +125,7 @@ static void test_call_blocks(void **state)
 	bed_end(&b);
 }
 
-/* ---- stopped while others bring something ------------------------------------------------------
- */
+/* ---- stopped while others bring something ---------------------------------------------------- */
 
 static bool stop;
 static uint64_t brought;

@@ -186,8 +186,9 @@ void vd_softq_untake(struct vd_softq *q, struct vd_chain *const *chains, unsigne
 /* Handle no more of this queue until told otherwise. The queue's worker. */
 void vd_softq_pause(struct vd_softq *q, bool pause);
 
-/* ---- queues of buffers that wait for something to come -------------------------------------------- *
- *
+/* ---- queues of buffers that wait for something to come --------------------------------------- */
+
+/*
  * Such a queue is pulled: its worker handles nothing of it. Whoever brings something, in whatever data
  * thread, locks it, takes what it needs, gives it back or unpops it, publishes and unlocks; a burst at
  * a time. So nothing of it is in flight for longer, and it is quiet as soon as it shall be. Only the

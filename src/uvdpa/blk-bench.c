@@ -62,7 +62,7 @@ struct bench {
 	bool stop, failed;		/* atomic: to the lanes, and from them */
 };
 
-/* ---- one lane --------------------------------------------------------------------------------- */
+/* ---- one lane -------------------------------------------------------------------------------- */
 
 static unsigned int bucket(uint64_t ns)
 {
@@ -194,7 +194,7 @@ static int lane_begin(struct bench *b, struct lane *l, unsigned int idx)
 	return 0;
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static uint64_t cpu_ns(void)
 {

@@ -30,7 +30,7 @@ void blk_add_rate(struct json_object *o, double seconds, uint64_t bytes)
 			       json_object_new_uint64((uint64_t)((double)bytes / seconds)));
 }
 
-/* ---- info ---------------------------------------------------------------------------------------- */
+/* ---- info ------------------------------------------------------------------------------------ */
 
 /* "" if it has none. */
 static int get_serial(struct disk *d, char text[UVDPA_BLK_ID_LEN + 1])
@@ -99,7 +99,7 @@ static int blk_info(const struct cmd *cmd, int argc, char **argv)
 	return session_end(&s, r);
 }
 
-/* ---- the words ------------------------------------------------------------------------------------- */
+/* ---- the words ------------------------------------------------------------------------------- */
 
 static int help(const struct cmd *cmd, int argc, char **argv)
 {

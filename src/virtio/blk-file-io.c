@@ -166,7 +166,7 @@ static void stepped(struct vd_blk_file *f, struct slot *s)
 	finish(f, s);
 }
 
-/* ---- what the kernel asks ----------------------------------------------------------------------- */
+/* ---- what the kernel asks -------------------------------------------------------------------- */
 
 static struct vd_blk_file *file_of(fuse_req_t req)
 {
@@ -339,7 +339,7 @@ const struct fuse_lowlevel_ops vd_blk_file_ops = {
 	.statfs = vd_blk_file_statfs,
 };
 
-/* ---- the data thread -------------------------------------------------------------------------------- */
+/* ---- the data thread ------------------------------------------------------------------------- */
 
 /* Read what the kernel has for us. */
 static void take(struct vd_blk_file *f)

@@ -120,7 +120,7 @@ void *vd_blk_file_run(void *arg);
 /* What the kernel can ask; answered in the thread. */
 extern const struct fuse_lowlevel_ops vd_blk_file_ops;
 
-/* ---- blk-file-io.c, for blk-file-zero.c; data thread -------------------------------------------- */
+/* ---- blk-file-io.c, for blk-file-zero.c; data thread ----------------------------------------- */
 
 /* The request keeps the slot that its message is in, which is returned. */
 struct slot *vd_blk_file_keep(struct vd_blk_file *f, fuse_req_t req, uint64_t off, size_t len);
@@ -131,7 +131,7 @@ void vd_blk_file_begin(struct vd_blk_file *f, struct slot *s, uint64_t end);
 /* Have s->blk, filled in, go to the device; @step is what it will have been. */
 void vd_blk_file_issue(struct vd_blk_file *f, struct slot *s, enum step step);
 
-/* ---- blk-file-zero.c; data thread, but for the grain ------------------------------------------- */
+/* ---- blk-file-zero.c; data thread, but for the grain ----------------------------------------- */
 
 /* s->zero_end is set, and it may begin. */
 void vd_blk_file_zero(struct vd_blk_file *f, struct slot *s);

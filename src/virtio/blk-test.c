@@ -18,7 +18,7 @@ static void pattern(uint8_t *p, size_t len, unsigned int seed)
 		p[i] = (uint8_t)(i * 7 + i / 251 + seed);
 }
 
-/* ---- what works ------------------------------------------------------------------------------- */
+/* ---- what works ------------------------------------------------------------------------------ */
 
 static void test_round_trip(void **state)
 {
@@ -227,7 +227,7 @@ static void test_alloc(void **state)
 	disk_destroy(d);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void test_submit_refuses(void **state)
 {
@@ -397,7 +397,7 @@ static void test_open_without_descriptors(void **state)
 	disk_destroy(d);
 }
 
-/* ---- devices that go, and devices that lie -------------------------------------------------------- */
+/* ---- devices that go, and devices that lie --------------------------------------------------- */
 
 static void test_taken_away(void **state)
 {
@@ -563,7 +563,7 @@ static void test_lying_ring(void **state)
 	}
 }
 
-/* ---- three threads ------------------------------------------------------------------------------------ */
+/* ---- three threads --------------------------------------------------------------------------- */
 
 struct user {
 	struct uvdpa_blkq *q;

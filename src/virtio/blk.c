@@ -47,7 +47,7 @@ static int size_queues(struct vd_virtio_dev *vdev, const struct uvdpa_blk_opts *
 	return 0;
 }
 
-/* ---- open, close ------------------------------------------------------------------------------------ */
+/* ---- open, close ----------------------------------------------------------------------------- */
 
 static size_t queue_bytes(const struct uvdpa_blk *blk, uint64_t features)
 {
@@ -204,7 +204,7 @@ void uvdpa_blk_free(struct uvdpa_blk *blk, void *p)
 	vd_dma_free(&blk->dma, p);
 }
 
-/* ---- the driver ------------------------------------------------------------------------------------------ */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 		 struct vd_virtio_bound **ret_b)

@@ -125,7 +125,7 @@ struct vd_blkdrv {
 int vd_blk_open(struct vd_virtio_bound *b, const struct uvdpa_blk_opts *o,
 		struct uvdpa_blk **ret_blk);
 
-/* ---- blk-config.c ------------------------------------------------------------------------------- */
+/* ---- blk-config.c ---------------------------------------------------------------------------- */
 
 /**
  * vd_blk_get_info() - What the device says, as far as it makes sense
@@ -141,7 +141,7 @@ int vd_blk_get_info(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info, uin
 int vd_blk_get_capacity(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info);
 int vd_blk_get_writeback(struct vd_virtio_dev *vdev, struct uvdpa_blk_info *info);
 
-/* ---- blk-file.c --------------------------------------------------------------------------------- */
+/* ---- blk-file.c ------------------------------------------------------------------------------ */
 
 /**
  * vd_blk_file_create() - The disk as a file

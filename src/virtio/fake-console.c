@@ -360,8 +360,7 @@ bool fake_says(struct fake *f)
 	return vd_virtq_pending(f->dq[CTRL_TX]);
 }
 
-/* ---- its user ---------------------------------------------------------------------------------
- */
+/* ---- its user -------------------------------------------------------------------------------- */
 
 static char dir[] = "/tmp/console-test-XXXXXX";
 char fake_link[64];

@@ -83,8 +83,7 @@ bool fake_says(struct fake *f);
 /* The next shall be this. */
 void fake_hears(struct fake *f, uint32_t id, uint16_t event, uint16_t value);
 
-/* ---- with a folder for its links: fake_enter() to fake_leave(), which fails if one is left
- * -------- */
+/* ---- with a folder for its links: fake_enter() to fake_leave(), which fails if one is left --- */
 
 extern char fake_link[64]; /* of port 0 */
 

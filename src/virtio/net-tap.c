@@ -23,8 +23,7 @@ static void warn(struct vd_net_tap *t, const char *what)
 	vd_log_warn(t->vdev->log, t->vdev->name, "%s%s", what, vd_err_text());
 }
 
-/* ---- what follows the device -------------------------------------------------------------------
- */
+/* ---- what follows the device ----------------------------------------------------------------- */
 
 void vd_net_tap_changed(struct vd_net_tap *t)
 {
@@ -64,8 +63,7 @@ void vd_net_tap_describe(struct vd_net_tap *t, struct uvdpa_emit *e)
 		e->str(e, "netns", t->netns);
 }
 
-/* ---- threads -----------------------------------------------------------------------------------
- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 /* A thread has ended. */
 static void said(struct vd_post *post)
@@ -136,8 +134,7 @@ void vd_net_tap_destroy(struct vd_net_tap *t)
 	forget(t);
 }
 
-/* ---- making it ---------------------------------------------------------------------------------
- */
+/* ---- making it ------------------------------------------------------------------------------- */
 
 /* Bytes that a pair needs. *ret_size: of a receive buffer, *ret_n: how many. */
 static size_t pair_mem(const struct uvdpa_net_info *info, uint32_t *ret_size, unsigned int *ret_n)

@@ -46,7 +46,7 @@ struct flight {
 		}                                                                            \
 	} while (0)
 
-/* ---- the driver -------------------------------------------------------------------------------- */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 /* A request: its tag to read, room for an answer; some have more pieces. */
 static bool put(struct flight *f)
@@ -85,7 +85,7 @@ static int take(struct flight *f)
 	return n;
 }
 
-/* ---- the device -------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 struct served {
 	struct vd_chain *held[64];
@@ -148,7 +148,7 @@ static int start(struct flight *f)
 	return vd_virtq_create(&conf, &f->p.dev);
 }
 
-/* ---- the end of it ------------------------------------------------------------------------------ */
+/* ---- the end of it --------------------------------------------------------------------------- */
 
 /* A copy of what was shared, in the same place. */
 static void take_over(struct pair *p)
@@ -287,7 +287,7 @@ static void killed_twice(struct flight *f)
 	kill_everywhere(f, start_it, finish);
 }
 
-/* ---- cases ---------------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static const uint64_t sets[] = {
 	0,
@@ -436,7 +436,7 @@ static void a_region_is_forgotten(void **state)
 	}
 }
 
-/* ---- a region that lies ----------------------------------------------------------------------------- */
+/* ---- a region that lies ---------------------------------------------------------------------- */
 
 static uint32_t seed = 1;
 

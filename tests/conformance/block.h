@@ -53,7 +53,7 @@ bool block_has(const struct cf *c, unsigned int feature);
 /* A number below @below. */
 uint32_t block_rnd(uint32_t below);
 
-/* ---- slots: one at a time ---------------------------------------------------------------------- */
+/* ---- slots: one at a time -------------------------------------------------------------------- */
 
 struct slot *block_slot_get(struct cf_queue *q);	/* NULL: none left */
 void block_slot_put(struct cf_queue *q, struct slot *s);
@@ -72,7 +72,7 @@ uint8_t block_raw(struct cf_queue *q, uint32_t type, const void *data, uint32_t 
 /* Sectors hold what they shall. */
 void block_check(struct cf_queue *q, uint64_t sector, uint32_t nsectors);
 
-/* ---- many at a time ------------------------------------------------------------------------------ */
+/* ---- many at a time -------------------------------------------------------------------------- */
 
 /* Anything, up to @max requests. Return: how many. */
 unsigned int block_begin(struct cf_queue *q, unsigned int max);
@@ -84,7 +84,7 @@ void block_traffic(struct cf_queue *q, uint64_t total, unsigned int burst);
 /* One small write, if it can, and a read. */
 void block_ping(struct cf_queue *q);
 
-/* ---- cases ---------------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 void case_config(struct cf *c);
 void case_cache_mode(struct cf *c);

@@ -47,7 +47,7 @@
 
 struct cf;
 
-/* ---- fixtures ---------------------------------------------------------------------------------- */
+/* ---- fixtures -------------------------------------------------------------------------------- */
 
 #define CF_ATTRS 8
 #define CF_FAR_MAX 2u
@@ -138,7 +138,7 @@ bool cf_foreign_installed(void);
 void cf_fixture_open(struct cf_fixture *f, const struct cf_variant *v);
 void cf_fixture_close(struct cf_fixture *f);
 
-/* ---- the rig ----------------------------------------------------------------------------------- */
+/* ---- the rig --------------------------------------------------------------------------------- */
 
 /* Ring features and size of one walk. */
 struct cf_mode {
@@ -234,7 +234,7 @@ void cf_publish(struct cf_queue *q);
 /* Wait for requests by notification. Return: how many, at least 1. */
 unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max);
 
-/* ---- types and cases ---------------------------------------------------------------------------- */
+/* ---- types and cases ------------------------------------------------------------------------- */
 
 #define CF_ONCE 0u
 #define CF_LAYOUTS 1u

@@ -25,7 +25,7 @@ void cf_attr(struct cf_fixture *f, const char *key, const char *value)
 	f->attrs[f->nattrs++] = (struct uvdpa_attr){ key, value };
 }
 
-/* ---- block devices of ours ------------------------------------------------------------------------ */
+/* ---- block devices of ours ------------------------------------------------------------------- */
 
 static void block(struct cf_fixture *f)
 {
@@ -117,7 +117,7 @@ static void own(struct cf_fixture *f)
 	(void)f;
 }
 
-/* ---- network devices ------------------------------------------------------------------------------ */
+/* ---- network devices ------------------------------------------------------------------------- */
 
 static void network(struct cf_fixture *f)
 {
@@ -233,7 +233,7 @@ static void xdp_generic(struct cf_fixture *f)
 static const struct cf_wire by_veth = { .frame_max = 1514, .keeps = true };
 #endif
 
-/* ---- entropy ------------------------------------------------------------------------------------ */
+/* ---- entropy --------------------------------------------------------------------------------- */
 
 static void rng(struct cf_fixture *f)
 {
@@ -281,7 +281,7 @@ static void rbd_writeback(struct cf_fixture *f)
 }
 #endif
 
-/* ---- consoles ---------------------------------------------------------------------------------------- */
+/* ---- consoles -------------------------------------------------------------------------------- */
 
 #define CONSOLE_NAMES "boot", "agent"
 
@@ -317,7 +317,7 @@ static void console(struct cf_fixture *f)
 	cf_attr(f, "queue_size", "512");
 }
 
-/* ---- somebody else's: a second context, in a thread of its own, serves a device -------------------- */
+/* ---- somebody else's: a second context, in a thread of its own, serves a device -------------- */
 
 struct cf_server {
 	pthread_t thread;
@@ -414,7 +414,7 @@ static void served_restart(struct cf_fixture *f)
 	served_start(f);
 }
 
-/* ---- a foreign program's ----------------------------------------------------------------------------- */
+/* ---- a foreign program's --------------------------------------------------------------------- */
 
 #define QSD "/usr/bin/qemu-storage-daemon"
 
@@ -476,7 +476,7 @@ static void daemon_restart(struct cf_fixture *f)
 	daemon_start(f);
 }
 
-/* ---- an export of nbdkit, which has nothing to do with how our device behaves ------------------------ */
+/* ---- an export of nbdkit, which has nothing to do with how our device behaves ---------------- */
 
 static void nbdkit(struct cf_fixture *f, const char *option)
 {
@@ -509,7 +509,7 @@ static void nbd_readonly(struct cf_fixture *f)
 	nbdkit(f, "--readonly");
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 const struct cf_variant cf_variants[] = {
 	{ "sim-blk", "", .open = sim_blk },

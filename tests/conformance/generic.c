@@ -44,7 +44,7 @@ static void begin(struct cf_queue *q)
 		q->c->type->end(q);
 }
 
-/* ---- what it is, and what it refuses ------------------------------------------------------------ */
+/* ---- what it is, and what it refuses --------------------------------------------------------- */
 
 static void case_identity(struct cf *c)
 {
@@ -160,7 +160,7 @@ static void case_ring_addresses(struct cf *c)
 	ping_all(c);
 }
 
-/* ---- a queue that its driver broke ---------------------------------------------------------------- */
+/* ---- a queue that its driver broke ----------------------------------------------------------- */
 
 struct desc {
 	uint64_t addr;
@@ -278,7 +278,7 @@ static void case_broken_ring(struct cf *c)
 	}
 }
 
-/* ---- stop and go on -------------------------------------------------------------------------------- */
+/* ---- stop and go on -------------------------------------------------------------------------- */
 
 static void case_suspend(struct cf *c)
 {
@@ -390,7 +390,7 @@ static void case_eventfds(struct cf *c)
 	}
 }
 
-/* ---- reset ------------------------------------------------------------------------------------------ */
+/* ---- reset ----------------------------------------------------------------------------------- */
 
 static void case_reset_busy(struct cf *c)
 {
@@ -460,7 +460,7 @@ static void case_reset_anywhere(struct cf *c)
 	ping_all(c);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* A mapping comes and goes beside requests. */
 static void case_remap(struct cf *c)
@@ -501,7 +501,7 @@ static void case_unmap_used(struct cf *c)
 	ping_all(c);
 }
 
-/* ---- coming and going ----------------------------------------------------------------------------------- */
+/* ---- coming and going ------------------------------------------------------------------------ */
 
 static void case_rebind(struct cf *c)
 {

@@ -43,8 +43,7 @@ unsigned int net_pairs(const struct cf *c);
 struct cf_queue *net_ctrl_queue(struct cf *c);
 uint32_t net_rnd(uint32_t below);
 
-/* ---- numbered frames, in the queue's slots ------------------------------------------------------
- */
+/* ---- numbered frames, in the queue's slots --------------------------------------------------- */
 
 /* Post all buffers that there are. */
 void net_post(struct cf_queue *rx);

@@ -18,7 +18,7 @@
 #define INDIRECT_MAX 8
 #define RING_SHARE ((CF_RINGS_LEN - CF_TAIL) / CF_QUEUES & ~0xfffu)
 
-/* ---- the bus driver -------------------------------------------------------------------------------- */
+/* ---- the bus driver -------------------------------------------------------------------------- */
 
 static struct {
 	struct uvdpa_binding b;
@@ -77,7 +77,7 @@ static void log_nothing(enum uvdpa_log_level level, const char *line)
 	(void)level, (void)line;
 }
 
-/* ---- open and close -------------------------------------------------------------------------------- */
+/* ---- open and close -------------------------------------------------------------------------- */
 
 void cf_open(struct cf *c, const struct cf_variant *v)
 {
@@ -137,7 +137,7 @@ void cf_close(struct cf *c)
 		c->q[i].kick = c->q[i].call = -1;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 uint64_t cf_now_ms(void)
 {
@@ -159,7 +159,7 @@ int cf_ended(struct cf *c, int r)
 	return c->w.err;
 }
 
-/* ---- memory and features ---------------------------------------------------------------------------- */
+/* ---- memory and features --------------------------------------------------------------------- */
 
 void *cf_at(struct cf *c, uint64_t iova)
 {
@@ -204,7 +204,7 @@ void cf_negotiate(struct cf *c, const struct cf_mode *m)
 	cf_is(uvdpa_dev_set_status(c->dev, 11), 0);
 }
 
-/* ---- queues ------------------------------------------------------------------------------------------ */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 void cf_queue_init(struct cf *c, unsigned int idx)
 {
