@@ -38,7 +38,7 @@ static int open_device(struct device *d, bool packed)
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "r0", .mgmtdev = "rng" };
 	struct uvdpa_rng_opts ro = { .size = sizeof(ro), .packed = packed };
 	const struct uvdpa_attr attr = { "poll_us", poll_us() };
-	struct uvdpa_dev *dev;
+	struct uvdpa_dev *dev = NULL;
 	uint8_t *mem;
 	int r;
 

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	struct uvdpa_dev_opts o = { .size = sizeof(o), .name = "n0", .mgmtdev = "null" };
 	struct uvdpa_wait w = { 0 };
 	struct uvdpa_dev *dev = NULL;
-	struct uvdpa *u;
+	struct uvdpa *u = NULL;
 	int r = 0;
 
 	if (argc > 1) {
