@@ -235,6 +235,7 @@ static void end_relay(struct vd_chan *c)
 {
 	struct vd_chan_relay *rl = c->relay;
 	struct timespec until;
+	bool ended;
 
 	if (c->fd >= 0)
 		shutdown(c->fd, SHUT_RDWR);
@@ -242,12 +243,12 @@ static void end_relay(struct vd_chan *c)
 		shutdown(rl->fd, SHUT_RDWR);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec++;
-	/* A terminal that takes nothing would hold us up: the thread is left to itself. */
-	if (pthread_timedjoin_np(rl->thread, NULL, &until) == 0)
-		relay_free(rl);
-	else if (!__atomic_exchange_n(&rl->last, true, __ATOMIC_ACQ_REL))
+	ended = !pthread_timedjoin_np(rl->thread, NULL, &until);
+	/* A terminal that takes nothing would hold us up: the thread is left to itself, if it has not
+	 * come to its end just now. */
+	if (!ended && !__atomic_exchange_n(&rl->last, true, __ATOMIC_ACQ_REL))
 		pthread_detach(rl->thread);
-	else if (!pthread_join(rl->thread, NULL)) /* it has come to its end just now */
+	else if (ended || !pthread_join(rl->thread, NULL))
 		relay_free(rl);
 	c->relay = NULL;
 }
