@@ -354,6 +354,32 @@ static void no_window(void **state)
 	bed_end(&b);
 }
 
+/* What is where our bell shall be, and is somebody's: it is left alone. */
+static void no_bell(void **state)
+{
+	struct stat st;
+	struct bed b;
+	int fd = open(other, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(bed_add(&b, "fifo", attrs), -EEXIST);
+		assert_non_null(strstr(uvdpa_error(), "no named pipe"));
+		assert_int_equal(lstat(other, &st), 0);
+		if (i)
+			break;
+		/* A link to a pipe is somebody's as well. */
+		unlink(other);
+		assert_int_equal(mkfifo(own, 0600), 0);
+		assert_int_equal(symlink(own, other), 0);
+	}
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(unlink(own), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +388,7 @@ int main(void)
 		cmocka_unit_test(full),
 		cmocka_unit_test(nonsense),
 		cmocka_unit_test(no_window),
+		cmocka_unit_test(no_bell),
 	};
 
 	return cmocka_run_group_tests(tests, dir_make, dir_remove);

@@ -276,16 +276,21 @@ static int map_file(struct vd_fifo_window_map *w, bool card)
 static int open_bell(struct vd_fifo_window_map *w, mode_t mode)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = 1 };
+	bool made = !mkfifo(w->own, 0600);
 	struct stat st;
+	int fd;
 
-	if (!mkfifo(w->own, 0600))
-		chmod(w->own, mode);
-	else if (errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return vd_err(-errno, "%s: %m", w->own);
 	/* For writing, too: so it never is at its end. */
-	w->own_fd = open(w->own, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (w->own_fd < 0 || fstat(w->own_fd, &st) || !S_ISFIFO(st.st_mode))
+	fd = open(w->own, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) || !S_ISFIFO(st.st_mode)) {
+		vd_close(&fd);
 		return vd_err(-EEXIST, "%s: it is no named pipe", w->own);
+	}
+	w->own_fd = fd; /* and the pipe is ours to remove */
+	if (made && fchmod(fd, mode))
+		return vd_err(-errno, "%s: mode %03o: %m", w->own, mode);
 	w->bell = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (w->bell < 0)
 		return vd_err(-errno, "/dev/null: %m");
