@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -201,6 +202,31 @@ static void unix_sockets_are_replaced_when_stale(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* However few descriptors there are: it listens, or leaves nothing behind. */
+static void unix_sockets_without_descriptors(void **state)
+{
+	struct rlimit limit, few;
+	char path[64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/uvdpa-base-test.%d", (int)getpid());
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned int n = 0; n < 5; n++) {
+		struct vd_unix u = { .fd = -1 };
+		int next = dup(0), r;
+
+		assert_true(next >= 0);
+		close(next);
+		few = (struct rlimit){ (rlim_t)next + n, limit.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		r = vd_unix_listen(&u, path, 0600, 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_int_equal(r, n < 2 ? -EMFILE : 0);
+		vd_unix_close(&u);
+		assert_int_equal(access(path, F_OK), -1);
+	}
+}
+
 static void unix_sockets_of_datagrams(void **state)
 {
 	struct vd_unix a, b = { .fd = -1 };
@@ -382,6 +408,7 @@ int main(void)
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
 		cmocka_unit_test(unix_folder_is_locked),
+		cmocka_unit_test(unix_sockets_without_descriptors),
 		cmocka_unit_test(unix_sockets_of_datagrams),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 		cmocka_unit_test(min_and_max_ask_once),

@@ -120,8 +120,8 @@ int vd_unix_lock_folder(const char *path)
 	return fd;
 }
 
-/* The mode as asked for, whatever the umask, and whatever the path has become meanwhile. */
-static int own_file(struct vd_unix *u, mode_t mode)
+/* The mode as asked for, whatever the path has become meanwhile. */
+static int set_mode(const struct vd_unix *u, mode_t mode)
 {
 	const char *path = u->sa.sun_path;
 	vd_cleanup(vd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -130,14 +130,24 @@ static int own_file(struct vd_unix *u, mode_t mode)
 
 	if (fd < 0 || fstat(fd, &st))
 		return vd_err(-errno, "socket %s: %m", path);
-	if (!S_ISSOCK(st.st_mode))
+	if (st.st_dev != u->dev || st.st_ino != u->ino)
 		return vd_err(-EEXIST, "socket %s: replaced while it was made", path);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return chmod(self, mode) ? vd_err(-errno, "socket %s: mode %03o: %m", path, mode) : 0;
+}
+
+/* Know it again, so that it can be removed, and see to its mode, whatever the umask. */
+static int own_file(struct vd_unix *u, mode_t mode)
+{
+	struct stat st;
+
+	if (lstat(u->sa.sun_path, &st))
+		return vd_err(-errno, "socket %s: %m", u->sa.sun_path);
+	if (!S_ISSOCK(st.st_mode))
+		return vd_err(-EEXIST, "socket %s: replaced while it was made", u->sa.sun_path);
 	u->dev = st.st_dev;
 	u->ino = st.st_ino;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if ((st.st_mode & 0777) != mode && chmod(self, mode))
-		return vd_err(-errno, "socket %s: mode %03o: %m", path, mode);
-	return 0;
+	return (st.st_mode & 0777) != mode ? set_mode(u, mode) : 0;
 }
 
 /* Of datagrams: @backlog counts for nothing. */
