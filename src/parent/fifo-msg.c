@@ -72,12 +72,15 @@ static bool makes_sense(const struct vd_fifo_decoder *d, const uint8_t *word)
 	return word[0] >= VD_FIFO_VLAN_ID && !len; /* without the sum, or with a wrong one */
 }
 
-/* Is it one, wherever it is? A word of zeros is not: frames have many of those. */
+/*
+ * Is it one, wherever it is? A word of zeros is not: frames have many of those. What is found must
+ * make sense afterwards, too, when it is looked at again with more of its message.
+ */
 static bool is_found(const struct vd_fifo_decoder *d, const uint8_t *word)
 {
 	uint16_t len = vd_fifo_len(word);
 
-	if (!is_sure(word) && d->lost_for < VD_FIFO_LOST_WORDS * VD_FIFO_WORD)
+	if (!is_sure(word) && (d->bytewise || d->lost_for < VD_FIFO_LOST_WORDS * VD_FIFO_WORD))
 		return false;
 	switch (word[0]) {
 	case VD_FIFO_NET:
