@@ -341,6 +341,7 @@ static void no_window(void **state)
 	static const char *const again[] = { "type", "console", "link", address,
 					     "role", "card",    NULL };
 	struct bed b, c;
+	struct stat st;
 
 	(void)state;
 	refused("something else..", 1 << 20, -EINVAL, "no window");
@@ -348,8 +349,11 @@ static void no_window(void **state)
 	refused("uvdpfifo\1\0\0\0\1\1\0\0", 1 << 20, -EINVAL, "257 words");
 	refused("uvdpfifo\1\0\0\0\0\0\0\1", 1 << 20, -EINVAL, "16777216 words");
 	refused("uvdpfifo\1\0\0\0\0\1\0\0", DATA + 2 * WORDS * 8 - 1, -EINVAL, "256 words");
-	/* Another context is another program. */
 	assert_int_equal(bed_add(&b, "fifo", attrs), 0);
+	/* A disk that becomes full takes nothing away. */
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks * 512 >= DATA + 2 * WORDS * 8);
+	/* Another context is another program. */
 	assert_int_equal(bed_add(&c, "fifo", again), -EBUSY);
 	bed_end(&b);
 }

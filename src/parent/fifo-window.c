@@ -189,14 +189,18 @@ static int make(const struct vd_fifo_window_map *w, uint32_t words, mode_t mode)
 				.version = htole32(VERSION),
 				.words = htole32(words) };
 	char tmp[PATH_MAX + 16];
-	int r = 0, fd;
+	int r, fd;
 
 	snprintf(tmp, sizeof(tmp), "%s.%d", w->path, (int)getpid());
 	fd = open(tmp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return vd_err(-errno, "%s: %m", tmp);
-	if (fchmod(fd, mode) || ftruncate(fd, (off_t)size_of(words)) ||
-	    pwrite(fd, &h, sizeof(h), 0) != sizeof(h) || (link(tmp, w->path) && errno != EEXIST))
+	/* All of it now: a page for which there is no space would be lost later, without a word. */
+	r = -posix_fallocate(fd, 0, (off_t)size_of(words));
+	if (r)
+		vd_err(r, "%s: %zu bytes: %s", w->path, size_of(words), strerror(-r));
+	else if (fchmod(fd, mode) || pwrite(fd, &h, sizeof(h), 0) != sizeof(h) ||
+		 (link(tmp, w->path) && errno != EEXIST))
 		r = vd_err(-errno, "%s: %m", w->path);
 	unlink(tmp);
 	close(fd);
