@@ -204,6 +204,31 @@ static void pty_link_moves(void **state)
 	assert_int_equal(access(other, F_OK), -1);
 }
 
+/* A user may have 128 of what tells that a terminal is opened. */
+static void ptys_are_many(void **state)
+{
+	struct vd_chan *c = calloc(150, sizeof(*c));
+	char slave[64];
+	int fd;
+
+	(void)state;
+	assert_non_null(c);
+	for (unsigned int i = 0; i < 150; i++)
+		open_chan(&c[i], "pty");
+	open_chan(&rig.chan, "pty");
+	snprintf(slave, sizeof(slave), "%s", vd_chan_where(&rig.chan));
+	fd = open(slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	until(rig.ups == 1);
+	for (unsigned int i = 0; i < 150; i++) {
+		assert_false(vd_chan_is_up(&c[i]));
+		vd_chan_close(&c[i]);
+	}
+	close(fd);
+	until(!get(&rig.chan, (char[1]){ 0 }, 1) && rig.downs == 1);
+	free(c);
+}
+
 /* A terminal of somebody else's: here the other end is a pseudo terminal of the test. */
 static void tty_comes_back(void **state)
 {
@@ -233,7 +258,7 @@ int main(void)
 		test(pty_does_not_spin), test(pty_lets_the_next_in),
 		test(pty_is_raw_again),  test(pty_has_a_size),
 		test(pty_links),         test(pty_link_moves),
-		test(tty_comes_back),
+		test(ptys_are_many),     test(tty_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,14 +133,10 @@ static void pty_said_all(struct vd_chan *c)
 		vd_chan_over(c);
 }
 
-static void pty_opened(struct vd_fd *f, uint32_t events)
+static void pty_opened(struct vd_notice *n)
 {
-	struct vd_chan *c = container_of(f, struct vd_chan, own_fd);
-	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	struct vd_chan *c = container_of(n, struct vd_chan, opened);
 
-	(void)events;
-	while (read(c->notify, buf, sizeof(buf)) > 0)
-		;
 	/* Who has opened and closed it by now may have said something. */
 	if (c->state == VD_CHAN_LEAVING)
 		vd_chan_over(c);
@@ -149,26 +145,16 @@ static void pty_opened(struct vd_fd *f, uint32_t events)
 }
 
 /* Once it has been opened and closed, the kernel says whether somebody has it open. */
-static int open_once(const char *slave, mode_t mode)
+static int open_once(struct vd_chan *c, const char *slave)
 {
 	vd_cleanup(vd_closep) int fd = open(slave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return vd_err(-errno, "%s: %m", slave);
-	if (fchmod(fd, mode))
-		return vd_err(-errno, "%s: mode %03o: %m", slave, mode);
-	return 0;
-}
-
-static int pty_watch(struct vd_chan *c, const char *slave)
-{
-	c->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (c->notify < 0)
-		return vd_err(-errno, "inotify: %m");
-	if (inotify_add_watch(c->notify, slave, IN_OPEN) < 0)
-		return vd_err(-errno, "watch %s: %m", slave);
-	c->own_fd.fn = pty_opened;
-	return vd_fd_add(c->loop, &c->own_fd, c->notify, EPOLLIN);
+	if (fchmod(fd, c->conf.mode))
+		return vd_err(-errno, "%s: mode %03o: %m", slave, c->conf.mode);
+	c->opened.fn = pty_opened;
+	return vd_notice_add(c->loop, &c->opened, fd, IN_OPEN);
 }
 
 static int pty_open(struct vd_chan *c)
@@ -189,9 +175,7 @@ static int pty_open(struct vd_chan *c)
 	c->cols = c->conf.cols;
 	c->rows = c->conf.rows;
 	snprintf(c->where, sizeof(c->where), "%s", slave);
-	r = open_once(slave, c->conf.mode);
-	if (!r)
-		r = pty_watch(c, slave);
+	r = open_once(c, slave);
 	if (!r && c->addr.path[0])
 		r = make_link(c, slave);
 	return r;

@@ -282,7 +282,6 @@ int vd_chan_open(struct vd_chan *c, struct vd_loop *loop, struct vd_log *log, co
 			       .next = NO_CHANGE,
 			       .fd = -1,
 			       .own.fd = -1,
-			       .notify = -1,
 			       .lock = -1,
 			       .conn = -1,
 			       .peer_fd.fn = peer_event,
@@ -312,11 +311,11 @@ void vd_chan_close(struct vd_chan *c)
 	vd_post_del(c->loop, &c->post);
 	vd_fd_del(&c->peer_fd);
 	vd_fd_del(&c->own_fd);
+	vd_notice_del(&c->opened);
 	c->addr.kind->close(c);
 	publish(c, -1);
 	vd_close(&c->conn);
 	vd_close(&c->fd);
-	vd_close(&c->notify);
 	vd_close(&c->lock);
 	vd_unix_close(&c->own);
 	c->state = VD_CHAN_AWAY;

@@ -34,6 +34,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notice.h"
 #include "base/unix.h"
 
 struct vd_chan;
@@ -97,7 +98,7 @@ struct vd_chan {
 	struct vd_fd peer_fd;
 	struct vd_unix own; /* what listens; @fd also a pseudo terminal's */
 	struct vd_fd own_fd;
-	int notify;  /* inotify: is it opened? */
+	struct vd_notice opened; /* of a pseudo terminal */
 	bool linked; /* addr.path is a link of ours */
 	struct vd_timer again, linger, tick;
 	struct vd_post post;

@@ -54,6 +54,9 @@ struct vd_loop {
 	struct vd_list posts;			/* protected by lock */
 	struct epoll_event batch[VD_LOOP_BATCH];	/* being handled; removal clears entries */
 	int nbatch;
+	/* notice.c's. */
+	struct vd_fd notice_fd;
+	struct vd_list notices;			/* struct vd_notice */
 };
 
 int vd_loop_init(struct vd_loop *loop);

@@ -7,91 +7,93 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/fd.h"
 
-void vd_notices_init(struct vd_notices *ns, struct vd_loop *loop)
-{
-	*ns = (struct vd_notices){ .loop = loop, .fd = -1 };
-	vd_list_init(&ns->all);
-}
-
-void vd_notices_fini(struct vd_notices *ns)
-{
-	vd_fd_del(&ns->inotify);
-	vd_close(&ns->fd);
-}
-
-static void tell(struct vd_notices *ns, const struct inotify_event *ev)
+static void tell(struct vd_loop *loop, const struct inotify_event *ev)
 {
 	struct vd_notice *n, *next;
 
-	vd_list_for_each_safe(n, next, &ns->all, node) {
-		if (n->wd == ev->wd || ev->mask & IN_Q_OVERFLOW)
+	vd_list_for_each_safe(n, next, &loop->notices, node) {
+		if ((n->wd == ev->wd && ev->mask & n->mask) || ev->mask & IN_Q_OVERFLOW)
 			n->fn(n);
 	}
 }
 
 static void events(struct vd_fd *f, uint32_t what)
 {
-	struct vd_notices *ns = container_of(f, struct vd_notices, inotify);
+	struct vd_loop *loop = f->loop;
 	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t len = read(ns->fd, buf, sizeof(buf));
+	ssize_t len = read(f->fd, buf, sizeof(buf));
 
 	(void)what;
 	/* The kernel gives whole events only. */
 	for (ssize_t off = 0; off < len;) {
 		const struct inotify_event *ev = (const void *)(buf + off);
 
-		if (ev->mask & (IN_CLOSE_WRITE | IN_Q_OVERFLOW))
-			tell(ns, ev);
+		tell(loop, ev);
 		off += (ssize_t)(sizeof(*ev) + ev->len);
 	}
 }
 
-static int begin(struct vd_notices *ns)
+static int begin(struct vd_loop *loop)
 {
-	int r;
+	int r, fd;
 
-	if (ns->fd >= 0)
+	if (loop->notice_fd.loop)
 		return 0;
-	ns->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (ns->fd < 0)
+	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd < 0)
 		return vd_err(-errno, "inotify: %m");
-	ns->inotify.fn = events;
-	r = vd_fd_add(ns->loop, &ns->inotify, ns->fd, EPOLLIN);
+	vd_list_init(&loop->notices);
+	loop->notice_fd.fn = events;
+	r = vd_fd_add(loop, &loop->notice_fd, fd, EPOLLIN);
 	if (r)
-		vd_close(&ns->fd);
+		close(fd);
 	return r;
 }
 
-int vd_notice_add(struct vd_notices *ns, struct vd_notice *n, int fd)
+static void end_if_unused(struct vd_loop *loop)
+{
+	int fd = loop->notice_fd.fd;
+
+	if (!vd_list_empty(&loop->notices))
+		return;
+	vd_fd_del(&loop->notice_fd);
+	close(fd);
+}
+
+int vd_notice_add(struct vd_loop *loop, struct vd_notice *n, int fd, uint32_t mask)
 {
 	char path[32];
-	int r = begin(ns);
+	int r = begin(loop);
 
 	if (r)
 		return r;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n->wd = inotify_add_watch(ns->fd, path, IN_CLOSE_WRITE);
-	if (n->wd < 0)
-		return vd_err(-errno, "watch descriptor %d for changes: %m", fd);
-	n->in = ns;
-	vd_list_add(&ns->all, &n->node);
+	n->wd = inotify_add_watch(loop->notice_fd.fd, path, mask | IN_MASK_ADD);
+	if (n->wd < 0) {
+		r = vd_err(-errno, "watch descriptor %d for changes: %m", fd);
+		end_if_unused(loop);
+		return r;
+	}
+	n->loop = loop;
+	n->mask = mask;
+	vd_list_add(&loop->notices, &n->node);
 	return 0;
 }
 
 void vd_notice_del(struct vd_notice *n)
 {
-	struct vd_notices *ns = n->in;
+	struct vd_loop *loop = n->loop;
 	struct vd_notice *other;
 
-	if (!ns)
+	if (!loop)
 		return;
-	n->in = NULL;
+	n->loop = NULL;
 	vd_list_del(&n->node);
-	vd_list_for_each(other, &ns->all, node) {
+	vd_list_for_each(other, &loop->notices, node) {
 		if (other->wd == n->wd)
 			return;
 	}
-	inotify_rm_watch(ns->fd, n->wd);
+	inotify_rm_watch(loop->notice_fd.fd, n->wd);
+	end_if_unused(loop);
 }

@@ -29,11 +29,6 @@ struct vd_bell *vd_ctx_bell(struct uvdpa *u)
 	return &u->bell;
 }
 
-struct vd_notices *vd_ctx_notices(struct uvdpa *u)
-{
-	return &u->notices;
-}
-
 /* ---- for who is not in this library ---------------------------------------------------------- */
 
 int uvdpa_set_error(int err, const char *fmt, ...)
@@ -106,7 +101,6 @@ int uvdpa_create(struct uvdpa **ret_u)
 	if (r < 0)
 		goto err_fini_loop;
 	vd_bell_init(&u->bell);
-	vd_notices_init(&u->notices, &u->loop);
 	r = register_all(u);
 	if (r)
 		goto err_close;
@@ -160,7 +154,6 @@ void uvdpa_destroy(struct uvdpa *u)
 	}
 	free(u->parents);
 	free(u->drivers);
-	vd_notices_fini(&u->notices);
 	vd_bell_fini(&u->bell);
 	vd_close(&u->nowhere);
 	vd_loop_fini(&u->loop);

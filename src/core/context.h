@@ -4,7 +4,6 @@
 #define VD_CORE_CONTEXT_H
 
 #include "base/bell.h"
-#include "base/notice.h"
 #include "core/core.h"
 
 struct vd_dev;
@@ -29,7 +28,6 @@ struct uvdpa {
 	char *awaited_text;		/* ours, or NULL */
 	int nowhere;			/* an eventfd that nobody reads */
 	struct vd_bell bell;
-	struct vd_notices notices;
 };
 
 const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name);

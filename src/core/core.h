@@ -10,7 +10,6 @@
 #include "base/bell.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/notice.h"
 #include "mem/mem.h"
 
 struct vd_loop *vd_ctx_loop(struct uvdpa *u);
@@ -18,7 +17,6 @@ struct vd_log *vd_ctx_log(struct uvdpa *u);
 /* For eventfds that a peer has as well. */
 struct vd_bell *vd_ctx_bell(struct uvdpa *u);
 /* For files that others may change. */
-struct vd_notices *vd_ctx_notices(struct uvdpa *u);
 
 /* The driver's end of a device that is bound; NULL if it is not. Control thread. */
 struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);

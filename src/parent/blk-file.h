@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 
+#include "base/notice.h"
 #include "softdev/blk.h"
 
 #define VD_FILE_THREADS_MAX 64

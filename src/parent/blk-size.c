@@ -9,6 +9,7 @@
 #include "parent/blk-file.h"
 
 #include <errno.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -65,7 +66,7 @@ void vd_file_watch(struct vd_file *f)
 	if (f->is_block)
 		return;
 	f->notice.fn = noticed;
-	if (vd_notice_add(vd_ctx_notices(f->blk.sd.u), &f->notice, f->fd))
+	if (vd_notice_add(vd_ctx_loop(f->blk.sd.u), &f->notice, f->fd, IN_CLOSE_WRITE))
 		vd_log_info(vd_ctx_log(f->blk.sd.u), f->blk.sd.name,
 			    "%s; size 0 has to be set for another size to be seen", vd_err_text());
 }
