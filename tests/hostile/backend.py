@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""backend.py SOCKET SECONDS [block|console]: a back-end that agrees to everything, then lies in rings and answers"""
+"""backend.py SOCKET SECONDS [block|console|rng]: a back-end that agrees to everything, then lies in rings and answers"""
 import sys
 from vu import *
 
@@ -9,6 +9,7 @@ rnd = random.Random(int(os.environ.get("SEED", "1")))
 FEATURES, QUEUES, CONFIG = {
     "block": (1 << 9 | 1 << 6, 1, struct.pack("<QIIHBBI", 32768, 0, 126, 0, 0, 0, 512)),
     "console": (1 << 0 | 1 << 1, 8, struct.pack("<HHII", 80, 25, 3, 0)),
+    "rng": (0, 1, b""),
 }[sys.argv[3] if len(sys.argv) > 3 else "block"]
 REPLY, FEATURES = 4 | 1, FEATURES | V1 | PF | EVENT_IDX | INDIRECT
 counts = dict(connections=0, messages=0, flips=0, lies=0)
