@@ -214,8 +214,15 @@ static uint64_t slot_iova(struct cf_queue *q, unsigned int slot)
 	return q->data_iova + (uint64_t)slot * io(q)->stride;
 }
 
-/* Return: whether there was room for it; @out: the device reads it. */
-static bool add(struct cf_queue *q, uint32_t len, bool out)
+uint8_t *con_next(struct cf_queue *q, uint32_t len)
+{
+	const struct io *x = io(q);
+
+	cf_check(x->nfree && len <= x->stride);
+	return cf_at(q->c, slot_iova(q, x->free[x->nfree - 1]));
+}
+
+bool con_add(struct cf_queue *q, uint32_t len, bool out)
 {
 	struct io *x = io(q);
 	struct vd_buf b;
@@ -235,11 +242,13 @@ static bool add(struct cf_queue *q, uint32_t len, bool out)
 	return true;
 }
 
-static uint16_t put_back(struct cf_queue *q, const struct vd_done *d)
+uint8_t *con_take_back(struct cf_queue *q, const struct vd_done *d)
 {
 	struct io *x = io(q);
+	uint16_t slot = x->slot_of[d->id];
 
-	return x->free[x->nfree++] = x->slot_of[d->id];
+	x->free[x->nfree++] = slot;
+	return cf_at(q->c, slot_iova(q, slot));
 }
 
 void con_make(struct cf_queue *tx, uint8_t *to, uint32_t len)
@@ -260,14 +269,14 @@ bool con_send(struct cf_queue *tx, uint32_t len)
 	if (!x->nfree || vd_virtq_drv_inflight(tx->drv) == tx->num)
 		return false;
 	con_make(tx, cf_at(tx->c, slot_iova(tx, x->free[x->nfree - 1])), len);
-	cf_check(add(tx, len, true));
+	cf_check(con_add(tx, len, true));
 	return true;
 }
 
 void con_post(struct cf_queue *rx, uint32_t len)
 {
 	io(rx)->len = len ? len : io(rx)->stride;
-	while (add(rx, io(rx)->len, false))
+	while (con_add(rx, io(rx)->len, false))
 		;
 	cf_publish(rx);
 }
@@ -299,7 +308,7 @@ static bool take_rx(struct cf_queue *rx)
 	while (!rx->off && (n = vd_virtq_drv_get(rx->drv, d, 32)) > 0) {
 		for (int i = 0; i < n; i++) {
 			cf_check(d[i].len);
-			got(rx, cf_at(rx->c, slot_iova(rx, put_back(rx, &d[i]))), d[i].len);
+			got(rx, con_take_back(rx, &d[i]), d[i].len);
 		}
 		any = true;
 	}
@@ -316,7 +325,7 @@ bool con_take_sent(struct cf_queue *tx)
 	while (!tx->off && (n = vd_virtq_drv_get(tx->drv, d, 32)) > 0)
 		for (total += n; n--;) {
 			cf_is(d[n].len, 0);
-			put_back(tx, &d[n]);
+			con_take_back(tx, &d[n]);
 		}
 	return total;
 }
@@ -432,86 +441,10 @@ void con_sync(struct cf *c, unsigned int port)
 	con_settle(c, port);
 }
 
-/* ---- messages ----------------------------------------------------------------------------- */
+/* ---- greetings, and sizes -------------------------------------------------------------------- */
 
 #define CTRL_RX 2u
 #define CTRL_TX 3u
-
-void con_put_message(struct cf *c, uint32_t id, uint16_t event, uint16_t value, uint32_t len)
-{
-	struct virtio_console_control m = { htole32(id), htole16(event), htole16(value) };
-	struct cf_queue *q = &c->q[CTRL_TX];
-	struct io *x = io(q);
-
-	cf_check(x->nfree && len <= x->stride);
-	memcpy(cf_at(c, slot_iova(q, x->free[x->nfree - 1])), &m, sizeof(m));
-	cf_check(add(q, len, true));
-}
-
-void con_said(struct cf *c)
-{
-	struct cf_queue *q = &c->q[CTRL_TX];
-	struct vd_done d[32];
-
-	while (vd_virtq_drv_inflight(q->drv))
-		for (unsigned int n = cf_get(q, d, 32); n--;) {
-			cf_is(d[n].len, 0);
-			put_back(q, &d[n]);
-		}
-}
-
-void con_say(struct cf *c, uint32_t id, uint16_t event, uint16_t value)
-{
-	con_put_message(c, id, event, value, sizeof(struct virtio_console_control));
-	cf_publish(&c->q[CTRL_TX]);
-	con_said(c);
-}
-
-void con_listen(struct cf *c)
-{
-	con_post(&c->q[CTRL_RX], CON_MESSAGE);
-}
-
-static bool await_message(struct cf_queue *q, struct vd_done *d, int ms)
-{
-	struct pollfd p[] = { { q->call, POLLIN, 0 }, { uvdpa_fd(q->c->u), POLLIN, 0 } };
-	uint64_t due = cf_now_ms() + (uint64_t)ms;
-	bool waited = false; /* for nothing */
-	int n;
-
-	while (!(n = vd_virtq_drv_get(q->drv, d, 1)) && cf_now_ms() < due) {
-		waited = !vd_virtq_drv_calls_on(q->drv) && poll(p, 2, ms) == 0;
-		vd_virtq_drv_calls_off(q->drv);
-		if (!waited)
-			vd_eventfd_drain(q->call);
-		cf_turn(q->c, 0);
-	}
-	cf_check(n >= 0);
-	if (n && waited && poll(p, 1, 200) == 0)
-		cf_fail(__FILE__, __LINE__, "told, and not notified");
-	return n;
-}
-
-bool con_hear(struct cf *c, struct con_message *m, int ms)
-{
-	struct cf_queue *q = &c->q[CTRL_RX];
-	struct virtio_console_control h;
-	struct vd_done d;
-	const uint8_t *p;
-
-	if (!await_message(q, &d, ms))
-		return false;
-	p = cf_at(c, slot_iova(q, put_back(q, &d)));
-	cf_check(d.len >= sizeof(h) && d.len <= CON_MESSAGE);
-	memcpy(&h, p, sizeof(h));
-	*m = (struct con_message){ .id = le32toh(h.id),
-				   .event = le16toh(h.event),
-				   .value = le16toh(h.value),
-				   .len = d.len - (uint32_t)sizeof(h) };
-	memcpy(m->more, p + sizeof(h), m->len);
-	con_listen(c);
-	return true;
-}
 
 void con_greet(struct cf *c)
 {

@@ -4,6 +4,7 @@
  *
  *	console.c	the list of cases, and those about bytes and configuration
  *	console-io.c	bytes there and back, and what each must be
+ *	console-message.c	what a driver hears and says of ports
  *	console-ctrl.c	cases: what is told of ports
  *
  * The test is at both ends of each port: it is the driver, and holds a socket to which the port
@@ -69,6 +70,15 @@ bool con_pump(struct cf *c);
 void con_ping(struct cf_queue *q);
 void con_begin(struct cf_queue *q);
 void con_end(struct cf_queue *q);
+
+/* ---- places: each chain is one of its queue's, which are of one size ---------------------------- */
+
+/* That of the next chain, of @len bytes: there must be one. */
+uint8_t *con_next(struct cf_queue *q, uint32_t len);
+/* A chain in it; @out: the device reads it. Return: false: no room. */
+bool con_add(struct cf_queue *q, uint32_t len, bool out);
+/* A chain is back: its place is free, and holds what it held until the next is added. */
+uint8_t *con_take_back(struct cf_queue *q, const struct vd_done *d);
 
 /* ---- messages ----------------------------------------------------------------------------- */
 
