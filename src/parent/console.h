@@ -63,7 +63,7 @@ struct vd_con {
 };
 
 struct vd_con_port_conf {
-	const char *address, *name;
+	const char *name;
 	size_t keep;
 	struct vd_chan_conf chan;
 };
