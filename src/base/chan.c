@@ -68,6 +68,11 @@ void vd_chan_nothing(struct vd_chan *c)
 	(void)c;
 }
 
+void vd_chan_any_size(struct vd_chan *c, uint16_t cols, uint16_t rows)
+{
+	(void)c, (void)cols, (void)rows;
+}
+
 int vd_chan_no_rest(struct vd_chan_addr *a, const char *rest)
 {
 	return *rest ? vd_err(-EINVAL, "address %s: nothing follows, \"%s\" does", a->kind->form,

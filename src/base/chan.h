@@ -51,6 +51,9 @@ struct vd_chan_ops {
 	void (*resized)(struct vd_chan *c, uint16_t cols, uint16_t rows);
 };
 
+/* resized, for whom a size means nothing. */
+void vd_chan_any_size(struct vd_chan *c, uint16_t cols, uint16_t rows);
+
 /**
  * struct vd_chan_conf - How to open one
  * @address: as above; copied

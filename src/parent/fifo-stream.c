@@ -38,15 +38,10 @@ static void chan_down(struct vd_chan *c)
 	vd_fifo_link_carrier(to_link(c), false);
 }
 
-static void chan_resized(struct vd_chan *c, uint16_t cols, uint16_t rows)
-{
-	(void)c, (void)cols, (void)rows;
-}
-
 static const struct vd_chan_ops chan_ops = {
 	.up = chan_up,
 	.down = chan_down,
-	.resized = chan_resized,
+	.resized = vd_chan_any_size,
 };
 
 static int stream_open(struct vd_fifo_link *l, const struct vd_fifo_link_conf *c)

@@ -59,12 +59,11 @@ static void went(struct vd_chan *c)
 	set_up(s, false);
 }
 
-static void no_terminal(struct vd_chan *c, uint16_t cols, uint16_t rows)
-{
-	(void)c, (void)cols, (void)rows;
-}
-
-static const struct vd_chan_ops chan_ops = { .up = came, .down = went, .resized = no_terminal };
+static const struct vd_chan_ops chan_ops = {
+	.up = came,
+	.down = went,
+	.resized = vd_chan_any_size,
+};
 
 static int open_stream(struct vd_nsock *s, mode_t mode)
 {

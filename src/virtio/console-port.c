@@ -118,16 +118,10 @@ static void chan_down(struct vd_chan *c)
 	user(of_chan(c), false);
 }
 
-/* The size is the device's to say; that a user has changed what he sees is nothing to it. */
-static void chan_resized(struct vd_chan *c, uint16_t cols, uint16_t rows)
-{
-	(void)c, (void)cols, (void)rows;
-}
-
 static const struct vd_chan_ops chan_ops = {
 	.up = chan_up,
 	.down = chan_down,
-	.resized = chan_resized,
+	.resized = vd_chan_any_size, /* the size is the device's to say */
 };
 
 bool vd_hvc_port_is_open(const struct vd_hvc_port *p)
