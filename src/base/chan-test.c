@@ -18,7 +18,7 @@ static void addresses(void **state)
 		int r;
 	} cases[] = {
 		{ "pty", 0 },
-		{ "pty:", 0 },
+		{ "pty:", -EINVAL },
 		{ "pty:/run/c0", 0 },
 		{ "tty:/dev/ttyS0", 0 },
 		{ "tty:/dev/ttyS0:115200", 0 },
@@ -49,6 +49,7 @@ static void addresses(void **state)
 		{ "stdio:x", -EINVAL },
 		{ "null", 0 },
 		{ "null:x", -EINVAL },
+		{ "null:", -EINVAL },
 		{ "", -EINVAL },
 		{ "/dev/ttyS0", -EINVAL },
 		{ "ptyx", -EINVAL },

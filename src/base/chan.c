@@ -27,6 +27,8 @@ static const struct vd_chan_kind *const kinds[] = {
 static int parse(struct vd_chan_addr *a, const char *address)
 {
 	size_t len = strcspn(address, ":");
+	bool empty = address[len] && !address[len + 1];
+	int r;
 
 	*a = (struct vd_chan_addr){ 0 };
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(kinds); i++) {
@@ -35,7 +37,10 @@ static int parse(struct vd_chan_addr *a, const char *address)
 		if (strlen(k->name) != len || strncmp(k->name, address, len) != 0)
 			continue;
 		a->kind = k;
-		return k->parse(a, address[len] ? address + len + 1 : "");
+		r = k->parse(a, address[len] ? address + len + 1 : "");
+		return r || !empty ? r
+				   : vd_err(-EINVAL, "address %s: nothing is behind the colon",
+					    k->form);
 	}
 	return vd_err(
 		-EINVAL,

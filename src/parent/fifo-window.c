@@ -194,7 +194,7 @@ static int make(const struct vd_fifo_window_map *w, uint32_t words, mode_t mode)
 	snprintf(tmp, sizeof(tmp), "%s.%d", w->path, (int)getpid());
 	fd = open(tmp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return vd_err(-errno, "%s: %m", tmp);
+		return vd_err(-errno, "make window %s: %m", w->path);
 	/* All of it now: a page for which there is no space would be lost later, without a word. */
 	r = -posix_fallocate(fd, 0, (off_t)size_of(words));
 	if (r)

@@ -5,7 +5,7 @@
  *	card: net, console ===== FIFO ===== net, console: host
  *
  * Each is a device of its own, with a driver of its own. The first one opens the link, the second
- *joins it, and the link is there as long as one of them.
+ * joins it, and the link is there as long as one of them.
  */
 #include "parent/fifo.h"
 
@@ -83,10 +83,11 @@ static int fifo_add(struct uvdpa *u, const char *name, const void *conf, struct 
 	struct vd_fifo_link *l;
 	int r = check_conf(name, c);
 
-	if (!r)
-		r = vd_unix_mode(c->mode, &lc.mode);
 	if (r)
 		return r;
+	r = vd_unix_mode(c->mode, &lc.mode);
+	if (r)
+		return vd_err_prefix(r, "%s: ", name);
 	l = find(u, &lc);
 	if (l) {
 		r = agrees(l, &lc, name);

@@ -159,7 +159,7 @@ int vd_hvc_port_begin(struct vd_hvc_port *p)
 
 	p->keep = malloc(VD_HVC_KEEP);
 	if (!p->keep)
-		return vd_err(-ENOMEM, "%s: no memory", vdev_of(p)->name);
+		return vd_err(-ENOMEM, "no memory to keep %u bytes", (unsigned int)VD_HVC_KEEP);
 	r = open_pty(p);
 	if (r) {
 		free(p->keep);

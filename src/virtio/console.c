@@ -245,8 +245,8 @@ static int start(struct vd_hvc *con, const struct vd_virtio_conf *conf)
 	if (!r)
 		r = start_queues(con);
 	/* It is there whatever the device says later, so whoever binds finds it. */
-	if (!r)
-		r = vd_hvc_port_begin(&con->ports[0]);
+	if (!r && (r = vd_hvc_port_begin(&con->ports[0])))
+		vd_err_prefix(r, "%s: ", vdev->name);
 	if (!r && !con->multiport)
 		con->ports[0].state = VD_HVC_PRESENT;
 	if (!r)
@@ -285,10 +285,10 @@ static int probe(struct vd_virtio_dev *vdev, const struct vd_virtio_conf *conf,
 	struct vd_hvc *con;
 	int r = check(vdev, conf);
 
-	if (!r && conf->mode)
-		r = vd_unix_mode(conf->mode, &mode);
 	if (r)
 		return r;
+	if (conf->mode && (r = vd_unix_mode(conf->mode, &mode)))
+		return vd_err_prefix(r, "%s: ", vdev->name);
 	con = calloc(1, sizeof(*con));
 	if (!con)
 		return vd_err(-ENOMEM, "%s: no memory", vdev->name);

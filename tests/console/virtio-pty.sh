@@ -69,7 +69,7 @@ echo mine >"$tmp/file"
 ln -s "$tmp/file" "$tmp/link"
 for name in file link; do
 	! uvdpa dev bind c0 virtio pty "$tmp/$name" 2>"$tmp/err" || fail "$name was taken"
-	grep -q "$tmp/$name" "$tmp/err" || fail "$(cat "$tmp/err")"
+	grep -q "c0: $tmp/$name" "$tmp/err" || fail "$(cat "$tmp/err")"
 	[ "$(cat "$tmp/$name")" = mine ] || fail "$name"
 done
 uvdpa dev bind c0 virtio pty "$tmp/c0"
