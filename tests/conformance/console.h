@@ -71,7 +71,7 @@ void con_ping(struct cf_queue *q);
 void con_begin(struct cf_queue *q);
 void con_end(struct cf_queue *q);
 
-/* ---- places: each chain is one of its queue's, which are of one size ---------------------------- */
+/* ---- places: each chain is one of its queue's, which are of one size ------------------------- */
 
 /* That of the next chain, of @len bytes: there must be one. */
 uint8_t *con_next(struct cf_queue *q, uint32_t len);
