@@ -139,6 +139,7 @@ int vd_fifo_link_open(struct uvdpa *u, const struct vd_fifo_link_conf *c,
 	l->epfd = l->wakefd = -1;
 	l->role = c->role;
 	l->conf = *c;
+	l->conf.address = NULL; /* the caller's */
 	l->mtu = 1500;
 	l->address = strdup(c->address);
 	l->wire = strncmp(c->address, "window:", 7) != 0 ? &vd_fifo_stream : &vd_fifo_window;
