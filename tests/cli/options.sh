@@ -31,13 +31,12 @@ accepted() {
 	n_right=$((n_right + 1))
 }
 
-# wrong KEY WORDS... - refused with a sentence that names the key, and no device is left
+# wrong KEY WORDS... - refused with a sentence that names the key
 wrong() {
 	local key=$1
 
 	shift
 	refused "$key" attempt "$@"
-	same '{"dev":{}}' "$(uvdpa -j dev show)" "after: $*"
 	n_wrong=$((n_wrong + 1))
 }
 
@@ -115,6 +114,7 @@ one_table() {
 		while IFS= read -r value; do
 			wrong "$key" "${before[@]}" "${others[@]}" "$key" "$value"
 		done < <(wrong_values "$option")
+		same '{"dev":{}}' "$(uvdpa -j dev show)" "after wrong values of $key"
 		[ "$works" = 1 ] || continue
 		while IFS= read -r value; do
 			read -ra more < <(goes_with "$key" "$value") || true
