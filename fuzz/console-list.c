@@ -30,10 +30,12 @@ static void look(const struct vd_con_list *l)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *ports = strndup((const char *)data, size), *terminals;
+	char *ports = malloc(size + 1), *terminals;
 	struct vd_con_list l;
 
 	must(ports);
+	memcpy(ports, data, size);
+	ports[size] = '\0';
 	terminals = strchr(ports, '\n');
 	if (terminals)
 		*terminals++ = '\0';

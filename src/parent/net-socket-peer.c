@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "parent/net-socket.h"
 
 static struct vd_loop *loop(const struct vd_nsock *s)
@@ -120,6 +121,9 @@ static int open_dgram(struct vd_nsock *s, mode_t mode)
 
 	if (r)
 		return r;
+	s->dgram = vd_dup(s->own.fd);
+	if (s->dgram < 0)
+		return s->dgram;
 	r = dgram_connect(s);
 	if (r && !may_come(s, r))
 		return r;
@@ -145,5 +149,6 @@ void vd_nsock_close(struct vd_nsock *s)
 {
 	vd_timer_del(loop(s), &s->again);
 	vd_chan_close(&s->chan);
+	vd_close(&s->dgram);
 	vd_unix_close(&s->own);
 }

@@ -44,7 +44,7 @@ void vd_nsock_hang_up(struct vd_nsock *s)
 static vd_noinline void take_connection(struct vd_nsock *s)
 {
 	leave(s);
-	s->conn = s->stream ? vd_chan_take(&s->chan) : s->own.fd;
+	s->conn = s->stream ? vd_chan_take(&s->chan) : s->dgram;
 	if (s->conn < 0)
 		return;
 	vd_net_count(&vd_nsock_pair(s)->received.drops, s->nheld);
@@ -256,7 +256,7 @@ static struct vd_nsock *nsock_new(struct uvdpa *u, const struct vd_nsock_conf *c
 	s->conf = c;
 	s->stream = c->type == STREAM;
 	s->wire = s->stream ? &vd_nsock_stream : &vd_nsock_dgram;
-	s->own.fd = s->conn = -1;
+	s->own.fd = s->dgram = s->conn = -1;
 	/* Of either, what is never touched costs nothing. */
 	s->buf = malloc(c->type == STREAM ? VD_NSOCK_STREAM : VD_SOFTQ_BURST * VD_NSOCK_SLOT);
 	s->tail = malloc(VD_NSOCK_WORD + VD_NET_FRAME_MAX);

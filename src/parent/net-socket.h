@@ -53,7 +53,8 @@ struct vd_nsock {
 
 	bool stream;
 	struct vd_chan chan;		/* of a stream */
-	struct vd_unix own;		/* what gets the datagrams */
+	struct vd_unix own;		/* what gets the datagrams; control connects it */
+	int dgram;			/* the same socket, for the worker; or -1 */
 
 	/* Control's. */
 	bool started;			/* the device is there, and can be told */
