@@ -235,7 +235,8 @@ static unsigned int take_done(struct soft_engine *e)
 static void tell(struct soft_engine *e, struct vd_softq *q)
 {
 	struct soft_queue *x = &e->soft->queues[vd_softq_index(q)];
-	bool stopping = vd_softq_stopping(q);
+	/* One that does not run is control's already, and so may be the author. */
+	bool stopping = vd_softq_runs(q) && vd_softq_stopping(q);
 
 	if (vd_unlikely(stopping != x->told)) {
 		x->told = stopping;

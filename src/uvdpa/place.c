@@ -2,6 +2,7 @@
 /* place.c - a device by its word; see place.h */
 #include "uvdpa/place.h"
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,10 +137,13 @@ static int has_it(struct place *p, struct json_object *shown)
 	const char *driver = find_str(shown, "dev", p->word, "driver");
 	const char *status = find_str(shown, "dev", p->word, "status");
 	struct json_object *random = find(shown, "dev", p->word, "random");
+	int64_t size = json_object_get_int64(find(shown, "dev", p->word, "max_vq_size"));
 
 	if (!type || strcmp(type, p->type) != 0)
 		return print_error("%s is no %s device", p->word, p->type);
 	p->fixed = random && !json_object_get_boolean(random);
+	if (size > 0)
+		snprintf(p->queue_size, sizeof(p->queue_size), "%" PRId64, size);
 	if (!driver) {
 		p->text = socket_path(p);
 		return p->text ? bind_it(p, p->text) : print_error("%s: no memory", p->word);
@@ -167,7 +171,9 @@ int place_of_name(struct place *p)
 	}
 	r = has_it(p, shown);
 	json_object_put(shown);
-	return r ? r : place_of_socket(p, p->text);
+	if (!r)
+		r = place_of_socket(p, p->text);
+	return r || !p->queue_size[0] ? r : place_add(p, "queue_size", p->queue_size);
 }
 
 /*

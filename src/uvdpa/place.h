@@ -2,9 +2,10 @@
 /*
  * place.h - a device by its word, and what a parent here is told to get at it
  *
- *	NAME			a device of the daemon, bound to vhost-user for us by then, and
- *unbound at the end: vhost-user:socket=... MGMTDEV:KEY=VALUE,...	made in this process, as it
- *says
+ *	NAME				a device of the daemon, bound to vhost-user for us by then,
+ *					and unbound at the end
+ *	vhost-user:socket=...		a back-end
+ *	MGMTDEV:KEY=VALUE,...		made in this process, as it says
  *
  * Paths are for the caller: they mean something else for each type.
  * A function that returns an int returns 0, or a negative number after it has printed why.
@@ -28,6 +29,7 @@
  * @attrs: its options; @n of them
  * @bound: where the daemon's device is that we have bound, or NULL
  * @fixed: the daemon says that its bytes are not random
+ * @queue_size: the daemon says that this is the largest of its queues; or empty
  * @text: where some of these strings are
  */
 struct place {
@@ -39,6 +41,7 @@ struct place {
 	unsigned int n;
 	char *bound;
 	bool fixed;
+	char queue_size[24];
 	char *text;
 };
 

@@ -173,7 +173,7 @@ static int end(struct user *s, int r)
 	return r;
 }
 
-/* Ask for @len bytes, at most. */
+/* Ask for @len bytes, at most; not if the ring is full of what was asked for before. */
 static int ask(struct user *s, struct uvdpa_rng_req *req, size_t len)
 {
 	int r;
@@ -182,6 +182,8 @@ static int ask(struct user *s, struct uvdpa_rng_req *req, size_t len)
 	if (!req->len)
 		return 0;
 	r = uvdpa_rng_submit(s->rng, &req, 1);
+	if (!r && s->out)
+		return 0;
 	if (r < 1)
 		return print_error("%s: %s", s->place.word, strerror(r ? -r : ENOBUFS));
 	s->left -= req->len;

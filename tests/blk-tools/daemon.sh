@@ -10,6 +10,9 @@ truncate -s 64M b.img
 daemon_start
 uvdpa dev add name d0 mgmtdev blk image "$tmp/b.img"
 uvdpa dev add name d1 mgmtdev sim-blk capacity 64M
+uvdpa dev add name small mgmtdev sim-blk capacity 1M queue_size 4
+uvdpa blk info small >/dev/null
+uvdpa dev del small
 
 driver() {
 	json ".dev[\"$1\"].driver" dev show "$1"

@@ -54,6 +54,12 @@ uvdpa dev bind r0 virtio
 refused 'r0 is bound to virtio; "uvdpa dev unbind r0" first' uvdpa rng read r0 1
 uvdpa dev unbind r0
 
+# Its rings are as small as can be.
+uvdpa dev add name small mgmtdev rng seed 5 queue_size 1
+uvdpa rng read small 100000 >out
+same 100000 "$(stat -c %s out)" "bytes by a queue of one"
+uvdpa dev del small
+
 # ---- without a daemon
 uvdpa rng read rng:seed=5 3000 >out 2>err
 first out 3000
