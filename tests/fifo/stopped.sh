@@ -52,5 +52,6 @@ for round in 1 2; do
 	said "$tmp/host.pty" "$tmp/card.pty"
 done
 # It may have been stopped in the middle of a frame: that one came too late to be believed.
-[ "$(field n0 link_cut)" -le 2 ] || fail "messages were cut: $(field n0 link_cut)"
-[ "$(field n1 link_resyncs host)" = 0 ] || fail "the host was out of step"
+cut=$(field n0 link_cut)
+[ "$cut" -le 2 ] || fail "$cut messages were cut"
+[ "$cut" -le "$(field n0 link_stalls)" ] || fail "$cut messages were cut, and not for standing still"
