@@ -30,15 +30,15 @@
 #define F_NOTIFICATION_DATA (1ull << 38)
 
 /*
- * QEMU's front-end for devices of any type, of which its vhost-user-rng is one, and by which it takes
- * a console, takes STATUS and never says DRIVER_OK (up to 11.1 at least): without it the status byte is
- * ours to make up. Its own ones for networks and disks do say it.
+ * QEMU's front-end for devices of any type, of which its vhost-user-rng is one, takes STATUS and never
+ * says DRIVER_OK (up to 11.1 at least): without it the status byte is ours to make up. Its own ones for
+ * networks and disks do say it.
  */
 static uint64_t status_protocol(const struct vd_vus_session *s)
 {
 	uint32_t id = uvdpa_dev_info(s->dev)->device_id;
 
-	return id == VIRTIO_ID_RNG || id == VIRTIO_ID_CONSOLE ? 0 : PF(STATUS);
+	return id == VIRTIO_ID_NET || id == VIRTIO_ID_BLOCK ? PF(STATUS) : 0;
 }
 
 /* The dirty log (LOG_SHMFD) would be offered here. */
