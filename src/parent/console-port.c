@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* console-port.c - a port and who is at its other end; see console.h */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/err.h"
 #include "parent/console.h"
@@ -14,34 +12,16 @@ static struct vd_console_port *port_of(struct vd_con_port *p)
 
 /* ---- what is kept; the worker ---------------------------------------------------------------- */
 
-static size_t kept(const struct vd_con_port *p)
-{
-	return p->head - p->tail;
-}
-
 /* All of it but the first @skip bytes; the newest, if there is no place for all. */
 static void keep(struct vd_con_port *p, struct vd_iov *iov, unsigned int niov, size_t skip,
 		 size_t len)
 {
 	struct vd_sg sg = vd_sg(iov, niov);
-	size_t over = len > p->keep_size ? len - p->keep_size : 0;
-	uint64_t dropped = p->dropped + over;
+	struct iovec to[2];
 
-	vd_sg_skip(&sg, skip + over);
-	len -= over;
-	over = kept(p) + len > p->keep_size ? kept(p) + len - p->keep_size : 0;
-	vd_console_count(&p->tail, over);
-	vd_console_count(&p->dropped, dropped - p->dropped + over);
-	while (len) {
-		size_t at = p->head % p->keep_size;
-		size_t part = vd_min(len, p->keep_size - at);
-
-		part = vd_sg_read(&sg, p->keep + at, part);
-		if (!part)
-			break;
-		vd_console_count(&p->head, part);
-		len -= part;
-	}
+	vd_sg_skip(&sg, skip + vd_keep_put(&p->kept, len, to));
+	for (unsigned int i = 0; i < 2 && to[i].iov_len; i++)
+		vd_sg_read(&sg, to[i].iov_base, to[i].iov_len);
 }
 
 /* The end may have come, on either way. */
@@ -58,24 +38,24 @@ static void look_at_end(struct vd_con_port *p)
 /* Return: whether all is gone that was kept. */
 static bool send_kept(struct vd_con_port *p)
 {
-	while (kept(p) && vd_chan_takes(&p->chan)) {
-		size_t at = p->tail % p->keep_size;
-		size_t first = vd_min(kept(p), p->keep_size - at), n;
-		struct iovec iov[2] = { { p->keep + at, first }, { p->keep, kept(p) - first } };
+	struct iovec iov[2];
+	unsigned int pieces;
 
-		n = vd_chan_writev(&p->chan, iov, iov[1].iov_len ? 2 : 1);
-		vd_console_count(&p->tail, n);
+	while ((pieces = vd_keep_get(&p->kept, iov)) && vd_chan_takes(&p->chan)) {
+		size_t n = vd_chan_writev(&p->chan, iov, pieces);
+
 		if (!n)
 			break;
+		vd_keep_took(&p->kept, n);
 	}
-	return !kept(p);
+	return !vd_keep_len(&p->kept);
 }
 
 size_t vd_con_port_send(struct vd_con_port *p, struct vd_iov *iov, unsigned int niov, size_t len)
 {
 	size_t n = 0;
 
-	if (vd_unlikely(kept(p)) && !send_kept(p) && vd_chan_takes(&p->chan)) {
+	if (vd_unlikely(vd_keep_len(&p->kept)) && !send_kept(p) && vd_chan_takes(&p->chan)) {
 		vd_console_tx_wait(port_of(p));
 		return 0;
 	}
@@ -163,12 +143,9 @@ int vd_con_port_open(struct vd_con_port *p, struct vd_con *con, struct uvdpa *u,
 	p->rows = conf->chan.rows;
 	snprintf(p->label, sizeof(p->label), "%s%s", con->dev.sd.name,
 		 conf->name ? conf->name : "");
-	p->keep_size = conf->keep;
-	if (conf->keep) {
-		p->keep = malloc(conf->keep);
-		if (!p->keep)
-			return vd_err(-ENOMEM, "no memory to keep %zu bytes", conf->keep);
-	}
+	r = vd_keep_init(&p->kept, conf->keep);
+	if (r)
+		return r;
 	r = vd_chan_open(&p->chan, vd_ctx_loop(u), vd_ctx_log(u), p->label, &chan_ops, &conf->chan);
 	if (r)
 		vd_con_port_close(p);
@@ -178,8 +155,7 @@ int vd_con_port_open(struct vd_con_port *p, struct vd_con *con, struct uvdpa *u,
 void vd_con_port_close(struct vd_con_port *p)
 {
 	vd_chan_close(&p->chan);
-	free(p->keep);
-	p->keep = NULL;
+	vd_keep_fini(&p->kept);
 }
 
 static void show_num(const struct vd_con_port *p, struct uvdpa_emit *e, const char *what,
@@ -193,14 +169,11 @@ static void show_num(const struct vd_con_port *p, struct uvdpa_emit *e, const ch
 
 void vd_con_port_show(const struct vd_con_port *p, struct uvdpa_emit *e)
 {
-	uint64_t tail = __atomic_load_n(&p->tail, __ATOMIC_RELAXED);
-	uint64_t head = __atomic_load_n(&p->head, __ATOMIC_RELAXED);
 	char key[32];
 
 	snprintf(key, sizeof(key), "port%u_at", p->idx);
 	e->str(e, key, vd_chan_where(&p->chan));
 	show_num(p, e, "visits", vd_chan_visits(&p->chan));
-	show_num(p, e, "kept", head > tail ? head - tail : 0);
-	show_num(p, e, "dropped",
-		 __atomic_load_n(&p->dropped, __ATOMIC_RELAXED) + vd_chan_lost(&p->chan));
+	show_num(p, e, "kept", vd_keep_len(&p->kept));
+	show_num(p, e, "dropped", vd_keep_dropped(&p->kept) + vd_chan_lost(&p->chan));
 }

@@ -13,6 +13,7 @@
 #define VD_PARENT_CONSOLE_H
 
 #include "base/chan.h"
+#include "base/keep.h"
 #include "softdev/console.h"
 
 /* One item of the list. Strings lie in its text. */
@@ -48,11 +49,8 @@ struct vd_con_port {
 	char label[UVDPA_NAME_MAX + VD_CONSOLE_NAME_MAX + 16]; /* for messages */
 
 	/* The worker's. */
-	bool ended; /* reading is */
-	char *keep; /* a ring of @keep_size bytes */
-	size_t keep_size;
-	uint64_t head, tail; /* bytes that went in, and out; read by control */
-	uint64_t dropped;    /* likewise: that found no place */
+	bool ended;          /* reading is */
+	struct vd_keep kept; /* what nobody was there to hear */
 };
 
 struct vd_con {

@@ -52,23 +52,13 @@ static void drop(struct vd_hvc_port *p, uint64_t n)
 	__atomic_store_n(&p->dropped, p->dropped + n, __ATOMIC_RELAXED);
 }
 
-/* The newest stays; @len is at most VD_HVC_BUF. */
 static void keep(struct vd_hvc_port *p, const uint8_t *mem, size_t len)
 {
-	size_t end_of, most;
+	struct iovec to[2];
 
-	if (p->keep_len + len > VD_HVC_KEEP) {
-		size_t over = p->keep_len + len - VD_HVC_KEEP;
-
-		drop(p, over);
-		p->keep_first = (p->keep_first + over) % VD_HVC_KEEP;
-		p->keep_len -= over;
-	}
-	end_of = (p->keep_first + p->keep_len) % VD_HVC_KEEP;
-	most = vd_min(len, VD_HVC_KEEP - end_of);
-	memcpy(p->keep + end_of, mem, most);
-	memcpy(p->keep, mem + most, len - most);
-	p->keep_len += len;
+	mem += vd_keep_put(&p->kept, len, to);
+	memcpy(to[0].iov_base, mem, to[0].iov_len);
+	memcpy(to[1].iov_base, mem + to[0].iov_len, to[1].iov_len);
 }
 
 /* ---- from the device ------------------------------------------------------------------------- */
@@ -85,12 +75,10 @@ static size_t put(struct vd_hvc_port *p, const struct iovec *iov, unsigned int n
 /* Who has just opened the terminal sees first what came before. */
 static size_t put_kept(struct vd_hvc_port *p)
 {
-	size_t most = vd_min(p->keep_len, VD_HVC_KEEP - p->keep_first), n;
-	struct iovec iov[] = { { p->keep + p->keep_first, most }, { p->keep, p->keep_len - most } };
+	struct iovec iov[2];
+	size_t n = put(p, iov, vd_keep_get(&p->kept, iov), vd_keep_len(&p->kept));
 
-	n = put(p, iov, iov[1].iov_len ? 2 : 1, p->keep_len);
-	p->keep_first = (p->keep_first + n) % VD_HVC_KEEP;
-	p->keep_len -= n;
+	vd_keep_took(&p->kept, n);
 	return n;
 }
 
@@ -170,9 +158,9 @@ static bool from_device(struct vd_hvc_port *p)
 {
 	bool did = take(p) > 0;
 
-	if (p->keep_len && !p->full && vd_chan_takes(&p->chan))
+	if (vd_keep_len(&p->kept) && !p->full && vd_chan_takes(&p->chan))
 		did |= put_kept(p) > 0;
-	if (p->ngot && !p->keep_len && !p->full && vd_chan_takes(&p->chan))
+	if (p->ngot && !vd_keep_len(&p->kept) && !p->full && vd_chan_takes(&p->chan))
 		did |= put_got(p);
 	if (!vd_chan_takes(&p->chan))
 		keep_got(p);

@@ -157,13 +157,12 @@ int vd_hvc_port_begin(struct vd_hvc_port *p)
 {
 	int r;
 
-	p->keep = malloc(VD_HVC_KEEP);
-	if (!p->keep)
-		return vd_err(-ENOMEM, "no memory to keep %u bytes", (unsigned int)VD_HVC_KEEP);
+	r = vd_keep_init(&p->kept, VD_HVC_KEEP);
+	if (r)
+		return r;
 	r = open_pty(p);
 	if (r) {
-		free(p->keep);
-		p->keep = NULL;
+		vd_keep_fini(&p->kept);
 		return r;
 	}
 	p->has_chan = true;
@@ -190,9 +189,7 @@ void vd_hvc_port_add(struct vd_hvc_port *p)
 static void gone(struct vd_hvc_port *p)
 {
 	vd_chan_close(&p->chan);
-	free(p->keep);
-	p->keep = NULL;
-	p->keep_first = p->keep_len = 0;
+	vd_keep_fini(&p->kept);
 	p->has_chan = p->user = p->console = p->connected = false;
 	p->cols = p->rows = 0;
 	p->name[0] = 0;
@@ -280,7 +277,8 @@ static const char *key(const struct vd_hvc_port *p, const char *word, char buf[s
 
 void vd_hvc_port_describe(const struct vd_hvc_port *p, struct uvdpa_emit *e)
 {
-	uint64_t dropped = __atomic_load_n(&p->dropped, __ATOMIC_RELAXED);
+	uint64_t dropped =
+		vd_keep_dropped(&p->kept) + __atomic_load_n(&p->dropped, __ATOMIC_RELAXED);
 	char text[PATH_MAX], k[32];
 
 	if (!p->has_chan)

@@ -30,6 +30,7 @@
 
 #include "base/bell.h"
 #include "base/chan.h"
+#include "base/keep.h"
 #include "virtio/dma.h"
 #include "virtio/virtio.h"
 #include "virtq/console-uapi.h"
@@ -133,9 +134,8 @@ struct vd_hvc_port {
 	bool filled; /* the device has receive buffers */
 	struct vd_hvc_done got[VD_HVC_BUFS]; /* came and did not go yet; a ring */
 	unsigned int first, ngot;
-	uint32_t off;  /* of the first of them, what is gone already */
-	uint8_t *keep; /* what nobody has seen yet, a ring of VD_HVC_KEEP bytes */
-	size_t keep_first, keep_len;
+	uint32_t off;        /* of the first of them, what is gone already */
+	struct vd_keep kept; /* what nobody has seen yet */
 };
 
 /**
