@@ -66,6 +66,7 @@ void vd_fifo_port_detach(struct vd_fifo_port *p)
 		return;
 	p->attached = false;
 	__atomic_store_n(&s->port, NULL, __ATOMIC_SEQ_CST);
+	/* Not for long: its queues are quiet, so nobody in there is at a guest's memory. */
 	while (__atomic_load_n(&s->users, __ATOMIC_SEQ_CST))
 		sched_yield();
 }
