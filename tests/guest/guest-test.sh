@@ -23,6 +23,26 @@ expect 124 -t 3 <<<'sleep 100'
 expect 125 <<<'poweroff -f'
 grep -q -- '--- console' "$tmp/err" || fail "the console was not shown"
 
+# One that could not begin is begun again; if it never can, that is told.
+mkdir "$tmp/bin"
+cat >"$tmp/bin/linux.uml" <<E2
+#!/bin/sh
+echo >>"$tmp/boots"
+[ "\$(wc -l <"$tmp/boots")" -gt "\$(cat "$tmp/fail")" ] ||
+	{ echo "/init: line 3: can't fork: Resource temporarily unavailable"; exit 1; }
+printf '%s\\n' 'guest: begin' again 'guest: exit 0'
+E2
+chmod +x "$tmp/bin/linux.uml"
+real=$PATH
+PATH=$tmp/bin:$PATH
+echo 1 >"$tmp/fail"
+expect 0 <<<'echo again'
+[ "$(cat "$tmp/out")" = again ] || fail "what the second one wrote: $(cat "$tmp/out")"
+echo 100 >"$tmp/fail"
+expect 125 <<<'echo again'
+[ "$(wc -l <"$tmp/boots")" = 5 ] || fail "$(wc -l <"$tmp/boots") boots, not 2 and 3"
+PATH=$real
+
 # Killed from outside, as tests do that want to know what the device makes of it.
 script guest <<<'echo up; sleep 100'
 background uml -o "$tmp/o" "$tmp/guest"

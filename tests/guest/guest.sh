@@ -154,10 +154,8 @@ guest_initrd() {
 	(cd "$root" && find . | cpio --quiet -o -H newc) >"$guest_tmp/initrd"
 }
 
-# guest_run COMMAND...: start it, its stdout is the console; wait; tell the result
-guest_run() {
-	local status late=0
-
+# guest_once COMMAND...: start it, its stdout is the console; until it is gone, or has no more time
+guest_once() {
 	# A session of its own, before User Mode Linux makes itself one: then its many processes are
 	# of the group that we know, and those that it leaves behind, too.
 	setsid "$@" </dev/null >"$guest_dir/console.log" 2>"$guest_dir/stderr.log" &
@@ -170,8 +168,24 @@ guest_run() {
 	kill -KILL -- "-$guest_pid" 2>/dev/null || true
 	wait "$guest_pid" 2>/dev/null || true
 	guest_pid='' guest_timer=''
-
 	tr -d '\r\0' <"$guest_dir/console.log" >"$guest_tmp/console"
+}
+
+# The first process of User Mode Linux cannot fork, once in some hundred times, before anything is done.
+guest_stillborn() {
+	grep -q "^/init: line [0-9]*: can't fork" "$guest_tmp/console" &&
+		! grep -q '^guest: begin' "$guest_tmp/console"
+}
+
+# guest_run COMMAND...: run it, and tell the result
+guest_run() {
+	local status late=0 tries=3
+
+	guest_once "$@"
+	while [ $((--tries)) -gt 0 ] && guest_stillborn; do
+		echo "guest: its first process could not fork; again" >&2
+		guest_once "$@"
+	done
 	sed -n '/^guest: begin/,/^guest: exit/{/^guest: /!p}' "$guest_tmp/console"
 	status=$(sed -n 's/^guest: exit \([0-9]*\)$/\1/p' "$guest_tmp/console" | tail -n 1)
 	if [ -n "$status" ]; then
@@ -179,7 +193,7 @@ guest_run() {
 		exit "$status"
 	fi
 	guest_blame
-	[ $late = 0 ] || { echo "guest: not done in $guest_seconds s" >&2; exit 124; }
+	[ "$late" = 0 ] || { echo "guest: not done in $guest_seconds s" >&2; exit 124; }
 	exit 125
 }
 
