@@ -162,8 +162,9 @@ static vd_noinline bool put_kept(struct vd_net_pair *pair, struct vd_tap_queue *
 	return true;
 }
 
-/* Return: bytes of a frame, of which the driver has got it, or -errno: there is none for now. */
-static int read_frame(struct vd_net *net, struct vd_net_pair *pair, struct vd_tap_queue *q)
+/* From @fd, which is @q's, or that of one that goes. Return: bytes of a frame, of which the driver
+ * has got it, or -errno: there is none for now. */
+static int read_frame(struct vd_net *net, struct vd_net_pair *pair, struct vd_tap_queue *q, int fd)
 {
 	struct iovec iov[VD_NET_PIECES + 2];
 	struct virtio_net_hdr h;
@@ -180,7 +181,7 @@ static int read_frame(struct vd_net *net, struct vd_net_pair *pair, struct vd_ta
 	niov = 1 + (int)rx.niov;
 	if (rx.len < VD_NET_FRAME_MAX)
 		iov[niov++] = (struct iovec){ q->buf + rx.len, VD_NET_FRAME_MAX - rx.len };
-	n = readv(q->fd, iov, niov);
+	n = readv(fd, iov, niov);
 	if (vd_unlikely(n < 0)) {
 		/* The driver's memory is gone, and the frame with it. */
 		if (errno == EFAULT)
@@ -221,17 +222,33 @@ static unsigned int drop_all(struct vd_net_pair *pair, struct vd_tap_queue *q)
 	return n;
 }
 
+/* With a queue that goes, the kernel throws away what is in it. Return: frames. */
+static vd_noinline unsigned int read_leaving(struct vd_net *net, struct vd_net_pair *pair,
+					     struct vd_tap_queue *q, unsigned int first,
+					     unsigned int max)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+	unsigned int n = 0;
+
+	for (unsigned int i = first; i < tap->dev->nqueues; i++)
+		while (n < max && is_attached(&tap->queues[i]) &&
+		       read_frame(net, pair, q, tap->queues[i].fd) >= 0)
+			n++;
+	return n;
+}
+
 unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 {
 	struct vd_tap *tap = vd_tap_of(net);
 	struct vd_tap_queue *q = &tap->queues[pair->idx];
-	unsigned int n = 0, bytes = 0;
+	unsigned int n = 0, bytes = 0, leaving;
 	int r = 0;
 
+	leaving = pair->idx ? 0 : __atomic_load_n(&net->leaving, __ATOMIC_RELAXED);
 	if (vd_unlikely(__atomic_load_n(&tap->gone, __ATOMIC_RELAXED)))
 		return 0;
 	/* It was empty a moment ago: let the worker do something else, or wait. */
-	if (q->look_ns && vd_now_ns() < q->look_ns)
+	if (q->look_ns && vd_now_ns() < q->look_ns && !leaving)
 		return 0;
 	q->look_ns = 0;
 	if (!vd_net_rx_begin(pair, pair->worker))
@@ -243,10 +260,12 @@ unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 		r = -ENOSPC;
 	}
 	for (; r >= 0 && n < VD_SOFTQ_BURST && bytes < BURST_BYTES; n += r >= 0) {
-		r = read_frame(net, pair, q);
+		r = read_frame(net, pair, q, q->fd);
 		if (r > 0)
 			bytes += (unsigned int)r;
 	}
+	if (vd_unlikely(leaving) && r == -EAGAIN)
+		n += read_leaving(net, pair, q, leaving, VD_SOFTQ_BURST);
 	vd_net_rx_end(pair);
 	if (r == -EAGAIN)
 		q->look_ns = vd_now_ns() + EMPTY_NS;

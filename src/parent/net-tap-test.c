@@ -260,6 +260,58 @@ static void test_no_buffers(void **state)
 	close(host);
 }
 
+static void use_pairs(struct bed *b, uint16_t pairs)
+{
+	uint16_t le = htole16(pairs);
+
+	assert_int_equal(nb_command(b, 4, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &le,
+				    sizeof(le), 0),
+			 VIRTIO_NET_OK);
+}
+
+static void give_and_receive(struct bed *b, int host, unsigned int q, unsigned int tag)
+{
+	struct virtio_net_hdr_v1 hdr;
+
+	for (unsigned int i = 0; i < 8; i++) {
+		tf_fill(frame, 300, tag + i);
+		assert_true(tf_give(host, NULL, frame, 300));
+	}
+	tf_dispatch(b, 200); /* until the kernel has been told, if it is to be */
+	for (unsigned int i = 0; i < 8; i++)
+		is_frame(tf_receive(b, q, &hdr, got, 2000), 300, tag + i);
+}
+
+/* The kernel spreads frames for a while to a pair that is not used any more. They come by another. */
+static void test_fewer_pairs(void **state)
+{
+	static const char *const attrs[] = { "max_vqp", "2", NULL };
+	struct bed_conf c = { .queues = 5 };
+	struct vd_net_hdr hdr;
+	struct bed b;
+	int host;
+
+	(void)state;
+	tf_add(&b, attrs);
+	host = tf_open("d0");
+	start(&b, &c);
+	tf_post(&b, 0, 64, 2048);
+	tf_post(&b, 2, 64, 2048);
+	for (unsigned int round = 0; round < 5; round++) {
+		use_pairs(&b, 2);
+		tf_dispatch(&b, 200); /* until the kernel knows */
+		/* Where they went from they come back. */
+		tf_fill(frame, 300, 1);
+		nb_send(&b, 3, NULL, frame, 300, 0);
+		is_frame(tf_take(host, &hdr, got, 2000), 300, 1);
+		give_and_receive(&b, host, 2, 10);
+		use_pairs(&b, 1);
+		give_and_receive(&b, host, 0, 30);
+	}
+	bed_end(&b);
+	close(host);
+}
+
 /* So does one that is larger than what there is; but not for ever. */
 static void test_too_few_buffers(void **state)
 {
@@ -330,7 +382,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_send),          cmocka_unit_test(test_receive),
 		cmocka_unit_test(test_send_offloads), cmocka_unit_test(test_receive_offloads),
-		cmocka_unit_test(test_no_buffers),    cmocka_unit_test(test_too_few_buffers),
+		cmocka_unit_test(test_no_buffers),
+		cmocka_unit_test(test_fewer_pairs),    cmocka_unit_test(test_too_few_buffers),
 		cmocka_unit_test(test_too_large),
 	};
 

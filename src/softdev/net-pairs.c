@@ -53,6 +53,7 @@ static unsigned int pairs_now(const struct vd_net *net)
 static void ask(struct vd_net *net, unsigned int pairs)
 {
 	net->asked = pairs;
+	__atomic_store_n(&net->leaving, 0, __ATOMIC_RELAXED);
 	net->ops->set_pairs(net, pairs);
 }
 
@@ -85,10 +86,18 @@ static void fewer_settled(struct vd_timer *t)
 	struct vd_net *net = container_of(t, struct vd_net, fewer);
 	unsigned int n = pairs_now(net);
 
-	if (!n || n >= net->asked)
+	if (!n || n >= net->asked) {
+		__atomic_store_n(&net->leaving, 0, __ATOMIC_RELAXED);
 		return;
+	}
 	/* Nobody looks at a pair of which the parent knows that it is not used. */
 	__atomic_store_n(&net->spread, vd_min(n, net->spread), __ATOMIC_RELAXED);
+	/* What has come for those that go is for the first, which has a moment to take it. */
+	if (__atomic_exchange_n(&net->leaving, n, __ATOMIC_RELAXED) != n) {
+		vd_worker_wake(net->pairs[0].worker);
+		vd_timer_set(vd_ctx_loop(net->sd.u), t, FEWER_MS);
+		return;
+	}
 	ask(net, n);
 }
 
