@@ -312,6 +312,37 @@ static void test_fewer_pairs(void **state)
 	close(host);
 }
 
+/* A driver that wants fewer, and at once more again, has them all. */
+static void test_fewer_and_more_pairs(void **state)
+{
+	static const char *const attrs[] = { "max_vqp", "2", NULL };
+	struct bed_conf c = { .queues = 5 };
+	struct vd_net_hdr hdr;
+	struct bed b;
+	int host;
+
+	(void)state;
+	tf_add(&b, attrs);
+	host = tf_open("d0");
+	start(&b, &c);
+	tf_post(&b, 0, 64, 2048);
+	for (unsigned int ms = 10; ms <= 50; ms += 5) {
+		tf_post(&b, 2, 8, 2048);
+		use_pairs(&b, 2);
+		tf_dispatch(&b, 200);
+		use_pairs(&b, 1);
+		tf_dispatch(&b, ms); /* it may be told, or about to be, or not yet */
+		use_pairs(&b, 2);
+		tf_dispatch(&b, 200);
+		tf_fill(frame, 300, 1);
+		nb_send(&b, 3, NULL, frame, 300, 0);
+		is_frame(tf_take(host, &hdr, got, 2000), 300, 1);
+		give_and_receive(&b, host, 2, 10);
+	}
+	bed_end(&b);
+	close(host);
+}
+
 /* So does one that is larger than what there is; but not for ever. */
 static void test_too_few_buffers(void **state)
 {
@@ -383,8 +414,8 @@ int main(void)
 		cmocka_unit_test(test_send),          cmocka_unit_test(test_receive),
 		cmocka_unit_test(test_send_offloads), cmocka_unit_test(test_receive_offloads),
 		cmocka_unit_test(test_no_buffers),
-		cmocka_unit_test(test_fewer_pairs),    cmocka_unit_test(test_too_few_buffers),
-		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_fewer_pairs),   cmocka_unit_test(test_fewer_and_more_pairs),
+		cmocka_unit_test(test_too_few_buffers), cmocka_unit_test(test_too_large),
 	};
 
 	if (!tf_alone())

@@ -50,21 +50,30 @@ static unsigned int pairs_now(const struct vd_net *net)
 	return n;
 }
 
+/* Those that the parent has, but for the ones that are about to go (@leaving and on; 0: none). */
+static void spread(struct vd_net *net, unsigned int leaving)
+{
+	unsigned int was = net->spread, pairs = vd_min(net->given, net->asked);
+
+	if (leaving)
+		pairs = vd_min(pairs, leaving);
+	__atomic_store_n(&net->leaving, leaving, __ATOMIC_RELAXED);
+	__atomic_store_n(&net->spread, pairs, __ATOMIC_RELAXED);
+	for (unsigned int i = was; i < pairs; i++)
+		vd_worker_wake(net->pairs[i].worker);
+}
+
 static void ask(struct vd_net *net, unsigned int pairs)
 {
 	net->asked = pairs;
-	__atomic_store_n(&net->leaving, 0, __ATOMIC_RELAXED);
+	spread(net, 0);
 	net->ops->set_pairs(net, pairs);
 }
 
 void vd_net_spread(struct vd_net *net, unsigned int pairs)
 {
-	unsigned int was = net->spread;
-
-	pairs = vd_min(pairs, net->asked);
-	__atomic_store_n(&net->spread, pairs, __ATOMIC_RELAXED);
-	for (unsigned int i = was; i < pairs; i++)
-		vd_worker_wake(net->pairs[i].worker);
+	net->given = pairs;
+	spread(net, net->leaving);
 }
 
 static void settle(struct vd_post *post)
@@ -76,6 +85,8 @@ static void settle(struct vd_post *post)
 	n = pairs_now(net);
 	if (n > net->asked)
 		ask(net, n);
+	else if (n == net->asked && net->leaving)
+		spread(net, 0);
 	else if (n && n < net->asked && !net->fewer.armed)
 		vd_timer_set(vd_ctx_loop(net->sd.u), &net->fewer, FEWER_MS);
 }
@@ -87,13 +98,14 @@ static void fewer_settled(struct vd_timer *t)
 	unsigned int n = pairs_now(net);
 
 	if (!n || n >= net->asked) {
-		__atomic_store_n(&net->leaving, 0, __ATOMIC_RELAXED);
+		spread(net, 0);
 		return;
 	}
-	/* Nobody looks at a pair of which the parent knows that it is not used. */
-	__atomic_store_n(&net->spread, vd_min(n, net->spread), __ATOMIC_RELAXED);
-	/* What has come for those that go is for the first, which has a moment to take it. */
-	if (__atomic_exchange_n(&net->leaving, n, __ATOMIC_RELAXED) != n) {
+	/* Nobody looks at a pair of which the parent knows that it is not used. What has come for
+	 * those that go is for the first, which has a moment to take it.
+	 */
+	if (net->leaving != n) {
+		spread(net, n);
 		vd_worker_wake(net->pairs[0].worker);
 		vd_timer_set(vd_ctx_loop(net->sd.u), t, FEWER_MS);
 		return;
@@ -108,7 +120,6 @@ static void settle_later(struct vd_net *net)
 
 void vd_net_pairs_one(struct vd_net *net)
 {
-	__atomic_store_n(&net->spread, 1, __ATOMIC_RELAXED);
 	if (net->asked > 1)
 		ask(net, 1);
 }
@@ -292,7 +303,7 @@ int vd_net_pairs_init(struct vd_net *net)
 	}
 	net->settle.fn = settle;
 	net->fewer.fn = fewer_settled;
-	net->used_pairs = net->spread = net->asked = 1;
+	net->used_pairs = net->spread = net->given = net->asked = 1;
 	return 0;
 }
 

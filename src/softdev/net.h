@@ -202,6 +202,7 @@ struct vd_net {
 	uint32_t fragment_id;		 /* atomic */
 
 	unsigned int asked;		 /* control's: ops->set_pairs() */
+	unsigned int given;		 /* control's: what vd_net_spread() said of it */
 	unsigned int leaving;		 /* atomic: pairs from this one on are about to go; 0: none */
 	struct vd_post settle;		 /* finds out what to spread frames among */
 	struct vd_timer fewer;		 /* they have become less, if that is still so */
