@@ -1,201 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * main.c - uvdpad, the daemon: a context, a control socket, and signals
- *
- * It stays in the foreground and logs to standard error, as service managers want it.
- */
+/* main.c - uvdpad, the daemon: its options */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/unix.h"
 #include "config.h"
 #include "control/control.h"
-#include "uvdpad/server.h"
+#include "uvdpad/daemon.h"
 
-struct daemon {
-	const char *path;
-	enum uvdpa_log_level level;
-	struct uvdpa *u;
-	struct vd_loop loop;
-	struct vd_log log;
-	struct vd_fd bus; /* uvdpa_fd() */
-	struct vd_fd signals;
-	struct server server;
-	struct vd_unix listen;
-	bool stop; /* a signal came */
-};
+#define NAME_WIDTH 32 /* of an option and its argument, in the usage */
 
-/* Tell the service manager, if there is one (sd_notify(3) has the protocol). */
-static void notify(const char *state)
+static int take_socket(struct daemon *d, const char *arg)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	vd_cleanup(vd_closep) int fd = -1;
-	size_t len = path ? strlen(path) : 0;
-
-	if (!len || len >= sizeof(addr.sun_path))
-		return;
-	memcpy(addr.sun_path, path, len);
-	if (*path == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
-		       (struct sockaddr *)&addr,
-		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-}
-
-static void on_signal(struct vd_fd *f, uint32_t events)
-{
-	struct daemon *d = container_of(f, struct daemon, signals);
-	struct signalfd_siginfo si;
-
-	(void)events;
-	if (read(f->fd, &si, sizeof(si)) != sizeof(si))
-		return;
-	vd_log_info(&d->log, "uvdpad", "stopping");
-	d->stop = true;
-}
-
-/* ---- running ---------------------------------------------------------------------------- */
-
-static void on_bus(struct vd_fd *f, uint32_t events)
-{
-	(void)events;
-	uvdpa_dispatch(container_of(f, struct daemon, bus)->u, 0);
-}
-
-static void stop_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-}
-
-/* Blocked before any thread is made, so that the data threads have them blocked, too. */
-static int watch_signals(struct daemon *d)
-{
-	sigset_t set;
-	int fd;
-
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* EFBIG of one write instead */
-	stop_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return vd_err(-errno, "signalfd: %m");
-	d->signals.fn = on_signal;
-	return vd_fd_add(&d->loop, &d->signals, fd, EPOLLIN);
-}
-
-/* The folder of @path, if it is missing. */
-static int make_folder(const char *path)
-{
-	struct sockaddr_un sa;
-	int r = vd_unix_address(path, &sa);
-	char *slash = r ? NULL : strrchr(sa.sun_path, '/');
-
-	if (!slash || slash == sa.sun_path)
-		return r;
-	*slash = '\0';
-	if (mkdir(sa.sun_path, 0755) && errno != EEXIST)
-		return vd_err(-errno, "make folder %s: %m", sa.sun_path);
+	d->path = arg;
 	return 0;
 }
 
-static int start(struct daemon *d)
-{
-	int r;
-
-	r = watch_signals(d);
-	if (r)
-		return r;
-	r = uvdpa_sigbus_guard();
-	if (!r)
-		r = uvdpa_create(&d->u);
-	if (r)
-		return vd_err(r, "%s", uvdpa_error());
-	uvdpa_set_log(d->u, NULL, d->level);
-	d->bus.fn = on_bus;
-	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
-	if (r)
-		return r;
-	r = make_folder(d->path);
-	if (!r)
-		r = vd_unix_listen(&d->listen, d->path, 0600, SOMAXCONN);
-	if (r)
-		return r == -EADDRINUSE ? vd_err(r, "another daemon serves %s", d->path) : r;
-	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
-	return server_start(&d->server, d->listen.fd);
-}
-
-/* Bounded by UVDPA_DRAIN_MS and a little, unless a second signal makes it shorter. */
-static void stop(struct daemon *d)
-{
-	sigset_t set;
-
-	stop_signals(&set);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	notify("STOPPING=1");
-	server_stop(&d->server);
-	vd_unix_close(&d->listen);
-	vd_fd_del(&d->bus);
-	uvdpa_destroy(d->u); /* ends what clients wait for */
-	server_fini(&d->server);
-	vd_close(&d->signals.fd);
-}
-
-static int run(struct daemon *d)
-{
-	int r = start(d);
-
-	if (r) {
-		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
-		vd_unix_close(&d->listen);
-		vd_fd_del(&d->bus);
-		uvdpa_destroy(d->u);
-		vd_close(&d->signals.fd);
-		return EXIT_FAILURE;
-	}
-	printf("uvdpad: ready on %s\n", d->path);
-	fflush(stdout);
-	notify("READY=1");
-	while (!d->stop) {
-		r = vd_loop_dispatch(&d->loop, -1);
-		if (r == -EINTR || r >= 0)
-			continue;
-		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
-		break;
-	}
-	stop(d);
-	return d->stop ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-/* ---- options ---------------------------------------------------------------------------- */
-
-static void usage(FILE *f)
-{
-	fputs("Usage: uvdpad [ OPTIONS ]\n"
-	      "       --socket PATH      control socket (" VD_CONTROL_SOCKET ")\n"
-	      "       --log-level LEVEL  error, warning, info or debug (warning)\n"
-	      "       --version\n"
-	      "       --help\n",
-	      f);
-}
-
-static int parse_level(const char *word, enum uvdpa_log_level *ret_level)
+static int take_log_level(struct daemon *d, const char *arg)
 {
 	static const char *const names[] = {
 		[UVDPA_LOG_ERR] = "error",
@@ -205,51 +30,107 @@ static int parse_level(const char *word, enum uvdpa_log_level *ret_level)
 	};
 
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], word)) {
-			*ret_level = i;
+		if (!strcmp(names[i], arg)) {
+			d->level = i;
 			return 0;
 		}
-	fprintf(stderr, "uvdpad: log level \"%s\" is none of error, warning, info, debug\n", word);
-	return -EINVAL;
+	return vd_err(-EINVAL, "log level \"%s\" is none of error, warning, info, debug", arg);
+}
+
+static int take_version(struct daemon *d, const char *arg);
+static int take_help(struct daemon *d, const char *arg);
+
+/*
+ * What there is; usage, completion and the parser are made from these rows. @take stores the
+ * argument: 0; 1 all is done, exit; -errno with a sentence.
+ */
+static const struct row {
+	const char *name;
+	char letter;     /* 0: none */
+	const char *arg; /* what to call the argument; NULL: it takes none */
+	const char *help;
+	int (*take)(struct daemon *d, const char *arg);
+} rows[] = {
+	{ "socket", 's', "PATH", "control socket (" VD_CONTROL_SOCKET ")", take_socket },
+	{ "log-level", 'l', "LEVEL", "error, warning, info or debug (warning)", take_log_level },
+	{ "version", 'V', NULL, "print the version", take_version },
+	{ "help", 'h', NULL, "print this", take_help },
+};
+
+static void usage(FILE *f)
+{
+	fputs("Usage: uvdpad [ OPTIONS ]\n", f);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++) {
+		int n = fprintf(f, "       --%s %s", rows[i].name, rows[i].arg ? rows[i].arg : "");
+
+		fprintf(f, "%*s %s\n", vd_max(0, NAME_WIDTH - n), "", rows[i].help);
+	}
+}
+
+static int take_version(struct daemon *d, const char *arg)
+{
+	(void)d;
+	(void)arg;
+	puts("uvdpad " UVDPA_VERSION);
+	return 1;
+}
+
+static int take_help(struct daemon *d, const char *arg)
+{
+	(void)d;
+	(void)arg;
+	usage(stdout);
+	return 1;
+}
+
+/* Return: as a row's take; of what getopt does not know, it has said so itself. */
+static int parse(struct daemon *d, int argc, char **argv)
+{
+	struct option options[VD_ARRAY_SIZE(rows) + 1] = { 0 };
+	char letters[2 * VD_ARRAY_SIZE(rows) + 1], *p = letters;
+	int opt, at, r = 0;
+
+	/* A row is known by its letter, or by its place in options[]. */
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++) {
+		options[i].name = rows[i].name;
+		options[i].has_arg = rows[i].arg ? required_argument : no_argument;
+		if (!rows[i].letter)
+			continue;
+		*p++ = rows[i].letter;
+		if (rows[i].arg)
+			*p++ = ':';
+	}
+	*p = '\0';
+	while (!r && (opt = getopt_long(argc, argv, letters, options, &at)) != -1) {
+		if (opt == '?') {
+			usage(stderr);
+			return -EINVAL;
+		}
+		for (unsigned int i = 0; opt && i < VD_ARRAY_SIZE(rows); i++)
+			if (rows[i].letter == opt)
+				at = (int)i;
+		r = rows[at].take(d, optarg);
+		if (r < 0)
+			fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+	}
+	if (!r && optind < argc) {
+		fprintf(stderr, "uvdpad: \"%s\" is no option\n", argv[optind]);
+		return -EINVAL;
+	}
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "log-level", required_argument, NULL, 'l' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	struct daemon d = { .path = VD_CONTROL_SOCKET, .level = UVDPA_LOG_WARN, .listen = { .fd = -1 } };
-	int opt, r;
+	struct daemon d = { .path = VD_CONTROL_SOCKET,
+			    .level = UVDPA_LOG_WARN,
+			    .listen = { .fd = -1 } };
+	int r;
 
 	vd_std_fds();
-	while ((opt = getopt_long(argc, argv, "s:l:Vh", options, NULL)) != -1) {
-		switch (opt) {
-		case 's':
-			d.path = optarg;
-			break;
-		case 'l':
-			if (parse_level(optarg, &d.level))
-				return EXIT_FAILURE;
-			break;
-		case 'V':
-			puts("uvdpad " UVDPA_VERSION);
-			return EXIT_SUCCESS;
-		case 'h':
-			usage(stdout);
-			return EXIT_SUCCESS;
-		default:
-			usage(stderr);
-			return EXIT_FAILURE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "uvdpad: \"%s\" is no option\n", argv[optind]);
-		return EXIT_FAILURE;
-	}
+	r = parse(&d, argc, argv);
+	if (r)
+		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	vd_log_init(&d.log);
 	vd_log_set(&d.log, NULL, d.level);
 	r = vd_loop_init(&d.loop);
@@ -257,7 +138,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
 		return EXIT_FAILURE;
 	}
-	r = run(&d);
+	r = daemon_run(&d);
 	vd_loop_fini(&d.loop);
 	vd_log_fini(&d.log);
 	return r;

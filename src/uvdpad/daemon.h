@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon.h - the daemon: what its options say, and what it holds while it runs */
+#ifndef VD_UVDPAD_DAEMON_H
+#define VD_UVDPAD_DAEMON_H
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/unix.h"
+#include "uvdpad/server.h"
+
+/**
+ * struct daemon - All zero but what options say, log and loop
+ * @path: the control socket
+ * @level: messages that are less important are not printed
+ */
+struct daemon {
+	const char *path;
+	enum uvdpa_log_level level;
+	struct uvdpa *u;
+	struct vd_loop loop;
+	struct vd_log log;
+	struct vd_fd bus; /* uvdpa_fd() */
+	struct vd_fd signals;
+	struct server server;
+	struct vd_unix listen;
+	bool stop; /* a signal came */
+};
+
+/* Start, serve until a signal says stop, and end. Return: the exit status. */
+int daemon_run(struct daemon *d);
+
+#endif
