@@ -36,7 +36,7 @@ static jmp_buf failed;
 static char why[512];
 static const char *skipped;	/* why the case was left, if that is no failure */
 static unsigned int count, failures;
-static const char *only;
+static const char *only, *only_parent;
 static bool foreign;
 
 void cf_fail(const char *file, int line, const char *fmt, ...)
@@ -178,6 +178,8 @@ static bool run_parent(const char *parent)
 {
 	bool any = false;
 
+	if (only_parent && strcmp(parent, only_parent))
+		return true;
 	for (unsigned int i = 0; i < cf_nvariants; i++) {
 		const struct cf_variant *v = &cf_variants[i];
 		const struct cf_type *type;
@@ -202,14 +204,16 @@ static bool run_parent(const char *parent)
 }
 
 /*
- * Arguments: --foreign for devices that other programs serve, in place of our own; and a text, for
- * cases whose names contain it.
+ * Arguments: --foreign for devices that other programs serve, in place of our own; --parent NAME for
+ * those of one; and a text, for cases whose names contain it.
  */
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--foreign"))
 			foreign = true;
+		else if (!strcmp(argv[i], "--parent") && i + 1 < argc)
+			only_parent = argv[++i];
 		else
 			only = argv[i];
 	}
