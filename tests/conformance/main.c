@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <execinfo.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
@@ -31,6 +34,8 @@ static const struct cf_mode modes[] = {
 	{ IN_ORDER, 32 },    { PACKED | IN_ORDER, 33 },
 	{ ALL, 0 },	     { ALL | PACKED, 0 },
 };
+
+#define CASE_S 180 /* seconds */
 
 static jmp_buf failed;
 static char why[512];
@@ -67,6 +72,19 @@ static void mode_name(const struct cf_mode *m, char *to, size_t size)
 			 m->ring & INDIRECT ? " indirect" : "",
 			 m->ring & EVENT_IDX ? " event_idx" : "",
 			 m->ring & IN_ORDER ? " in_order" : "", m->num);
+}
+
+/* A case that waits for ever would take all others with it, and say nothing. */
+static const char *running;
+
+static void too_long(int sig)
+{
+	void *frames[32];
+
+	dprintf(STDOUT_FILENO, "not ok - %s\n# not at its end after %d s; it was in\n", running, CASE_S);
+	backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+	(void)sig;
+	_exit(EXIT_FAILURE);
 }
 
 static void tell(bool ok, const char *name, const char *skip)
@@ -136,7 +154,10 @@ static void run_case(const struct cf_variant *v, const struct cf_case *k, const 
 		 k->name, *mode ? ", " : "", mode);
 	if (only && !strstr(name, only))
 		return;
+	running = name;
+	alarm(CASE_S);
 	ok = succeeds(&r);
+	alarm(0);
 	tell(ok, name, r.skip);
 }
 
@@ -221,6 +242,7 @@ int main(int argc, char **argv)
 		printf("1..0 # SKIP no qemu-storage-daemon\n");
 		return 0;
 	}
+	signal(SIGALRM, too_long);
 	printf("TAP version 13\n");
 	for (unsigned int i = 0; vd_parents[i]; i++) {
 		if (run_parent(vd_parents[i]->name) || foreign)
