@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests of err, dl, fd, bell, unix, loop. */
+/* Tests of err, dl, fd, bell, unix, loop, sized. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/foreign.h"
 #include "base/loop.h"
+#include "base/sized.h"
 #include "base/unix.h"
 
 static void err_keeps_errno_and_text(void **state)
@@ -397,6 +398,36 @@ static void min_and_max_ask_once(void **state)
 	assert_int_equal(asked, 3);
 }
 
+struct grown {
+	size_t size;
+	uint32_t first, later;
+};
+
+static void structures_that_grow(void **state)
+{
+	struct {
+		struct grown known;
+		uint64_t newer;
+	} next = { { sizeof(next), 1, 2 }, 0 };
+	struct grown old = { offsetof(struct grown, later), 1, 2 }, to;
+
+	(void)state;
+	/* A program older than the library: what it does not have is zero. */
+	assert_int_equal(VD_SIZED_TAKE("it", &old, &to, first), 0);
+	assert_int_equal(to.first, 1);
+	assert_int_equal(to.later, 0);
+	/* A newer one, whether it uses what is new or not. */
+	assert_int_equal(VD_SIZED_TAKE("it", &next.known, &to, first), 0);
+	assert_int_equal(to.later, 2);
+	next.newer = 1;
+	assert_int_equal(VD_SIZED_TAKE("it", &next.known, &to, first), -EINVAL);
+	assert_non_null(strstr(vd_err_text(), "it: byte 16 is set"));
+	/* One that says no size. */
+	old.size = 0;
+	assert_int_equal(VD_SIZED_TAKE("it", &old, &to, first), -EINVAL);
+	assert_string_equal(vd_err_text(), "it: size is 0, not 12 at least");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +443,7 @@ int main(void)
 		cmocka_unit_test(unix_sockets_of_datagrams),
 		cmocka_unit_test(loop_timers_posts_and_removal),
 		cmocka_unit_test(min_and_max_ask_once),
+		cmocka_unit_test(structures_that_grow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

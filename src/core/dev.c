@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/sized.h"
 #include "core/opt.h"
 
 struct uvdpa *uvdpa_dev_context(const struct uvdpa_dev *dev)
@@ -144,19 +145,13 @@ static int name_check(const struct uvdpa *u, const char *name)
 	return 0;
 }
 
-/* What a caller that is newer than we are has set beyond what we know must be nothing. */
-static int opts_check(const struct uvdpa_dev_opts *o)
+static int opts_take(const struct uvdpa_dev_opts *given, struct uvdpa_dev_opts *o)
 {
-	const unsigned char *tail = (const unsigned char *)o + sizeof(*o);
+	int r = VD_SIZED_TAKE("options of a device", given, o, ndriver_attrs);
 
-	if (o->size < sizeof(*o))
-		return vd_err(-EINVAL, "size of the options is %zu, not %zu", o->size, sizeof(*o));
-	for (size_t i = 0; i < o->size - sizeof(*o); i++)
-		if (tail[i])
-			return vd_err(-EINVAL, "an option is set that this version does not know");
-	if (!o->mgmtdev)
-		return vd_err(-EINVAL, "a device needs a mgmtdev");
-	return 0;
+	if (!r && !o->mgmtdev)
+		r = vd_err(-EINVAL, "a device needs a mgmtdev");
+	return r;
 }
 
 /* Info is complete: is it sound, and may it be what was asked for? */
@@ -257,16 +252,18 @@ static int make(struct vd_dev *d)
 	return r ? r : made;
 }
 
-int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_dev **ret_dev,
+int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uvdpa_dev **ret_dev,
 		  struct uvdpa_wait *w)
 {
+	struct uvdpa_dev_opts own;
+	const struct uvdpa_dev_opts *o = &own;
 	const struct uvdpa_parent *parent;
 	const struct uvdpa_driver *driver = NULL;
 	void *driver_conf = NULL;
 	struct vd_dev *d = NULL;
 	int r;
 
-	r = opts_check(o);
+	r = opts_take(given, &own);
 	if (!r)
 		r = name_check(u, o->name);
 	if (r)

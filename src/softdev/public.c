@@ -18,6 +18,7 @@
 #include <uvdpa/softdev.h>
 
 #include "base/err.h"
+#include "base/sized.h"
 #include "mem/sg.h"
 #include "softdev/softdev.h"
 
@@ -450,28 +451,8 @@ static void complete(struct uvdpa_softdev_ops *ops)
 
 /* ---- init ------------------------------------------------------------------------------------ */
 
-/* A structure of the author's, perhaps of a later version: what we do not know must be zero. */
-static int check_size(const char *what, const void *p, size_t size, size_t ours)
-{
-	const uint8_t *tail = (const uint8_t *)p + ours;
-
-	if (size < ours)
-		return vd_err(-EINVAL, "%s: size is %zu, not %zu", what, size, ours);
-	for (size_t i = 0; i < size - ours; i++)
-		if (tail[i])
-			return vd_err(-EINVAL, "%s: byte %zu is of a later version", what,
-				      ours + i);
-	return 0;
-}
-
 static int check(const struct uvdpa_softdev_ops *ops, const struct uvdpa_softdev_conf *c)
 {
-	int r = check_size("operations", ops, ops->size, sizeof(*ops));
-
-	if (!r)
-		r = check_size("configuration", c, c->size, sizeof(*c));
-	if (r)
-		return vd_err_prefix(r, "software device: ");
 	if (!c->name || !ops->handle || !ops->destroy)
 		return vd_err(-EINVAL, "software device: no %s",
 			      !c->name ? "name" : !ops->handle ? "handle" : "destroy");
@@ -495,13 +476,14 @@ static int check(const struct uvdpa_softdev_ops *ops, const struct uvdpa_softdev
 	return 0;
 }
 
-static void fill(struct soft *s, struct uvdpa_softdev *pub, const struct uvdpa_softdev_conf *c)
+static void fill(struct soft *s, struct uvdpa_softdev *pub, const struct uvdpa_softdev_ops *ops,
+		 const struct uvdpa_softdev_conf *c)
 {
 	unsigned int num = c->queue_size ? c->queue_size : QUEUE_SIZE;
 	size_t own = vd_max(c->req_size, sizeof(struct uvdpa_req));
 
 	s->pub = pub;
-	s->ops = *pub->ops;
+	s->ops = *ops;
 	complete(&s->ops);
 	s->sd_ops = (struct vd_softdev_ops){
 		.chain_size = offsetof(struct soft_req, pub) + own,
@@ -530,16 +512,22 @@ static void fill(struct soft *s, struct uvdpa_softdev *pub, const struct uvdpa_s
 }
 
 int uvdpa_softdev_init(struct uvdpa *u, struct uvdpa_softdev *pub,
-		       const struct uvdpa_softdev_conf *c)
+		       const struct uvdpa_softdev_conf *given)
 {
-	struct vd_softdev_conf sc = { .name = c->name,
-				      .workers = c->threads,
-				      .poll_us = c->poll_us };
+	struct uvdpa_softdev_ops ops;
+	struct uvdpa_softdev_conf own;
+	const struct uvdpa_softdev_conf *c = &own;
+	struct vd_softdev_conf sc = { 0 };
 	struct soft *s;
-	int r = check(pub->ops, c);
+	int r = VD_SIZED_TAKE("software device: operations", pub->ops, &ops, destroy);
 
+	if (!r)
+		r = VD_SIZED_TAKE("software device: configuration", given, &own, poll_us);
+	if (!r)
+		r = check(&ops, c);
 	if (r)
 		return r;
+	sc = (struct vd_softdev_conf){ .name = c->name, .workers = c->threads, .poll_us = c->poll_us };
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return vd_err(-ENOMEM, "%s: no memory", c->name);
@@ -549,7 +537,7 @@ int uvdpa_softdev_init(struct uvdpa *u, struct uvdpa_softdev *pub,
 		r = vd_err(-ENOMEM, "%s: no memory for %u queues", c->name, c->nvqs);
 		goto err_free;
 	}
-	fill(s, pub, c);
+	fill(s, pub, &ops, c);
 	r = vd_softdev_init(&s->sd, u, &s->sd_ops, &sc);
 	if (r)
 		goto err_free;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/sized.h"
 
 #define QUEUE_SIZE_MIN 4u	/* header, two segments, status */
 #define QUEUE_SIZE_DEF 1024u
@@ -123,23 +124,23 @@ static int start(struct uvdpa_blk *blk, struct vd_virtio_dev *vdev, const struct
 int vd_blk_open(struct vd_virtio_bound *b, const struct uvdpa_blk_opts *o,
 		struct uvdpa_blk **ret_blk)
 {
-	static const struct uvdpa_blk_opts defaults = { .size = sizeof(defaults) };
+	struct uvdpa_blk_opts own = { .size = sizeof(own) };
 	struct vd_blkdrv *drv = to_drv(b);
 	struct uvdpa_blk *blk;
 	int r;
 
-	if (!o)
-		o = &defaults;
-	if (o->size != sizeof(*o))
-		return vd_err(-EINVAL, "%s: options of %zu bytes, not %zu", b->vdev->name, o->size,
-			      sizeof(*o));
+	if (o) {
+		r = VD_SIZED_TAKE(b->vdev->name, o, &own, packed);
+		if (r)
+			return r;
+	}
 	if (drv->blk)
 		return vd_err(-EBUSY, "%s: in use already", b->vdev->name);
 	blk = calloc(1, sizeof(*blk));
 	if (!blk)
 		return vd_err(-ENOMEM, "%s: no memory", b->vdev->name);
 	vd_dma_init(&blk->dma);
-	r = start(blk, b->vdev, o);
+	r = start(blk, b->vdev, &own);
 	if (r) {
 		b->vdev->config->reset(b->vdev);
 		free_blk(blk);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/sized.h"
 
 #define QUEUE_SIZE_MIN 4u
 #define QUEUE_SIZE_DEF 1024u
@@ -157,20 +158,20 @@ static int start(struct uvdpa_net *net, struct vd_virtio_dev *vdev, const struct
 int vd_net_open(struct vd_virtio_bound *b, const struct uvdpa_net_opts *o,
 		struct uvdpa_net **ret_net)
 {
-	static const struct uvdpa_net_opts defaults = { .size = sizeof(defaults) };
+	struct uvdpa_net_opts own = { .size = sizeof(own) };
 	struct vd_netdrv *drv = to_drv(b);
 	struct uvdpa_net *net;
 	int r;
 
-	if (!o)
-		o = &defaults;
-	if (o->size != sizeof(*o))
-		return vd_err(-EINVAL, "%s: options of %zu bytes, not %zu", b->vdev->name, o->size,
-			      sizeof(*o));
-	if (o->offloads & ~VD_NET_GUEST_OFFLOADS)
+	if (o) {
+		r = VD_SIZED_TAKE(b->vdev->name, o, &own, packed);
+		if (r)
+			return r;
+	}
+	if (own.offloads & ~VD_NET_GUEST_OFFLOADS)
 		return vd_err(-EINVAL, "%s: offloads 0x%llx are none of received frames",
 			      b->vdev->name,
-			      (unsigned long long)(o->offloads & ~VD_NET_GUEST_OFFLOADS));
+			      (unsigned long long)(own.offloads & ~VD_NET_GUEST_OFFLOADS));
 	if (drv->net)
 		return vd_err(-EBUSY, "%s: in use already", b->vdev->name);
 	net = calloc(1, sizeof(*net));
@@ -179,7 +180,7 @@ int vd_net_open(struct vd_virtio_bound *b, const struct uvdpa_net_opts *o,
 	vd_dma_init(&net->dma);
 	vd_net_ctrl_zero(&net->ctrl);
 	net->drv = drv;
-	r = start(net, b->vdev, o);
+	r = start(net, b->vdev, &own);
 	if (r) {
 		b->vdev->config->reset(b->vdev);
 		free_net(net);

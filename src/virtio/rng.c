@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/sized.h"
 
 #define QUEUE_SIZE_DEF 64u
 #define MEM_DEF        (4u << 20)
@@ -114,16 +115,16 @@ static void free_rng(struct uvdpa_rng *rng)
 int vd_rng_open(struct vd_virtio_bound *b, const struct uvdpa_rng_opts *o,
 		struct uvdpa_rng **ret_rng)
 {
-	static const struct uvdpa_rng_opts defaults = { .size = sizeof(defaults) };
+	struct uvdpa_rng_opts own = { .size = sizeof(own) };
 	struct vd_rngdrv *drv = to_drv(b);
 	struct uvdpa_rng *rng;
 	int r;
 
-	if (!o)
-		o = &defaults;
-	if (o->size != sizeof(*o))
-		return vd_err(-EINVAL, "%s: options of %zu bytes, not %zu", b->vdev->name, o->size,
-			      sizeof(*o));
+	if (o) {
+		r = VD_SIZED_TAKE(b->vdev->name, o, &own, packed);
+		if (r)
+			return r;
+	}
 	if (drv->rng)
 		return vd_err(-EBUSY, "%s: in use already", b->vdev->name);
 	rng = calloc(1, sizeof(*rng));
@@ -131,7 +132,7 @@ int vd_rng_open(struct vd_virtio_bound *b, const struct uvdpa_rng_opts *o,
 		return vd_err(-ENOMEM, "%s: no memory", b->vdev->name);
 	rng->kick = rng->call = -1;
 	vd_dma_init(&rng->dma);
-	r = start(rng, b->vdev, o);
+	r = start(rng, b->vdev, &own);
 	if (r) {
 		b->vdev->config->reset(b->vdev);
 		free_rng(rng);
