@@ -38,11 +38,12 @@ static int fds[4];		/* 0: none */
 static uint8_t *memory;		/* the guest's */
 static unsigned int waits;
 
-static void quiet(enum uvdpa_log_level level, const char *line)
+static void quiet(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
-	(void)level;
-	(void)line;
+	(void)l, (void)level, (void)line;
 }
+
+static struct uvdpa_log nowhere = { .line = quiet };
 
 static void begin(void)
 {
@@ -52,7 +53,7 @@ static void begin(void)
 
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/uvdpa-fuzz.%d", (int)getpid());
 	must(!uvdpa_create(&u));
-	uvdpa_set_log(u, quiet, UVDPA_LOG_ERR);
+	uvdpa_set_log(u, &nowhere, UVDPA_LOG_ERR);
 	must(!uvdpa_dev_add(u, &(struct uvdpa_dev_opts){ .size = sizeof(struct uvdpa_dev_opts),
 			    .name = "d0", .mgmtdev = "sim-blk", .attrs = disk, .nattrs = 2,
 			    .driver = "vhost-user", .driver_attrs = sock, .ndriver_attrs = 2 },

@@ -83,16 +83,25 @@ const char *uvdpa_error(void);
 
 enum uvdpa_log_level { UVDPA_LOG_ERR, UVDPA_LOG_WARN, UVDPA_LOG_INFO, UVDPA_LOG_DEBUG };
 
-/* @line has no newline. Context: any thread of the context, never two at once. */
-typedef void uvdpa_log_fn(enum uvdpa_log_level level, const char *line);
+/**
+ * struct uvdpa_log - Who receives messages
+ * @line: called with each, which has no newline; by any thread of the context, never by two at once.
+ *        It makes no call of this library
+ *
+ * Zero it, set @line, embed it, and keep it until another is set or the context is gone.
+ */
+struct uvdpa_log {
+	void (*line)(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line);
+	void *reserved[2];
+};
 
 /**
  * uvdpa_set_log() - Choose where messages go and how many
  * @u: the context
- * @fn: receives each message; NULL for standard error
+ * @log: receives them; NULL for standard error
  * @level: the highest level passed on; UVDPA_LOG_WARN at the start
  */
-void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level);
+void uvdpa_set_log(struct uvdpa *u, struct uvdpa_log *log, enum uvdpa_log_level level);
 
 /**
  * uvdpa_sigbus_guard() - Survive a peer that truncates the memory it shares
@@ -405,12 +414,12 @@ enum uvdpa_event {
  */
 struct uvdpa_watch {
 	void (*event)(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev);
-	void *reserved[2];
+	void *reserved[4];
 };
 
 /* Every device that is there is told as UVDPA_DEV_ADDED, and READY and BOUND if it is so. */
 void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w);
-void uvdpa_watch_del(struct uvdpa *u, struct uvdpa_watch *w);
+void uvdpa_watch_del(struct uvdpa_watch *w);
 
 /* ---- names ----------------------------------------------------------------------------------- */
 

@@ -17,10 +17,10 @@ void vd_log_fini(struct vd_log *log)
 	pthread_mutex_destroy(&log->lock);
 }
 
-void vd_log_set(struct vd_log *log, uvdpa_log_fn *fn, enum uvdpa_log_level level)
+void vd_log_set(struct vd_log *log, struct uvdpa_log *to, enum uvdpa_log_level level)
 {
 	pthread_mutex_lock(&log->lock);
-	log->fn = fn;
+	log->to = to;
 	pthread_mutex_unlock(&log->lock);
 	__atomic_store_n(&log->level, level, __ATOMIC_RELAXED);
 }
@@ -45,8 +45,8 @@ void vd_log_print(struct vd_log *log, enum uvdpa_log_level level, const char *wh
 	va_end(ap);
 
 	pthread_mutex_lock(&log->lock);
-	if (log->fn)
-		log->fn(level, line);
+	if (log->to)
+		log->to->line(log->to, level, line);
 	else
 		fprintf(stderr, "uvdpa: %s: %s\n", names[level], line);
 	pthread_mutex_unlock(&log->lock);

@@ -15,14 +15,14 @@
 #include "base/util.h"
 
 struct vd_log {
-	uvdpa_log_fn *fn;		/* NULL: standard error; protected by lock */
+	struct uvdpa_log *to;		/* NULL: standard error; protected by lock */
 	enum uvdpa_log_level level;	/* read without the lock, atomically */
 	pthread_mutex_t lock;
 };
 
 void vd_log_init(struct vd_log *log);
 void vd_log_fini(struct vd_log *log);
-void vd_log_set(struct vd_log *log, uvdpa_log_fn *fn, enum uvdpa_log_level level);
+void vd_log_set(struct vd_log *log, struct uvdpa_log *to, enum uvdpa_log_level level);
 
 /* One line, lower case, no newline; @who is put in front with a colon. Any thread. */
 void vd_log_print(struct vd_log *log, enum uvdpa_log_level level, const char *who,

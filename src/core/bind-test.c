@@ -31,7 +31,7 @@ static void scribe_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdp
 	snprintf(s->log + n, sizeof(s->log) - n, "%s%s:%s", n ? " " : "", uvdpa_dev_name(dev),
 		 names[ev]);
 	if (ev == UVDPA_DEV_BOUND && s->also_remove)
-		uvdpa_watch_del(u, s->also_remove);
+		uvdpa_watch_del(s->also_remove);
 }
 
 static struct scribe scribe;
@@ -60,7 +60,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	uvdpa_watch_del(u, &scribe.w);
+	uvdpa_watch_del(&scribe.w);
 	uvdpa_destroy(u);
 	assert_int_equal(fakes, 0);
 	assert_int_equal(fake_bindings, 0);
@@ -542,8 +542,8 @@ static void observers_come_and_go_in_their_callbacks(void **state)
 	told();
 	assert_string_equal(first.log, "d0:added d0:ready d0:bound d0:unbound d0:bound");
 	assert_string_equal(second.log, "d0:added d0:ready d0:bound d0:unbound d0:bound");
-	uvdpa_watch_del(u, &second.w);
-	uvdpa_watch_del(u, &second.w);
+	uvdpa_watch_del(&second.w);
+	uvdpa_watch_del(&second.w);
 
 	/* Out of its own first callback. */
 	second.also_remove = &second.w;
@@ -591,7 +591,7 @@ static void an_observer_that_meddles(void **state)
 	struct meddler m = { .w.event = meddler_event };
 
 	(void)state;
-	uvdpa_watch_del(u, &scribe.w);
+	uvdpa_watch_del(&scribe.w);
 	uvdpa_watch_add(u, &m.w);
 	uvdpa_watch_add(u, &scribe.w);
 	fake_add(u, "d0", NULL, NULL, NULL);
@@ -599,8 +599,8 @@ static void an_observer_that_meddles(void **state)
 	assert_string_equal(m.late.log, "d0:added d0:ready d0:bound d0:unbound d0:removed");
 	assert_int_equal(m.removed, 1);
 	assert_int_equal(fakes, 0);
-	uvdpa_watch_del(u, &m.w);
-	uvdpa_watch_del(u, &m.late.w);
+	uvdpa_watch_del(&m.w);
+	uvdpa_watch_del(&m.late.w);
 }
 
 int main(void)

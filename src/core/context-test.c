@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -156,6 +157,35 @@ static void see(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *de
 	seen++;
 }
 
+struct listener {
+	struct uvdpa_log log;
+	char last[64];
+};
+
+static void hear(struct uvdpa_log *log, enum uvdpa_log_level level, const char *line)
+{
+	(void)level;
+	snprintf(container_of(log, struct listener, log)->last, 64, "%s", line);
+}
+
+/* Each context has its own, and the sentence of a failure belongs to the thread. */
+static void logs_of_two_contexts(void **state)
+{
+	struct uvdpa *u = fake_context(), *v = fake_context();
+	struct listener a = { .log.line = hear }, b = { .log.line = hear };
+
+	(void)state;
+	uvdpa_set_log(u, &a.log, UVDPA_LOG_INFO);
+	uvdpa_set_log(v, &b.log, UVDPA_LOG_WARN);
+	vd_log_info(vd_ctx_log(u), "d0", "to a");
+	vd_log_warn(vd_ctx_log(v), NULL, "to b");
+	vd_log_info(vd_ctx_log(v), NULL, "to nobody");
+	assert_string_equal(a.last, "d0: to a");
+	assert_string_equal(b.last, "to b");
+	uvdpa_destroy(u);
+	uvdpa_destroy(v);
+}
+
 static void two_contexts(void **state)
 {
 	struct uvdpa *u = fake_context(), *v = fake_context();
@@ -176,7 +206,8 @@ static void two_contexts(void **state)
 	assert_int_equal(fakes, 1);
 	assert_int_equal(uvdpa_dev_status(&f->dev), 15);
 	assert_true(f->vqs[0].running);
-	uvdpa_watch_del(u, &watch);
+	uvdpa_watch_del(&watch);
+	uvdpa_watch_del(&watch);	/* harmless */
 	uvdpa_destroy(u);
 	assert_int_equal(fakes, 0);
 }
@@ -189,6 +220,7 @@ int main(void)
 		cmocka_unit_test(jobs),
 		cmocka_unit_test(a_job_that_does_not_end),
 		cmocka_unit_test(two_contexts),
+		cmocka_unit_test(logs_of_two_contexts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,9 +176,9 @@ const char *uvdpa_error(void)
 	return vd_err_text();
 }
 
-void uvdpa_set_log(struct uvdpa *u, uvdpa_log_fn *fn, enum uvdpa_log_level level)
+void uvdpa_set_log(struct uvdpa *u, struct uvdpa_log *log, enum uvdpa_log_level level)
 {
-	vd_log_set(&u->log, fn, level);
+	vd_log_set(&u->log, log, level);
 }
 
 /* ---- operations that take time ------------------------------------------------------------- */

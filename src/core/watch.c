@@ -14,6 +14,7 @@ struct vd_watch_iter {
 	struct vd_watch_iter *outer;
 };
 
+/* reserved[0] and [1] are a list node, [2] is the context. */
 static_assert(sizeof(struct vd_list) == 2 * sizeof(void *), "fits uvdpa_watch.reserved");
 
 static struct vd_list *node_of(struct uvdpa_watch *w)
@@ -48,6 +49,7 @@ void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w)
 	struct vd_list *node = node_of(w);
 	struct vd_dev *d;
 
+	w->reserved[2] = u;
 	vd_list_init(node);
 	vd_list_add(&u->watches, node);
 	for (struct vd_watch_iter *it = u->iters; it; it = it->outer)
@@ -60,11 +62,12 @@ void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w)
 				w->event(w, states[i], d->dev);
 }
 
-void uvdpa_watch_del(struct uvdpa *u, struct uvdpa_watch *w)
+void uvdpa_watch_del(struct uvdpa_watch *w)
 {
 	struct vd_list *node = node_of(w);
+	struct uvdpa *u = w->reserved[2];
 
-	if (!node->next)
+	if (!u)
 		return;		/* never added */
 	for (struct vd_watch_iter *it = u->iters; it; it = it->outer) {
 		if (it->next == node)

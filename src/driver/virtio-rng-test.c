@@ -30,10 +30,12 @@ struct bed {
 	unsigned int fds;
 };
 
-static void log_nothing(enum uvdpa_log_level level, const char *line)
+static void log_nothing(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
-	(void)level, (void)line;
+	(void)l, (void)level, (void)line;
 }
+
+static struct uvdpa_log nowhere = { .line = log_nothing };
 
 static struct uvdpa_dev *add(struct bed *b, const char *name, const char *mgmtdev, const char *key,
 			     const char *value)
@@ -55,7 +57,7 @@ static void begin(struct bed *b, const char *key, const char *value)
 {
 	b->fds = open_fds();
 	assert_int_equal(uvdpa_create(&b->u), 0);
-	uvdpa_set_log(b->u, log_nothing, UVDPA_LOG_ERR);
+	uvdpa_set_log(b->u, &nowhere, UVDPA_LOG_ERR);
 	b->dev = add(b, "r0", "rng", key, value);
 }
 

@@ -12,13 +12,16 @@
 #include "base/fd.h"
 #include "base/thread.h"
 
-static void log_line(enum uvdpa_log_level level, const char *line)
+static void log_line(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
+	(void)l;
 	if (level <= UVDPA_LOG_WARN)
 		nbdkit_error("%s", line);
 	else
 		nbdkit_debug("%s", line);
 }
+
+static struct uvdpa_log log_to_nbdkit = { .line = log_line };
 
 /* There is one device, and what it is lost to does not give it back. */
 static void event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
@@ -60,7 +63,7 @@ static int add(struct bus *bus)
 
 	if (r)
 		return r;
-	uvdpa_set_log(bus->u, log_line, UVDPA_LOG_WARN);
+	uvdpa_set_log(bus->u, &log_to_nbdkit, UVDPA_LOG_WARN);
 	return uvdpa_await(bus->u, &w, uvdpa_dev_add(bus->u, &o, &bus->dev, &w));
 }
 
@@ -112,7 +115,7 @@ static void *bus_main(void *arg)
 		r = turn(bus);
 	uvdpa_blk_close(bus->blk);
 	if (bus->watch.event)
-		uvdpa_watch_del(bus->u, &bus->watch);
+		uvdpa_watch_del(&bus->watch);
 	uvdpa_destroy(bus->u);
 	return NULL;
 }

@@ -229,12 +229,15 @@ static void test_bits(void **state)
 
 static unsigned int said_threads;
 
-static void hear(enum uvdpa_log_level level, const char *line)
+static void hear(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
+	(void)l;
 	(void)level;
 	if (strstr(line, "threads instead"))
 		said_threads++;
 }
+
+static struct uvdpa_log listener = { .line = hear };
 
 /* A container that forbids io_uring. */
 static void test_no_uring(void **state)
@@ -275,7 +278,7 @@ static void test_no_uring(void **state)
 #endif
 
 	assert_int_equal(uvdpa_create(&u), 0);
-	uvdpa_set_log(u, hear, UVDPA_LOG_INFO);
+	uvdpa_set_log(u, &listener, UVDPA_LOG_INFO);
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), 0);
 	assert_int_equal(said_threads, 1);	/* not for each worker */
 	uvdpa_destroy(u);

@@ -21,11 +21,14 @@ static unsigned int warnings; /* that are about what was asked for */
 static const char *about;
 static char path[64]; /* of the source; this process's own */
 
-static void count(enum uvdpa_log_level level, const char *line)
+static void count(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
+	(void)l;
 	if (level == UVDPA_LOG_WARN && about && strstr(line, about))
 		__atomic_fetch_add(&warnings, 1, __ATOMIC_RELAXED);
 }
+
+static struct uvdpa_log counter = { .line = count };
 
 /* @pages from the start of the data, that requests of this test use, in their order. */
 static uint8_t *data(struct bed *b, unsigned int page)
@@ -113,7 +116,7 @@ static void test_seed(void **state)
 	(void)state;
 	assert_int_equal(bed_add(&b, "rng", attrs), 0);
 	about = "seed 42";
-	uvdpa_set_log(b.u, count, UVDPA_LOG_WARN);
+	uvdpa_set_log(b.u, &counter, UVDPA_LOG_WARN);
 	warnings = 0;
 	for (unsigned int i = 0; i < 3; i++) {
 		uint64_t at = 0;
@@ -285,7 +288,7 @@ static void test_file_end(void **state)
 	assert_int_equal(bed_add(&b, "rng", attrs), 0);
 	about = "nothing more to read";
 	warnings = 0;
-	uvdpa_set_log(b.u, count, UVDPA_LOG_WARN);
+	uvdpa_set_log(b.u, &counter, UVDPA_LOG_WARN);
 	bed_start(&b, &(struct bed_conf){ 0 });
 	assert_string_equal(bed_shown(&b, "waiting"), "");
 	want(&b, 0, 3);

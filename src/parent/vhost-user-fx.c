@@ -221,11 +221,14 @@ void turn(struct fx *t)
 	be_turn(&t->be);
 }
 
-static void quiet_log(enum uvdpa_log_level level, const char *line)
+static void quiet_log(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
+	(void)l;
 	if (getenv("VERBOSE"))
 		print_message("%d %s\n", level, line);
 }
+
+static struct uvdpa_log log_if_verbose = { .line = quiet_log };
 
 int setup(void **state)
 {
@@ -242,7 +245,7 @@ int setup(void **state)
 	snprintf(t->be.path, sizeof(t->be.path), "%s/s", t->dir);
 	be_listen(&t->be);
 	assert_int_equal(uvdpa_create(&t->u), 0);
-	uvdpa_set_log(t->u, quiet_log, UVDPA_LOG_DEBUG);
+	uvdpa_set_log(t->u, &log_if_verbose, UVDPA_LOG_DEBUG);
 	assert_int_equal(uvdpa_driver_register(t->u, &hold), 0);
 	t->memfd = memfd_create("vuf", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(t->memfd, MEM_LEN), 0);

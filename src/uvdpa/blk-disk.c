@@ -63,7 +63,7 @@ int session_end(struct session *s, int r)
 	for (unsigned int i = 0; i < s->ndisks; i++)
 		uvdpa_blk_close(s->disks[i]->blk);
 	if (s->u)
-		uvdpa_watch_del(s->u, &s->watch);
+		uvdpa_watch_del(&s->watch);
 	uvdpa_destroy(s->u);
 	/* What was done before counts as done, whatever becomes of this. */
 	for (unsigned int i = 0; i < s->ndisks; i++)

@@ -165,7 +165,7 @@ static int end(struct user *s, int r)
 {
 	uvdpa_rng_close(s->rng);
 	if (s->u)
-		uvdpa_watch_del(s->u, &s->watch);
+		uvdpa_watch_del(&s->watch);
 	uvdpa_destroy(s->u);
 	if (place_end(&s->place) && !r)
 		r = -1;

@@ -126,7 +126,7 @@ static int serve(struct run *run, const struct cmd *cmd, struct json_object *par
 	uvdpa_watch_add(run->u, &run->watch);
 	while (!run->stop && !run->gone)
 		turn(run);
-	uvdpa_watch_del(run->u, &run->watch);
+	uvdpa_watch_del(&run->watch);
 	return run->stop
 		       ? 0
 		       : print_error("%s: the bus driver gave it up", json_object_get_string(name));

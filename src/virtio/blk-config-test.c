@@ -190,11 +190,14 @@ static void no_flush(struct disk *d)
 
 static unsigned int warnings;
 
-static void count(enum uvdpa_log_level level, const char *line)
+static void count(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
+	(void)l;
 	(void)line;
 	warnings += level <= UVDPA_LOG_WARN;
 }
+
+static struct uvdpa_log counter = { .line = count };
 
 static void test_info(void **state)
 {
@@ -230,7 +233,7 @@ static void test_info(void **state)
 		struct uvdpa_blk *blk;
 
 		warnings = 0;
-		vd_log_set(d->vdev.log, count, UVDPA_LOG_WARN);
+		vd_log_set(d->vdev.log, &counter, UVDPA_LOG_WARN);
 		cases[i].say(d);
 		blk = disk_open(d, NULL);
 		info = uvdpa_blk_info(blk);

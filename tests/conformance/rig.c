@@ -72,10 +72,12 @@ static const struct uvdpa_driver holder_driver = {
 	.describe = hold_describe,
 };
 
-static void log_nothing(enum uvdpa_log_level level, const char *line)
+static void log_nothing(struct uvdpa_log *l, enum uvdpa_log_level level, const char *line)
 {
-	(void)level, (void)line;
+	(void)l, (void)level, (void)line;
 }
+
+static struct uvdpa_log nowhere = { .line = log_nothing };
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
@@ -91,7 +93,7 @@ void cf_open(struct cf *c, const struct cf_variant *v)
 	holder.c = c;
 	cf_fixture_open(&c->f, v);
 	cf_is(uvdpa_create(&c->u), 0);
-	uvdpa_set_log(c->u, log_nothing, UVDPA_LOG_ERR);
+	uvdpa_set_log(c->u, &nowhere, UVDPA_LOG_ERR);
 	cf_is(uvdpa_driver_register(c->u, &holder_driver), 0);
 	if (v->own)
 		cf_is(uvdpa_parent_register(c->u, v->own), 0);
