@@ -113,6 +113,7 @@ struct uvdpa_blk_req {
 	unsigned int niov;
 	bool unmap;
 	int res;
+	void *reserved[2];
 };
 
 /**

@@ -64,12 +64,14 @@ struct uvdpa_driver {
 	void (*remove)(struct uvdpa_binding *b);
 	void (*changed)(struct uvdpa_binding *b, enum uvdpa_event ev);
 	void (*describe)(struct uvdpa_binding *b, struct uvdpa_emit *e);
+	void *reserved[4];
 };
 
 /* A device in a driver's hands; embedded by the driver, filled in by core after probe. */
 struct uvdpa_binding {
 	struct uvdpa_dev *dev;
 	const struct uvdpa_driver *driver;
+	void *reserved[2];
 };
 
 /* Return: 0; -EEXIST the name is taken; -EINVAL a table is incomplete. @d is borrowed for life. */

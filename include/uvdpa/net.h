@@ -122,6 +122,7 @@ struct uvdpa_netq_stats {
 	uint64_t rx_frames, rx_bytes, rx_bad;
 	uint64_t tx_frames, tx_bytes;
 	uint64_t rx_kicks, tx_kicks;	/* notifications sent */
+	uint64_t reserved[8];		/* zeros */
 };
 
 /**

@@ -73,6 +73,7 @@ struct uvdpa_vq {
 	bool poll;
 	void *inflight;
 	uint16_t inflight_num;
+	uint64_t reserved[2];
 };
 
 #define UVDPA_MAP_RO 1u	/* the device may read */
@@ -95,6 +96,7 @@ struct uvdpa_map {
 	uint64_t offset;
 	void *addr;
 	unsigned int prot;
+	uint64_t reserved[2];
 };
 
 /**
@@ -208,6 +210,7 @@ struct uvdpa_dev {
 	bool starting;
 	const uint32_t *vq_groups;
 	struct vd_dev *core;
+	void *reserved[4];
 };
 
 /**
@@ -236,6 +239,7 @@ struct uvdpa_parent {
 	const struct uvdpa_opt *opts;
 	size_t conf_size;
 	int (*add)(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev);
+	void *reserved[4];
 };
 
 /**

@@ -67,6 +67,7 @@ struct uvdpa_rng_req {
 	void *buf;
 	size_t len;
 	ssize_t res;
+	void *reserved;
 };
 
 /**

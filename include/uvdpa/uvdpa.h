@@ -186,6 +186,7 @@ struct uvdpa_opt {
 	const char *const *choices;
 	const char *help;
 	uint64_t needs;
+	const void *reserved[2];
 };
 
 /* Receives pairs of key and value, in the order they shall be shown; no slot is NULL. */
@@ -193,6 +194,7 @@ struct uvdpa_emit {
 	void (*str)(struct uvdpa_emit *e, const char *key, const char *value);
 	void (*num)(struct uvdpa_emit *e, const char *key, uint64_t value);
 	void (*flag)(struct uvdpa_emit *e, const char *key, bool value);
+	void *reserved[2];
 };
 
 /* ---- parents and bus drivers ------------------------------------------------------------ */
@@ -247,6 +249,7 @@ struct uvdpa_dev_info {
 	uint32_t nas;
 	uint64_t iova_first;
 	uint64_t iova_last;
+	uint64_t reserved[4];
 };
 
 /**

@@ -327,7 +327,7 @@ static void waits_end_before_remove(void **state)
 static void a_driver_that_is_losing_begins_nothing(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	struct fake *f = fake_add(u, "d0", NULL, NULL, "a");
 	struct fake_binding *fb = fake_bound;
 	struct uvdpa_wait w = { 0 };
@@ -413,7 +413,7 @@ static void del_while_busy_is_bounded(void **state)
 static void a_move_that_cannot_be_drained(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	struct fake *f = fake_add(u, "d0", NULL, NULL, "a");
 	struct uvdpa_wait w = { 0 };
 
@@ -462,7 +462,7 @@ static void removed_while_it_is_being_reset(void **state)
 static void unbinding_drops_mappings(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	struct fake *f = fake_add(u, "d0", "proxy", "on", "a");
 
 	(void)state;
@@ -493,7 +493,7 @@ static void unbinding_drops_mappings(void **state)
 static void a_hundred_moves_leave_nothing(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	struct fake *f = fake_add(u, "d0", NULL, NULL, "a");
 	unsigned int fds = 0;
 	size_t bytes = 0;

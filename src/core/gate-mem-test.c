@@ -35,7 +35,7 @@ static int teardown(void **state)
 
 static int map_len(struct fake *d, unsigned int asid, uint64_t iova, uint64_t len)
 {
-	struct uvdpa_map m = { iova, len, -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map m = { iova, len, -1, 0, page, UVDPA_MAP_RW, { 0 } };
 
 	return uvdpa_dev_map(&d->dev, asid, &m);
 }
@@ -66,7 +66,7 @@ static void what_map_refuses(void **state)
 		{ 0x1000, 0x4000, -EEXIST, -EEXIST },
 		{ 0x2000, 1, 0, 0 },
 	};
-	struct uvdpa_map m = { 0x5000, 0x1000, -1, 0, NULL, UVDPA_MAP_RW };
+	struct uvdpa_map m = { 0x5000, 0x1000, -1, 0, NULL, UVDPA_MAP_RW, { 0 } };
 
 	(void)state;
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
@@ -81,7 +81,7 @@ static void what_map_refuses(void **state)
 	m.prot = 0;
 	assert_int_equal(uvdpa_dev_map(&f->dev, 0, &m), -EINVAL);
 
-	m = (struct uvdpa_map){ 0x5000, 0x1000, -1, 0x1000, NULL, UVDPA_MAP_RW };
+	m = (struct uvdpa_map){ 0x5000, 0x1000, -1, 0x1000, NULL, UVDPA_MAP_RW, { 0 } };
 	m.fd = memfd_create("short", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(m.fd, 0x1fff), 0);
 	assert_int_equal(uvdpa_dev_map(&f->dev, 0, &m), -EINVAL);
@@ -232,7 +232,7 @@ static void a_commit_that_fails(void **state)
 
 static void descriptors_go_with_mappings(void **state)
 {
-	struct uvdpa_map m = { 0x5000, 0x1000, -1, 0, NULL, UVDPA_MAP_RO };
+	struct uvdpa_map m = { 0x5000, 0x1000, -1, 0, NULL, UVDPA_MAP_RO, { 0 } };
 	struct uvdpa_wait w = { 0 };
 	unsigned int fds;
 

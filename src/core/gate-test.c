@@ -464,7 +464,7 @@ static void a_device_that_never_answers(void **state)
 {
 	struct uvdpa_wait reset = { 0 }, again = { 0 }, disable = { 0 }, commit = { 0 };
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	uint64_t start = vd_now_ns(), ms;
 
 	(void)state;
@@ -532,7 +532,7 @@ static void a_broken_queue_is_quiesced_and_told(void **state)
 static void what_was_lost_is_told_again(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
-	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x10000, sizeof(page), -1, 0, page, UVDPA_MAP_RW, { 0 } };
 	struct fake *p = fake_add(u, "p0", "proxy", "on", "b");
 
 	(void)state;

@@ -69,7 +69,7 @@ REWRAP(reallocarray, (void *old, size_t n, size_t size), (old, n, size))
 /* A driver's work; stops where it fails. */
 static int use(struct uvdpa *u, struct uvdpa_dev *dev, int mem, int event)
 {
-	struct uvdpa_map map = { 0x1000, 0x1000, mem, 0, NULL, UVDPA_MAP_RW };
+	struct uvdpa_map map = { 0x1000, 0x1000, mem, 0, NULL, UVDPA_MAP_RW, { 0 } };
 	struct uvdpa_vq vq = { .num = 16, .kick = event, .call = event };
 	struct uvdpa_wait w = { 0 };
 	int r;

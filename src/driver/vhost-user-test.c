@@ -252,7 +252,7 @@ static void see(struct uvdpa_emit *e, const char *key, const char *value)
 static void describe(void **state)
 {
 	struct bed *b = *state;
-	struct uvdpa_emit e = { see, see_num, see_flag };
+	struct uvdpa_emit e = { .str = see, .num = see_num, .flag = see_flag };
 
 	seen = 0;
 	assert_int_equal(uvdpa_dev_describe(&b->f->dev, &e), 0);

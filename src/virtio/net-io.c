@@ -521,6 +521,7 @@ void uvdpa_netq_get_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *r
 		{ &q->tx.kicks, &ret_stats->tx_kicks },
 	};
 
+	memset(ret_stats, 0, sizeof(*ret_stats));
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(all); i++)
 		*all[i].to = __atomic_load_n(all[i].from, __ATOMIC_RELAXED);
 }

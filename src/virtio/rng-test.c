@@ -297,7 +297,7 @@ static void refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < VD_ARRAY_SIZE(bad); i++) {
-		struct uvdpa_rng_req r = { bad[i].buf, bad[i].len, 0 };
+		struct uvdpa_rng_req r = { .buf = bad[i].buf, .len = bad[i].len };
 
 		assert_int_equal(uvdpa_rng_submit(rng, &(struct uvdpa_rng_req *){ &r }, 1),
 				 bad[i].err);
@@ -339,7 +339,7 @@ static void read_late(void **state)
 {
 	struct fake f;
 	struct uvdpa_rng *rng = open_rng(&f, false);
-	struct uvdpa_rng_req r = { uvdpa_rng_alloc(rng, 64), 64, 0 }, *done;
+	struct uvdpa_rng_req r = { .buf = uvdpa_rng_alloc(rng, 64), .len = 64 }, *done;
 	uint8_t buf[64];
 
 	(void)state;
@@ -420,8 +420,8 @@ static void lies(void **state)
 		struct uvdpa_rng *rng = open_rng(&f, packed);
 		uint8_t *mem = uvdpa_rng_alloc(rng, 4096);
 
-		r[0] = (struct uvdpa_rng_req){ mem, 16, 0 };
-		r[1] = (struct uvdpa_rng_req){ mem + 16, 16, 0 };
+		r[0] = (struct uvdpa_rng_req){ .buf = mem, .len = 16 };
+		r[1] = (struct uvdpa_rng_req){ .buf = mem + 16, .len = 16 };
 		assert_int_equal(uvdpa_rng_submit(rng, p, 1), 1);
 		serve(&f, 1, 16, 0);
 		assert_int_equal(uvdpa_rng_poll(rng, done, 2), 1);
@@ -453,8 +453,8 @@ static void taken_away(void **state)
 	uint8_t *mem = uvdpa_rng_alloc(rng, 4096), buf[4];
 
 	(void)state;
-	r[0] = (struct uvdpa_rng_req){ mem, 16, 0 };
-	r[1] = (struct uvdpa_rng_req){ mem + 16, 16, 0 };
+	r[0] = (struct uvdpa_rng_req){ .buf = mem, .len = 16 };
+	r[1] = (struct uvdpa_rng_req){ .buf = mem + 16, .len = 16 };
 	assert_int_equal(uvdpa_rng_submit(rng, p, 2), 2);
 	serve(&f, 1, 16, HONEST);
 	fake_take(&f);

@@ -105,7 +105,7 @@ static void find_flag(struct uvdpa_emit *e, const char *key, bool value)
 
 uint64_t net_stat(struct cf *c, unsigned int idx, const char *name)
 {
-	struct find f = { { find_str, find_num, find_flag }, name, false, 0 };
+	struct find f = { { .str = find_str, .num = find_num, .flag = find_flag }, name, false, 0 };
 
 	cf_is(uvdpa_dev_stats(c->dev, idx, &f.e), 0);
 	if (!f.found)
