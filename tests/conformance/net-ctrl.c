@@ -52,6 +52,7 @@ void case_net_pairs(struct cf *c)
 	if (!net_ctrl_queue(c) || net_pairs(c) < 2)
 		cf_skip("one pair");
 	net_use_pairs(c);
+	net_any_order(c);
 	for (unsigned int round = 0; round < 20; round++) {
 		for (unsigned int p = 0; p < net_pairs(c); p++)
 			net_post(&c->q[2 * p]);

@@ -62,6 +62,10 @@ void net_nothing(struct cf *c);
 /* All pairs that there are are used from now on. */
 void net_use_pairs(struct cf *c);
 
+/* From here on pairs come and go: where frames come back later, those of one pair may take several
+ * ways, and overtake each other. */
+void net_any_order(struct cf *c);
+
 /* Of struct cf_type. */
 void net_ping(struct cf_queue *q);
 void net_begin(struct cf_queue *q);
