@@ -58,20 +58,13 @@ void case_net_pairs(struct cf *c)
 			net_post(&c->q[2 * p]);
 		use(c, round & 1 ? (uint8_t)net_pairs(c) : 1);
 		for (unsigned int i = 0; i < 16; i++)
-			cf_check(net_send(&c->q[1], 100));
-		cf_publish(&c->q[1]);
-		net_await(c, 16);
-		net_sent(&c->q[1]);
+			net_arrives(&c->q[1]);
 	}
 	cf_reset(c);
 	cf_start(c, &c->mode);
 	net_post(&c->q[0]);
 	for (unsigned int i = 0; i < 16; i++)
-		cf_check(net_send(&c->q[1], 100));
-	cf_publish(&c->q[1]);
-	net_sent(&c->q[1]);
-	for (unsigned int got = 0; got < 16;)
-		got += net_receive(&c->q[0]);
+		net_arrives(&c->q[1]);
 }
 
 /* ---- counters ------------------------------------------------------------------------------ */

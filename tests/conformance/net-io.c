@@ -469,21 +469,14 @@ static bool any_rx_off(struct cf *c)
 	return off;
 }
 
-/* A frame that its pair sends comes back, as far as both queues run. */
-static void ping_pair(struct cf *c, unsigned int pair)
+void net_arrives(struct cf_queue *tx)
 {
-	struct cf_queue *tx = &c->q[2 * pair + 1];
+	struct cf *c = tx->c;
 	bool far = c->f.variant->wire->far;
 	uint64_t due = cf_now_ms() + WAIT_MS;
-	uint32_t number;
+	unsigned int pair = tx->idx / 2;
+	uint32_t number = net_send(tx, NET_NUMBERED + net_rnd(200));
 
-	net_use_pairs(c);
-	post_all(c);
-	if (tx->off)
-		return;
-	net_sent(tx);
-	receive_all(c);
-	number = net_send(tx, NET_NUMBERED + net_rnd(200));
 	cf_check(number);
 	cf_publish(tx);
 	net_sent(tx);
@@ -500,6 +493,20 @@ static void ping_pair(struct cf *c, unsigned int pair)
 		if (cf_now_ms() > due)
 			cf_fail(__FILE__, __LINE__, "pair %u: frame %u did not come", pair, number);
 	}
+}
+
+/* A frame that its pair sends comes back, as far as both queues run. */
+static void ping_pair(struct cf *c, unsigned int pair)
+{
+	struct cf_queue *tx = &c->q[2 * pair + 1];
+
+	net_use_pairs(c);
+	post_all(c);
+	if (tx->off)
+		return;
+	net_sent(tx);
+	receive_all(c);
+	net_arrives(tx);
 }
 
 void net_ping(struct cf_queue *q)

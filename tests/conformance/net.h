@@ -57,6 +57,8 @@ void net_sent(struct cf_queue *tx);
 unsigned int net_receive(struct cf_queue *rx);
 /* Receive on all queues until there are @n more. */
 void net_await(struct cf *c, unsigned int n);
+/* Send one and wait until it is back; where it may be lost, send another. */
+void net_arrives(struct cf_queue *tx);
 /* None comes within a short time. */
 void net_nothing(struct cf *c);
 /* All pairs that there are are used from now on. */
