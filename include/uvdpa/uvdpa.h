@@ -75,6 +75,13 @@ int uvdpa_fd(const struct uvdpa *u);
 int uvdpa_dispatch(struct uvdpa *u, int timeout_ms);
 
 /**
+ * uvdpa_version() - The version of the library that runs: "0.1.0"
+ *
+ * Return: the text, for ever. Context: any thread.
+ */
+const char *uvdpa_version(void);
+
+/**
  * uvdpa_error() - The sentence of this thread's last failure
  *
  * Return: text valid until the next failing call of this thread; "" if there was none.

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "core/fake.h"
 
 static uint64_t start_ns;
@@ -157,6 +158,87 @@ static void see(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *de
 	seen++;
 }
 
+/* ---- misuse ---------------------------------------------------------------------------------- */
+
+struct misuse {
+	struct uvdpa_poll poll;
+	struct uvdpa_wait wait;
+	struct uvdpa *u;
+	int fd;
+	bool saw;
+};
+
+/* Each of these would wait for what only who called us can do. */
+static void from_a_callback(struct uvdpa_poll *p, uint32_t events)
+{
+	struct misuse *m = container_of(p, struct misuse, poll);
+
+	(void)events;
+	assert_int_equal(uvdpa_dispatch(m->u, 0), -EDEADLK);
+	assert_string_equal(uvdpa_error(), "a callback cannot wait for events");
+	m->wait.pending = true;
+	assert_int_equal(uvdpa_await(m->u, &m->wait, -EINPROGRESS), -EDEADLK);
+	uvdpa_destroy(m->u);	/* does nothing, says so */
+	uvdpa_poll_del(p);
+	m->saw = true;
+}
+
+static void drained(struct uvdpa_poll *p, uint32_t events)
+{
+	(void)events;
+	vd_eventfd_drain(container_of(p, struct misuse, poll)->fd);
+}
+
+static void *from_another_thread(void *arg)
+{
+	struct misuse *m = arg;
+
+	/* Not before the other waits: until then it is this thread that may. */
+	while (uvdpa_dispatch(m->u, 0) != -EBUSY)
+		;
+	assert_string_equal(uvdpa_error(), "another thread waits for events");
+	__atomic_store_n(&m->saw, true, __ATOMIC_RELEASE);
+	vd_eventfd_signal(m->fd);
+	return NULL;
+}
+
+static void quiet(struct uvdpa_log *log, enum uvdpa_log_level level, const char *line)
+{
+	(void)log, (void)level;
+	assert_string_equal(line, "destroyed while it is dispatched: nothing is done");
+}
+
+static void dispatch_by_two(void **state)
+{
+	struct misuse m = { .poll.ready = from_a_callback };
+	struct uvdpa_log log = { .line = quiet };
+	int fd = m.fd = vd_eventfd();
+	pthread_t t;
+
+	(void)state;
+	m.u = fake_context();
+	uvdpa_set_log(m.u, &log, UVDPA_LOG_WARN);
+	assert_int_equal(uvdpa_poll_add(m.u, &m.poll, fd, EPOLLIN), 0);
+	vd_eventfd_signal(fd);
+	while (!m.saw)
+		assert_in_range(uvdpa_dispatch(m.u, -1), 0, 8);
+	vd_eventfd_drain(fd);
+
+	/* One thread at a time, but it need not be the same for ever. */
+	m.saw = false;
+	m.poll.ready = drained;
+	assert_int_equal(uvdpa_poll_add(m.u, &m.poll, fd, EPOLLIN), 0);
+	assert_int_equal(pthread_create(&t, NULL, from_another_thread, &m), 0);
+	while (!__atomic_load_n(&m.saw, __ATOMIC_ACQUIRE))
+		uvdpa_dispatch(m.u, 1000);
+	pthread_join(t, NULL);
+	uvdpa_poll_del(&m.poll);
+	close(fd);
+	uvdpa_destroy(m.u);
+}
+
+/* ---- two of them ----------------------------------------------------------------------------- */
+
 struct listener {
 	struct uvdpa_log log;
 	char last[64];
@@ -219,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_context_that_cannot_be_drained),
 		cmocka_unit_test(jobs),
 		cmocka_unit_test(a_job_that_does_not_end),
+		cmocka_unit_test(dispatch_by_two),
 		cmocka_unit_test(two_contexts),
 		cmocka_unit_test(logs_of_two_contexts),
 	};

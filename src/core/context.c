@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "config.h"
 #include "core/dev.h"
 
 struct vd_loop *vd_ctx_loop(struct uvdpa *u)
@@ -137,6 +138,10 @@ void uvdpa_destroy(struct uvdpa *u)
 
 	if (!u)
 		return;
+	if (__atomic_load_n(&u->inside, __ATOMIC_RELAXED)) {
+		vd_log_error(&u->log, NULL, "destroyed while it is dispatched: nothing is done");
+		return;
+	}
 	vd_list_for_each(d, &u->devs, node)
 		uvdpa_dev_del(d->dev, NULL);
 	/* del() itself ends by then; the rest is for what it had to leave to the loop. */
@@ -168,7 +173,22 @@ int uvdpa_fd(const struct uvdpa *u)
 
 int uvdpa_dispatch(struct uvdpa *u, int timeout_ms)
 {
-	return vd_loop_dispatch(&u->loop, timeout_ms);
+	/* A thread is told from others by where its sentence is. */
+	const char *me = vd_err_text(), *other = NULL;
+	int r;
+
+	if (!__atomic_compare_exchange_n(&u->inside, &other, me, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return other == me ? vd_err(-EDEADLK, "a callback cannot wait for events") :
+				     vd_err(-EBUSY, "another thread waits for events");
+	r = vd_loop_dispatch(&u->loop, timeout_ms);
+	__atomic_store_n(&u->inside, NULL, __ATOMIC_RELEASE);
+	return r;
+}
+
+const char *uvdpa_version(void)
+{
+	return UVDPA_VERSION;
 }
 
 const char *uvdpa_error(void)

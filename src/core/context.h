@@ -11,6 +11,7 @@ struct vd_watch_iter;
 
 /* Context of all fields: control thread. */
 struct uvdpa {
+	const char *inside;		/* whose uvdpa_error() it is that dispatches; atomic */
 	struct vd_loop loop;
 	struct vd_log log;
 	const struct uvdpa_parent **parents;
