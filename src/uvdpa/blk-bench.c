@@ -347,10 +347,6 @@ int blk_bench(const struct cmd *cmd, int argc, char **argv)
 	struct session s;
 	int r;
 
-	if (argc < 1)
-		return blk_usage("bench DISK [ rw read | write | randread | randwrite ] [ bs SIZE ] "
-				 "[ depth N ] [ queues N ] [ seconds N ] [ poll on | off ] "
-				 "[ overwrite ]");
 	if (blk_opts(table, argc - 1, argv + 1))
 		return -1;
 	if ((c.rw == WRITE || c.rw == RANDWRITE) && !c.overwrite)

@@ -15,15 +15,12 @@
 #define NO_SEED UINT64_MAX
 #define NO_BYTE UINT64_MAX
 
-/* What read_words() takes. */
-#define CONTENT_WORDS "DISK { pattern BYTE | random SEED | zeroes } [ offset SIZE ] [ length SIZE ]"
-
 struct content {
 	uint64_t byte, seed, zeroes;
 	uint64_t off, len, end;
 };
 
-static int read_words(struct content *c, const char *verb, int argc, char **argv)
+static int read_words(const struct cmd *cmd, struct content *c, int argc, char **argv)
 {
 	const struct blk_opt table[] = {
 		{ .key = "pattern", .type = BLK_OPT_NUM, .to = &c->byte, .max = 255 },
@@ -35,12 +32,10 @@ static int read_words(struct content *c, const char *verb, int argc, char **argv
 	};
 
 	*c = (struct content){ .byte = NO_BYTE, .seed = NO_SEED };
-	if (argc < 1)
-		return blk_usage(verb);
 	if (blk_opts(table, argc - 1, argv + 1))
 		return -1;
 	if ((c->byte != NO_BYTE) + (c->seed != NO_SEED) + (c->zeroes != 0) != 1)
-		return blk_usage(verb);
+		return verb_wrong(cmd);
 	if (c->zeroes)
 		c->byte = 0;
 	return 0;
@@ -131,10 +126,9 @@ static int fill(struct session *s, const char *word, const struct content *c)
 
 int blk_fill(const struct cmd *cmd, int argc, char **argv)
 {
-	static const char usage[] = "fill " CONTENT_WORDS;
 	struct content c;
 	struct session s;
-	int r = read_words(&c, usage, argc, argv);
+	int r = read_words(cmd, &c, argc, argv);
 
 	if (r)
 		return r;
@@ -218,16 +212,14 @@ static int verify(struct session *s, const char *word, const struct content *c)
 
 int blk_verify(const struct cmd *cmd, int argc, char **argv)
 {
-	static const char usage[] = "verify " CONTENT_WORDS;
 	struct content c;
 	struct session s;
-	int r = read_words(&c, usage, argc, argv);
+	int r = read_words(cmd, &c, argc, argv);
 
 	if (r)
-		return BLK_EXIT_FAILED;
+		return r;
 	r = session_begin(&s, cmd);
 	if (!r)
 		r = verify(&s, argv[0], &c);
-	r = session_end(&s, r);
-	return r < 0 ? BLK_EXIT_FAILED : r;
+	return session_end(&s, r);
 }

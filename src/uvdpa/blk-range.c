@@ -100,8 +100,6 @@ static int range(const struct cmd *cmd, int argc, char **argv, enum uvdpa_blk_op
 	struct session s;
 	int r;
 
-	if (argc < 1)
-		return print_error("usage: uvdpa blk %s DISK [ offset SIZE ] [ length SIZE ]", verb);
 	r = blk_opts(table, argc - 1, argv + 1);
 	if (r)
 		return r;

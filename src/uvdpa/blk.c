@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-int blk_usage(const char *usage)
-{
-	return print_error("usage: uvdpa blk %s", usage);
-}
-
 void blk_result(const struct cmd *cmd, const char *what, const char *word, struct json_object *o,
 		enum print_layout layout)
 {
@@ -91,8 +86,7 @@ static int blk_info(const struct cmd *cmd, int argc, char **argv)
 	struct session s;
 	int r;
 
-	if (argc != 1)
-		return blk_usage("info DISK");
+	(void)argc;
 	r = session_begin(&s, cmd);
 	if (!r)
 		r = show_info(&s, argv[0]);
@@ -101,36 +95,23 @@ static int blk_info(const struct cmd *cmd, int argc, char **argv)
 
 /* ---- the words ------------------------------------------------------------------------------- */
 
-static int help(const struct cmd *cmd, int argc, char **argv)
-{
-	(void)cmd, (void)argc, (void)argv;
-	fputs("Usage: uvdpa blk copy FROM TO\n"
-	      "       uvdpa blk compare DISK DISK\n"
-	      "       uvdpa blk checksum DISK             sha256\n"
-	      "       uvdpa blk fill DISK CONTENT [ offset SIZE ] [ length SIZE ]\n"
-	      "       uvdpa blk verify DISK CONTENT [ offset SIZE ] [ length SIZE ]\n"
-	      "       uvdpa blk zero DISK [ offset SIZE ] [ length SIZE ]\n"
-	      "       uvdpa blk discard DISK [ offset SIZE ] [ length SIZE ]\n"
-	      "       uvdpa blk bench DISK [ rw read | write | randread | randwrite ]\n"
-	      "                     [ bs SIZE ] [ depth N ] [ queues N ] [ seconds N ]\n"
-	      "                     [ poll on | off ] [ overwrite ]\n"
-	      "       uvdpa blk info DISK\n"
-	      "CONTENT is { pattern BYTE | random SEED | zeroes }.\n"
-	      "DISK is  PATH, with a slash             a file, a device, the socket of a back-end\n"
-	      "         NAME                           a device of the daemon\n"
-	      "         MGMTDEV:KEY=VALUE,...          made here; \"uvdpa mgmtdev help MGMTDEV\"\n",
-	      stdout);
-	return 0;
-}
+#define CONTENT "{ pattern BYTE | random SEED | zeroes }"
+#define RANGE	"[ offset SIZE ] [ length SIZE ]"
 
-int cmd_blk(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "help", help },	      { "copy", blk_copy },   { "compare", blk_compare },
-		{ "checksum", blk_checksum }, { "fill", blk_fill },   { "verify", blk_verify },
-		{ "zero", blk_zero },	      { "info", blk_info },   { "discard", blk_discard },
-		{ "bench", blk_bench },	      { 0 },
-	};
+const struct cmd_verb blk_verbs[] = {
+	{ .name = "copy", .args = "FROM TO", .help = "all of it, and no holes", .fn = blk_copy },
+	{ .name = "compare", .args = "DISK DISK", .help = "status 1: they differ", .fn = blk_compare, .failed = BLK_EXIT_FAILED },
+	{ .name = "checksum", .args = "DISK", .help = "sha256", .fn = blk_checksum },
+	{ .name = "fill", .args = "DISK " CONTENT " " RANGE, .help = "write what verify knows again", .fn = blk_fill },
+	{ .name = "verify", .args = "DISK " CONTENT " " RANGE, .help = "status 1: something else is there", .fn = blk_verify, .failed = BLK_EXIT_FAILED },
+	{ .name = "zero", .args = "DISK " RANGE, .help = "make it read as zeroes", .fn = blk_zero },
+	{ .name = "info", .args = "DISK", .help = "its size, limits and features", .fn = blk_info },
+	{ .name = "discard", .args = "DISK " RANGE, .help = "say that what is there is not needed", .fn = blk_discard },
+	{ .name = "bench", .args = "DISK [ rw read|write|randread|randwrite ] [ bs SIZE ] [ depth N ] [ queues N ] " "[ seconds N ] [ poll on|off ] [ overwrite ]", .help = "measure it", .fn = blk_bench },
+	{ 0 },
+};
 
-	return word_run(verbs, "uvdpa blk", cmd, argc, argv);
-}
+const char blk_note[] =
+	"DISK is  PATH, with a slash             a file, a device, the socket of a back-end\n"
+	"         NAME                           a device of the daemon\n"
+	"         MGMTDEV:KEY=VALUE,...          made here; \"uvdpa mgmtdev help MGMTDEV\"\n";

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -26,6 +27,15 @@ static int client_connect(const char *path)
 	else if (fd < 0)
 		print_error("cannot reach uvdpad at %s: %s", path, strerror(-fd));
 	return fd;
+}
+
+/* A daemon that takes longer than @ms (0: as long as it likes) has not answered. */
+static void client_hurry(int fd, int ms)
+{
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
 static int client_send(int fd, struct json_object *request)
@@ -112,6 +122,7 @@ int client_call(const struct cmd *cmd, const char *method, struct json_object *p
 	json_object_object_add(request, "params", params);
 	json_object_object_add(request, "id", json_object_new_int(1));
 	fd = client_connect(cmd->socket);
+	client_hurry(fd, cmd->timeout_ms);
 	if (fd >= 0 && !client_send(fd, request))
 		answer = client_receive(fd);
 	json_object_put(request);
@@ -125,5 +136,16 @@ int client_do(const struct cmd *cmd, const char *method, struct json_object *par
 
 	if (!r)
 		json_object_put(result);
+	return r;
+}
+
+int client_tell(const struct cmd *cmd, const char *method, const char *name,
+		enum print_layout layout)
+{
+	struct json_object *result;
+	int r = client_call(cmd, method, words_param("name", name), &result);
+
+	if (!r)
+		print_result(cmd, result, layout);
 	return r;
 }

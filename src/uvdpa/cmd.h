@@ -2,45 +2,94 @@
 /*
  * cmd.h - the pieces of the command
  *
- * Words become the parameters of a method (words.c), a method is called in the daemon
- * (client.c) or in this process (run.c), its result is printed (print.c). A function that returns
- * an int returns 0, or a negative number after it has printed why; that of a verb may also return the
- * exit status.
+ * A tree of verbs is all there is to know of its grammar (verb.c, usage.c): what runs, what help
+ * says and what completion offers come from it. Words become the parameters of a method
+ * (words.c), a method is called in the daemon (client.c) or in this process (run.c), its result is
+ * printed (print.c). A function that returns an int returns 0, or a negative number after it has
+ * printed why; that of a verb may also return the exit status.
  */
 #ifndef VD_UVDPA_CMD_H
 #define VD_UVDPA_CMD_H
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/util.h"
+
+#define CMD_DEPTH 5 /* "uvdpa", two verbs, one to spare, and NULL */
 
 struct cmd {
 	const char *socket; /* of the daemon */
 	bool json, pretty;
+	int timeout_ms;	    /* for an answer; 0: any */
+	const struct cmd_verb *path[CMD_DEPTH]; /* the verbs up to the one that runs */
 };
 
 typedef int cmd_fn(const struct cmd *cmd, int argc, char **argv);
 
-/* A word and what it does; a table ends with a NULL name, and its first row is the default. */
+/**
+ * struct cmd_verb - A word, and what it does
+ * @name: any beginning of it will do; the first row of a table that begins so counts
+ * @args: what follows, as the usage has it (usage.h); NULL: nothing
+ * @help: a line without full stop; NULL: another word for the row before, not listed
+ * @fn: does it. With @sub: does what is done without words; NULL: the usage is printed
+ * @sub: the words that follow. A table ends with a NULL name; where that row has a @sub, it goes
+ *       on there
+ * @note: lines that its help ends with, or NULL
+ * @failed: exit status of a failure; 0: EXIT_FAILURE
+ */
 struct cmd_verb {
-	const char *name;
+	const char *name, *args, *help;
 	cmd_fn *fn;
+	const struct cmd_verb *sub;
+	const char *note;
+	int failed;
 };
 
-/* ---- words.c ---------------------------------------------------------------------------- */
+/* ---- main.c ----------------------------------------------------------------------------- */
+
+/* "uvdpa" itself. */
+extern const struct cmd_verb cmd_root;
+
+/* An option of the command's own. Without @help it is another word for the row before. */
+struct cmd_option {
+	char letter;
+	const char *name, *arg, *help;
+};
+
+/* Ends with a NULL name. */
+extern const struct cmd_option cmd_options[];
+
+/* ---- verb.c ----------------------------------------------------------------------------- */
 
 /* Is @word the beginning of @full, or all of it? */
 bool word_is(const char *word, const char *full);
 
+/* The row that comes first, or the one behind @v; NULL at the end. */
+const struct cmd_verb *verb_first(const struct cmd_verb *table);
+const struct cmd_verb *verb_next(const struct cmd_verb *v);
+
+/* The row that @word means, or NULL. */
+const struct cmd_verb *verb_find(const struct cmd_verb *table, const char *word);
+
 /**
- * word_run() - Do what the first word says
- * @verbs: the first row that the word is a beginning of counts; without words, the first row
- * @what: what the words belong to, for the message
- * @argc, @argv: the words; the function gets those behind the first
+ * verb_run() - Do what the words say
+ * @v: the verb that they follow
+ * @cmd: has the path up to @v, without it
  */
-int word_run(const struct cmd_verb *verbs, const char *what, const struct cmd *cmd, int argc,
-	     char **argv);
+int verb_run(const struct cmd_verb *v, const struct cmd *cmd, int argc, char **argv);
+
+/* Print how the verb that runs is used; of a verb that is "help", what stands beside it. */
+void verb_print(const struct cmd *cmd, FILE *f);
+
+/* The same, on standard output. Return: 0. */
+int verb_help(const struct cmd *cmd);
+
+/* Print how the verb that runs is used, as an error. Return: -1. */
+int verb_wrong(const struct cmd *cmd);
+
+/* ---- words.c ---------------------------------------------------------------------------- */
 
 /**
  * words_dev() - Read "name NAME mgmtdev MGMTDEV ... driver DRIVER ..."
@@ -59,28 +108,17 @@ int words_attrs(int argc, char **argv, struct json_object **ret_attrs);
  */
 int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs);
 
-/* The options of a parent of this library; NULL: there is none of that name. */
+/* The options of a parent, of a bus driver of this library; NULL: there is none of that name. */
 struct uvdpa;
 const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name);
+const struct uvdpa_opt *words_driver_opts(const struct uvdpa *u, const char *name);
+
+/* Print the options that may stand at @at. */
+struct usage_at;
+int words_options(const struct cmd *cmd, const struct usage_at *at);
 
 /* An object of one string, or an empty one if @value is NULL. */
 struct json_object *words_param(const char *key, const char *value);
-
-/* Exactly @n words, @usage says which. Return: 0. */
-int words_count(int argc, int n, const char *usage);
-
-/* ---- client.c --------------------------------------------------------------------------- */
-
-/**
- * client_call() - Call a method of the daemon
- * @params: taken
- * @ret_result: the caller's
- */
-int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
-		struct json_object **ret_result);
-
-/* Call a method that has nothing to tell but that it succeeded. Takes @params. */
-int client_do(const struct cmd *cmd, const char *method, struct json_object *params);
 
 /* ---- print.c ---------------------------------------------------------------------------- */
 
@@ -104,6 +142,23 @@ void print_result(const struct cmd *cmd, struct json_object *result, enum print_
 /* Print the options of what mgmtdev.show or driver.show told. Takes @result. */
 void print_options(const struct cmd *cmd, struct json_object *result);
 
+/* ---- client.c --------------------------------------------------------------------------- */
+
+/**
+ * client_call() - Call a method of the daemon
+ * @params: taken
+ * @ret_result: the caller's
+ */
+int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
+		struct json_object **ret_result);
+
+/* Call a method that has nothing to tell but that it succeeded. Takes @params. */
+int client_do(const struct cmd *cmd, const char *method, struct json_object *params);
+
+/* Call a method of what is called @name, of all if that is NULL, and print what it tells. */
+int client_tell(const struct cmd *cmd, const char *method, const char *name,
+		enum print_layout layout);
+
 /* ---- signals.c -------------------------------------------------------------------------- */
 
 /**
@@ -118,12 +173,10 @@ int signals_take(int fd);
 
 /* ---- one for each first word ------------------------------------------------------------- */
 
-cmd_fn cmd_mgmtdev;
-cmd_fn cmd_driver;
-cmd_fn cmd_dev;
-cmd_fn cmd_run;
-cmd_fn cmd_blk;
-cmd_fn cmd_rng;
+extern const struct cmd_verb mgmtdev_verbs[], driver_verbs[], dev_verbs[], bind_verbs[];
+extern const struct cmd_verb blk_verbs[], rng_verbs[];
+extern const char blk_note[], rng_note[];
+cmd_fn dev_show, mgmtdev_show, driver_show, cmd_run, cmd_complete;
 
 /* Call a method in this process, without a daemon, and print options. Takes @params. */
 int local_options(const struct cmd *cmd, const char *method, struct json_object *params);

@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* dev.c - devices, as iproute2's "vdpa dev", and which bus driver has them */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "uvdpa/cmd.h"
 
-/* Call a method with the device's name, or without, and print what it tells. */
-static int tell(const struct cmd *cmd, const char *method, const char *name,
-		enum print_layout layout)
+int dev_show(const struct cmd *cmd, int argc, char **argv)
 {
-	struct json_object *result;
-	int r = client_call(cmd, method, words_param("name", name), &result);
-
-	if (!r)
-		print_result(cmd, result, layout);
-	return r;
-}
-
-static int show(const struct cmd *cmd, int argc, char **argv)
-{
-	if (argc > 1)
-		return words_count(argc, 1, "dev show [ DEV ]");
-	return tell(cmd, "dev.show", argc ? argv[0] : NULL, PRINT_LINE);
+	return client_tell(cmd, "dev.show", argc ? argv[0] : NULL, PRINT_LINE);
 }
 
 static int add(const struct cmd *cmd, int argc, char **argv)
@@ -34,9 +18,7 @@ static int add(const struct cmd *cmd, int argc, char **argv)
 		return r;
 	if (!json_object_object_get_ex(params, "name", NULL) ||
 	    !json_object_object_get_ex(params, "mgmtdev", NULL))
-		r = words_count(-1, 0,
-				"dev add name NAME mgmtdev MGMTDEV [ device_features BITS ] "
-				"[ KEY VALUE ]... [ driver DRIVER [ KEY VALUE ]... ]");
+		r = verb_wrong(cmd);
 	else
 		r = words_paths(params, "attrs", "driver_attrs");
 	if (!r)
@@ -47,42 +29,21 @@ static int add(const struct cmd *cmd, int argc, char **argv)
 
 static int del(const struct cmd *cmd, int argc, char **argv)
 {
-	int r = words_count(argc, 1, "dev del DEV");
-
-	return r ? r : client_do(cmd, "dev.del", words_param("name", argv[0]));
+	(void)argc;
+	return client_do(cmd, "dev.del", words_param("name", argv[0]));
 }
 
-static int bind_driver(const struct cmd *cmd, int argc, char **argv)
-{
-	struct json_object *params, *attrs;
-	int r;
-
-	if (argc < 2)
-		return words_count(argc, 2, "dev bind DEV DRIVER [ KEY VALUE ]...");
-	r = words_attrs(argc - 2, argv + 2, &attrs);
-	if (r)
-		return r;
-	params = words_param("name", argv[0]);
-	json_object_object_add(params, "driver", json_object_new_string(argv[1]));
-	json_object_object_add(params, "attrs", attrs);
-	r = words_paths(params, NULL, "attrs");
-	if (!r)
-		return client_do(cmd, "dev.bind", params);
-	json_object_put(params);
-	return r;
-}
-
-/* "name" before the device is iproute2's. */
+/* "name" before the device is iproute2's; the words behind the device are pairs. */
 static int set(const struct cmd *cmd, int argc, char **argv)
 {
 	struct json_object *params, *attrs;
 
-	if (argc && word_is(argv[0], "name")) {
+	if (argc % 2 == 0 && word_is(argv[0], "name")) {
 		argc--;
 		argv++;
 	}
 	if (argc < 3)
-		return words_count(argc, 3, "dev set DEV KEY VALUE [ KEY VALUE ]...");
+		return verb_wrong(cmd);
 	if (words_attrs(argc - 1, argv + 1, &attrs))
 		return -1;
 	params = words_param("name", argv[0]);
@@ -90,37 +51,9 @@ static int set(const struct cmd *cmd, int argc, char **argv)
 	return client_do(cmd, "dev.set", params);
 }
 
-static int unbind(const struct cmd *cmd, int argc, char **argv)
-{
-	int r = words_count(argc, 1, "dev unbind DEV");
-
-	return r ? r : client_do(cmd, "dev.unbind", words_param("name", argv[0]));
-}
-
-static int override(const struct cmd *cmd, int argc, char **argv)
-{
-	struct json_object *params;
-	int r = words_count(argc, 2, "dev override DEV DRIVER");
-
-	if (r)
-		return r;
-	params = words_param("name", argv[0]);
-	json_object_object_add(params, "driver", json_object_new_string(argv[1]));
-	return client_do(cmd, "dev.override", params);
-}
-
-static int describe(const struct cmd *cmd, int argc, char **argv)
-{
-	if (argc > 1)
-		return words_count(argc, 1, "dev describe [ DEV ]");
-	return tell(cmd, "dev.describe", argc ? argv[0] : NULL, PRINT_BLOCK);
-}
-
 static int config_show(const struct cmd *cmd, int argc, char **argv)
 {
-	if (argc > 1)
-		return words_count(argc, 1, "dev config show [ DEV ]");
-	return tell(cmd, "dev.config.show", argc ? argv[0] : NULL, PRINT_CONFIG);
+	return client_tell(cmd, "dev.config.show", argc ? argv[0] : NULL, PRINT_CONFIG);
 }
 
 static int vstats_show(const struct cmd *cmd, int argc, char **argv)
@@ -131,7 +64,7 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 	int r;
 
 	if (argc != 1 && (argc != 3 || !word_is(argv[1], "qidx")))
-		return words_count(-1, 0, "dev vstats show DEV [ qidx QUEUE ]");
+		return verb_wrong(cmd);
 	params = words_param("name", argv[0]);
 	if (argc == 3) {
 		idx = strtol(argv[2], &end, 0);
@@ -147,65 +80,23 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 	return r;
 }
 
-static int help(const struct cmd *cmd, int argc, char **argv)
-{
-	(void)cmd, (void)argc, (void)argv;
-	fputs("Usage: uvdpa dev show [ DEV ]\n"
-	      "       uvdpa dev add name NAME mgmtdev MGMTDEV [ device_features BITS ]\n"
-	      "                     [ KEY VALUE ]... [ driver DRIVER [ KEY VALUE ]... ]\n"
-	      "       uvdpa dev del DEV\n"
-	      "       uvdpa dev set DEV KEY VALUE [ KEY VALUE ]...\n"
-	      "       uvdpa dev bind DEV DRIVER [ KEY VALUE ]...\n"
-	      "       uvdpa dev unbind DEV\n"
-	      "       uvdpa dev override DEV DRIVER       \"\" for none\n"
-	      "       uvdpa dev describe [ DEV ]          how to attach to it\n"
-	      "       uvdpa dev config show [ DEV ]\n"
-	      "       uvdpa dev vstats show DEV [ qidx QUEUE ]\n"
-	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys; what\n"
-	      "can be set while a device is used is in \"man uvdpa-disk\".\n",
-	      stdout);
-	return 0;
-}
+static const struct cmd_verb config_verbs[] = {
+	{ .name = "show", .args = "[ DEV ]", .help = "the configuration space, and what was negotiated", .fn = config_show },
+	{ 0 },
+};
 
-static int config(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "show", config_show },
-		{ "help", help },
-		{ 0 },
-	};
+static const struct cmd_verb vstats_verbs[] = {
+	{ .name = "show", .args = "DEV [ qidx QUEUE ]", .help = "counters of all queues, or of one", .fn = vstats_show },
+	{ 0 },
+};
 
-	return word_run(verbs, "uvdpa dev config", cmd, argc, argv);
-}
-
-static int vstats(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "show", vstats_show },
-		{ "help", help },
-		{ 0 },
-	};
-
-	return word_run(verbs, "uvdpa dev vstats", cmd, argc, argv);
-}
-
-int cmd_dev(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "show", show },
-		{ "list", show },
-		{ "add", add },
-		{ "del", del },
-		{ "bind", bind_driver },
-		{ "unbind", unbind },
-		{ "override", override },
-		{ "describe", describe },
-		{ "config", config },
-		{ "vstats", vstats },
-		{ "set", set },
-		{ "help", help },
-		{ 0 },
-	};
-
-	return word_run(verbs, "uvdpa dev", cmd, argc, argv);
-}
+const struct cmd_verb dev_verbs[] = {
+	{ .name = "show", .args = "[ DEV ]", .help = "the devices, or one", .fn = dev_show },
+	{ .name = "list", .args = "[ DEV ]", .fn = dev_show },
+	{ .name = "add", .args = "name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... " "[ driver DRIVER [ KEY VALUE ]... ]", .help = "make a device, and bind it", .fn = add },
+	{ .name = "del", .args = "DEV", .help = "take a device away, and end it", .fn = del },
+	{ .name = "config", .help = "its configuration", .fn = config_show, .sub = config_verbs },
+	{ .name = "vstats", .help = "its counters", .fn = vstats_show, .sub = vstats_verbs },
+	{ .name = "set", .args = "DEV KEY VALUE [ KEY VALUE ]...", .help = "change it while it is used", .fn = set },
+	{ .sub = bind_verbs },
+};

@@ -238,9 +238,6 @@ cmd_fn blk_bench;
 cmd_fn blk_discard;
 cmd_fn blk_zero;
 
-/* "usage: uvdpa blk WORD ..." of the words behind a verb. Return: -1. */
-int blk_usage(const char *usage);
-
 /* {WHAT: {WORD: O}} as text or JSON. Takes @o. */
 void blk_result(const struct cmd *cmd, const char *what, const char *word, struct json_object *o,
 		enum print_layout layout);

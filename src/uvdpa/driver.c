@@ -1,43 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* driver.c - bus drivers */
-#include <stdio.h>
-
 #include "uvdpa/cmd.h"
 
-static int show(const struct cmd *cmd, int argc, char **argv)
+int driver_show(const struct cmd *cmd, int argc, char **argv)
 {
-	struct json_object *result;
-	int r;
-
-	if (argc > 1)
-		return words_count(argc, 1, "driver show [ DRIVER ]");
-	r = client_call(cmd, "driver.show", words_param("name", argc ? argv[0] : NULL), &result);
-	if (!r)
-		print_result(cmd, result, PRINT_BLOCK);
-	return r;
+	return client_tell(cmd, "driver.show", argc ? argv[0] : NULL, PRINT_BLOCK);
 }
 
 static int help(const struct cmd *cmd, int argc, char **argv)
 {
-	if (argc > 1)
-		return words_count(argc, 1, "driver help [ DRIVER ]");
-	if (argc || cmd->json)
-		return local_options(cmd, "driver.show",
-				     words_param("name", argc ? argv[0] : NULL));
-	fputs("Usage: uvdpa driver show [ DRIVER ]\n"
-	      "       uvdpa driver help DRIVER          its options\n",
-	      stdout);
-	return 0;
+	if (!argc && !cmd->json)
+		return verb_help(cmd);
+	return local_options(cmd, "driver.show", words_param("name", argc ? argv[0] : NULL));
 }
 
-int cmd_driver(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "show", show },
-		{ "list", show },
-		{ "help", help },
-		{ 0 },
-	};
-
-	return word_run(verbs, "uvdpa driver", cmd, argc, argv);
-}
+const struct cmd_verb driver_verbs[] = {
+	{ .name = "show",
+	  .args = "[ DRIVER ]",
+	  .help = "the bus drivers, or one",
+	  .fn = driver_show },
+	{ .name = "list", .args = "[ DRIVER ]", .fn = driver_show },
+	{ .name = "help",
+	  .args = "[ DRIVER ]",
+	  .help = "the options that it takes; needs no daemon",
+	  .fn = help },
+	{ 0 },
+};

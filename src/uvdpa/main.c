@@ -3,68 +3,90 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "config.h"
 #include "control/control.h"
 #include "uvdpa/cmd.h"
 
-static void usage(FILE *f)
-{
-	fputs("Usage: uvdpa [ OPTIONS ] { dev | mgmtdev | driver | run | blk | rng } COMMAND\n"
-	      "       dev       devices: make them, hand them to a driver, look at them\n"
-	      "       mgmtdev   parents, which make devices, and their options\n"
-	      "       driver    bus drivers, which have devices, and their options\n"
-	      "       run       one device, without the daemon\n"
-	      "       blk       copy, compare, fill and measure disks\n"
-	      "       rng       read random bytes, and feed them to the kernel\n"
-	      "OPTIONS are\n"
-	      "       -V  --version\n"
-	      "       -j  --json\n"
-	      "       -p  --pretty          with -j: in several lines\n"
-	      "       -s  --socket PATH     of uvdpad (" VD_CONTROL_SOCKET ")\n"
-	      "       -h  --help\n"
-	      "\"uvdpa dev help\" and so on list the commands; \"man uvdpa\" has all of it.\n"
-	      "Words may be abbreviated.\n",
-	      f);
-}
+#define OPTIONS_MAX 8
 
-static int help(const struct cmd *cmd, int argc, char **argv);
-
+/* The order decides what a beginning means: iproute2's come first, then what was here first. */
 static const struct cmd_verb verbs[] = {
-	{ "help", help },         { "mgmtdev", cmd_mgmtdev }, { "dev", cmd_dev },
-	{ "driver", cmd_driver }, { "run", cmd_run },         { "blk", cmd_blk },
-	{ "rng", cmd_rng },
+	{ .name = "mgmtdev",
+	  .help = "parents, which make devices, and their options",
+	  .fn = mgmtdev_show,
+	  .sub = mgmtdev_verbs },
+	{ .name = "dev",
+	  .help = "devices: make them, hand them to a driver, look at them",
+	  .fn = dev_show,
+	  .sub = dev_verbs },
+	{ .name = "driver",
+	  .help = "bus drivers, which have devices, and their options",
+	  .fn = driver_show,
+	  .sub = driver_verbs },
+	{ .name = "run",
+	  .args = "mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... "
+		  "driver DRIVER [ KEY VALUE ]... [ name NAME ]",
+	  .help = "one device, without the daemon",
+	  .fn = cmd_run },
+	{ .name = "blk",
+	  .help = "copy, compare, fill and measure disks",
+	  .sub = blk_verbs,
+	  .note = blk_note },
+	{ .name = "rng",
+	  .help = "read random bytes, and feed them to the kernel",
+	  .sub = rng_verbs,
+	  .note = rng_note },
+	{ .sub = bind_verbs },
+};
+
+const struct cmd_verb cmd_root = {
+	.name = "uvdpa",
+	.sub = verbs,
+	.note = "\"uvdpa dev help\", \"uvdpa dev add help\" and so on tell more; \"man uvdpa\"\n"
+		"has all of it. Words may be abbreviated.\n",
+};
+
+const struct cmd_option cmd_options[] = {
+	{ 'V', "version", NULL, "the version" },
+	{ 'V', "Version", NULL, NULL },
+	{ 'j', "json", NULL, "print JSON" },
+	{ 'p', "pretty", NULL, "with -j: in several lines" },
+	{ 's', "socket", "PATH", "of uvdpad (" VD_CONTROL_SOCKET ")" },
+	{ 'h', "help", NULL, "this text" },
 	{ 0 },
 };
 
-/* "help dev" is "dev help". */
-static int help(const struct cmd *cmd, int argc, char **argv)
+/* getopt's form of cmd_options. */
+static void make_options(struct option *options, char *letters)
 {
-	char word[] = "help", *words[] = { argc ? argv[0] : NULL, word };
-
-	if (argc)
-		return word_run(verbs, "uvdpa", cmd, word_is(argv[0], "help") ? 1 : 2, words);
-	usage(stdout);
-	return 0;
+	*letters++ = '+';
+	for (const struct cmd_option *o = cmd_options; o->name; o++) {
+		*options++ = (struct option){ o->name, o->arg ? required_argument : no_argument,
+					      NULL, o->letter };
+		if (!o->help)
+			continue;
+		*letters++ = o->letter;
+		if (o->arg)
+			*letters++ = ':';
+	}
+	*options = (struct option){ 0 };
+	*letters = '\0';
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "version", no_argument, NULL, 'V' },
-		{ "Version", no_argument, NULL, 'V' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "pretty", no_argument, NULL, 'p' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	struct cmd cmd = { .socket = VD_CONTROL_SOCKET };
+	struct cmd cmd = { .socket = VD_CONTROL_SOCKET }, bare = { 0 };
+	struct option options[OPTIONS_MAX + 1];
+	char letters[2 * OPTIONS_MAX + 2];
 	int opt, r;
 
 	vd_std_fds();
-	while ((opt = getopt_long(argc, argv, "+Vjps:h", options, NULL)) != -1) {
+	bare.path[0] = &cmd_root;
+	make_options(options, letters);
+	while ((opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		switch (opt) {
 		case 'V':
 			puts("uvdpa " UVDPA_VERSION);
@@ -79,14 +101,19 @@ int main(int argc, char **argv)
 			cmd.socket = optarg;
 			break;
 		case 'h':
-			usage(stdout);
-			return EXIT_SUCCESS;
+			return verb_help(&bare);
 		default:
-			usage(stderr);
+			verb_print(&bare, stderr);
 			return EXIT_FAILURE;
 		}
 	}
-	r = word_run(verbs, "uvdpa", &cmd, argc - optind, argv + optind);
+	argc -= optind;
+	argv += optind;
+	/* It has any words behind it, so it is no verb. */
+	if (argc && !strcmp(argv[0], "complete"))
+		r = cmd_complete(&cmd, argc - 1, argv + 1);
+	else
+		r = verb_run(&cmd_root, &cmd, argc, argv);
 	if ((fflush(stdout) || ferror(stdout)) && !r)
 		r = print_error("standard output: %m");
 	return r < 0 ? EXIT_FAILURE : r;

@@ -1,43 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* mgmtdev.c - parents, as iproute2's "vdpa mgmtdev" */
-#include <stdio.h>
-
 #include "uvdpa/cmd.h"
 
-static int show(const struct cmd *cmd, int argc, char **argv)
+int mgmtdev_show(const struct cmd *cmd, int argc, char **argv)
 {
-	struct json_object *result;
-	int r;
-
-	if (argc > 1)
-		return words_count(argc, 1, "mgmtdev show [ MGMTDEV ]");
-	r = client_call(cmd, "mgmtdev.show", words_param("name", argc ? argv[0] : NULL), &result);
-	if (!r)
-		print_result(cmd, result, PRINT_BLOCK);
-	return r;
+	return client_tell(cmd, "mgmtdev.show", argc ? argv[0] : NULL, PRINT_BLOCK);
 }
 
 static int help(const struct cmd *cmd, int argc, char **argv)
 {
-	if (argc > 1)
-		return words_count(argc, 1, "mgmtdev help [ MGMTDEV ]");
-	if (argc || cmd->json)
-		return local_options(cmd, "mgmtdev.show",
-				     words_param("name", argc ? argv[0] : NULL));
-	fputs("Usage: uvdpa mgmtdev show [ MGMTDEV ]\n"
-	      "       uvdpa mgmtdev help MGMTDEV          its options\n",
-	      stdout);
-	return 0;
+	if (!argc && !cmd->json)
+		return verb_help(cmd);
+	return local_options(cmd, "mgmtdev.show", words_param("name", argc ? argv[0] : NULL));
 }
 
-int cmd_mgmtdev(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "show", show },
-		{ "list", show },
-		{ "help", help },
-		{ 0 },
-	};
-
-	return word_run(verbs, "uvdpa mgmtdev", cmd, argc, argv);
-}
+const struct cmd_verb mgmtdev_verbs[] = {
+	{ .name = "show",
+	  .args = "[ MGMTDEV ]",
+	  .help = "the parents, or one",
+	  .fn = mgmtdev_show },
+	{ .name = "list", .args = "[ MGMTDEV ]", .fn = mgmtdev_show },
+	{ .name = "help",
+	  .args = "[ MGMTDEV ]",
+	  .help = "the options that it takes; needs no daemon",
+	  .fn = help },
+	{ 0 },
+};

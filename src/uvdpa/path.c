@@ -18,7 +18,7 @@ const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *nam
 	return NULL;
 }
 
-static const struct uvdpa_opt *driver_opts(const struct uvdpa *u, const char *name)
+const struct uvdpa_opt *words_driver_opts(const struct uvdpa *u, const char *name)
 {
 	const struct uvdpa_driver *d = NULL;
 
@@ -75,7 +75,7 @@ int words_paths(struct json_object *params, const char *attrs, const char *drive
 		r = of_table(words_parent_opts(u, json_object_get_string(name)), o);
 	if (!r && json_object_object_get_ex(params, "driver", &name) &&
 	    json_object_object_get_ex(params, driver_attrs, &o))
-		r = of_table(driver_opts(u, json_object_get_string(name)), o);
+		r = of_table(words_driver_opts(u, json_object_get_string(name)), o);
 	uvdpa_destroy(u);
 	return r;
 }

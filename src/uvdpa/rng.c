@@ -31,9 +31,6 @@
 #define RATE_MAX (1u << 20)
 #define POOL     "/dev/random"
 
-#define READ_USAGE "usage: uvdpa rng read DEV [ BYTES ]"
-#define FEED_USAGE "usage: uvdpa rng feed DEV [ BYTES ] [ credit BITS ] [ rate SIZE ]"
-
 struct user {
 	struct place place;
 	struct uvdpa *u;
@@ -273,8 +270,6 @@ static int rng_read(const struct cmd *cmd, int argc, char **argv)
 	struct user s;
 	int r;
 
-	if (argc < 1 || argc > 2)
-		return print_error(READ_USAGE);
 	if (argc == 2 && read_bytes(argv[1], &bytes))
 		return -1;
 	r = begin(&s, cmd, argv[0]);
@@ -375,8 +370,6 @@ static int rng_feed(const struct cmd *cmd, int argc, char **argv)
 	int counted, r;
 	struct user s;
 
-	if (argc < 1)
-		return print_error(FEED_USAGE);
 	counted = argc > 1 && is_number(argv[1]);
 	if ((counted && read_bytes(argv[1], &bytes)) ||
 	    blk_opts(table, argc - 1 - counted, argv + 1 + counted))
@@ -402,25 +395,13 @@ static int rng_feed(const struct cmd *cmd, int argc, char **argv)
 
 /* ---- the words ------------------------------------------------------------------------------ */
 
-static int help(const struct cmd *cmd, int argc, char **argv)
-{
-	(void)cmd, (void)argc, (void)argv;
-	fputs("Usage: uvdpa rng read DEV [ BYTES ]               to standard output\n"
-	      "       uvdpa rng feed DEV [ BYTES ] [ credit BITS ] [ rate SIZE ]\n"
-	      "                                                 to the kernel\n"
-	      "DEV is  NAME                           a device of the daemon\n"
-	      "        PATH, with a slash             the socket of a back-end, a file, a "
-	      "generator\n"
-	      "        MGMTDEV:KEY=VALUE,...          made here; \"uvdpa mgmtdev help MGMTDEV\"\n",
-	      stdout);
-	return 0;
-}
+const struct cmd_verb rng_verbs[] = {
+	{ .name = "read", .args = "DEV [ BYTES ]", .help = "random bytes to standard output", .fn = rng_read },
+	{ .name = "feed", .args = "DEV [ BYTES ] [ credit BITS ] [ rate SIZE ]", .help = "random bytes to the kernel", .fn = rng_feed },
+	{ 0 },
+};
 
-int cmd_rng(const struct cmd *cmd, int argc, char **argv)
-{
-	static const struct cmd_verb verbs[] = {
-		{ "help", help }, { "read", rng_read }, { "feed", rng_feed }, { 0 }
-	};
-
-	return word_run(verbs, "uvdpa rng", cmd, argc, argv);
-}
+const char rng_note[] =
+	"DEV is  NAME                           a device of the daemon\n"
+	"        PATH, with a slash             the socket of a back-end, a file, a generator\n"
+	"        MGMTDEV:KEY=VALUE,...          made here; \"uvdpa mgmtdev help MGMTDEV\"\n";

@@ -132,15 +132,13 @@ static int serve(struct run *run, const struct cmd *cmd, struct json_object *par
 		       : print_error("%s: the bus driver gave it up", json_object_get_string(name));
 }
 
-static int run_params(struct json_object *params)
+static int run_params(const struct cmd *cmd, struct json_object *params)
 {
 	struct json_object *mgmtdev;
 
 	if (!json_object_object_get_ex(params, "mgmtdev", &mgmtdev) ||
 	    !json_object_object_get_ex(params, "driver", NULL))
-		return words_count(-1, 0,
-				   "run mgmtdev MGMTDEV [ KEY VALUE ]... driver DRIVER "
-				   "[ KEY VALUE ]... [ name NAME ]");
+		return verb_wrong(cmd);
 	if (!json_object_object_get_ex(params, "name", NULL))
 		json_object_object_add(params, "name", json_object_get(mgmtdev));
 	return 0;
@@ -163,27 +161,15 @@ static int run_device(const struct cmd *cmd, struct json_object *params)
 	return r;
 }
 
-static void help(void)
-{
-	fputs("Usage: uvdpa run mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]...\n"
-	      "                 driver DRIVER [ KEY VALUE ]... [ name NAME ]\n"
-	      "\"uvdpa mgmtdev help MGMTDEV\" and \"uvdpa driver help DRIVER\" list the keys.\n",
-	      stdout);
-}
-
 int cmd_run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct json_object *params;
 	int r;
 
-	if (argc == 1 && word_is(argv[0], "help")) {
-		help();
-		return 0;
-	}
 	r = words_dev(argc, argv, &params);
 	if (r)
 		return r;
-	r = run_params(params);
+	r = run_params(cmd, params);
 	if (!r)
 		r = run_device(cmd, params);
 	json_object_put(params);

@@ -2,36 +2,8 @@
 /* words.c - from words to parameters */
 #include <string.h>
 
-#include "base/guess.h"
 #include "uvdpa/cmd.h"
-
-bool word_is(const char *word, const char *full)
-{
-	return *word && !strncmp(word, full, strlen(word));
-}
-
-int word_run(const struct cmd_verb *verbs, const char *what, const struct cmd *cmd, int argc,
-	     char **argv)
-{
-	const char *best = NULL;
-
-	if (!argc)
-		return verbs->fn(cmd, 0, argv);
-	for (const struct cmd_verb *v = verbs; v->name; v++) {
-		if (word_is(argv[0], v->name))
-			return v->fn(cmd, argc - 1, argv + 1);
-		best = vd_guess(argv[0], best, v->name);
-	}
-	if (best)
-		return print_error("\"%s\" is not known to \"%s\"; did you mean \"%s\"?", argv[0],
-				   what, best);
-	return print_error("\"%s\" is not known to \"%s\"; try \"%s help\"", argv[0], what, what);
-}
-
-int words_count(int argc, int n, const char *usage)
-{
-	return argc == n ? 0 : print_error("usage: uvdpa %s", usage);
-}
+#include "uvdpa/usage.h"
 
 struct json_object *words_param(const char *key, const char *value)
 {
@@ -108,5 +80,14 @@ int words_dev(int argc, char **argv, struct json_object **ret_params)
 		}
 	}
 	*ret_params = params;
+	return 0;
+}
+
+int words_options(const struct cmd *cmd, const struct usage_at *at)
+{
+	if (at->driver)
+		return local_options(cmd, "driver.show", words_param("name", at->driver));
+	if (at->parent)
+		return local_options(cmd, "mgmtdev.show", words_param("name", at->parent));
 	return 0;
 }

@@ -11,7 +11,7 @@ for words in '' help; do
 done
 "$UVDPA" help blk | grep -q '^Usage: uvdpa blk copy'
 
-refused '"nothing" is not known to "uvdpa blk"' blk nothing
+refused 'Command "nothing" not found' blk nothing
 for words in copy 'copy a' 'copy a b c' checksum 'checksum a b' info fill 'fill ./a' 'bench' \
 	'fill ./a pattern 1 zeroes' 'fill ./a offset 1M'; do
 	# shellcheck disable=SC2086

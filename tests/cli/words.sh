@@ -10,7 +10,10 @@ refused '1 to 107 bytes' "$UVDPA" -s "$(printf '%0200d' 0)" dev show
 
 # Help needs none and goes to standard output.
 for words in '' help 'mgmtdev help' 'dev help' 'driver help' 'run help' 'dev config help' \
-	'dev vstats help' 'help dev' 'help run' 'help help' --help -h; do
+	'dev vstats help' 'help dev' 'help run' 'help help' --help -h 'h' 'dev h' blk 'blk help' rng \
+	'dev add help' 'dev del help' 'dev set help' 'dev del --help' 'help dev add' 'help dev config show' \
+	'dev add name d0 mgmtdev blk help' 'dev bind d0 vhost-user help' 'bind help' 'describe --help' \
+	'run mgmtdev blk image x driver vhost-user help' 'dev add name d0 -h' 'rng read help'; do
 	# shellcheck disable=SC2086 # words
 	uvdpa $words >"$tmp/out" 2>"$tmp/err" || fail "\"$words\" failed"
 	grep -q '^Usage: uvdpa' "$tmp/out" || fail "\"$words\" printed no usage"
@@ -45,10 +48,13 @@ for words in 'mgmtdev show' 'm s' 'm' 'mg list'; do
 done
 uvdpa -j dr s | jq -e .driver >/dev/null
 
-refused '"nothing" is not known to "uvdpa"; try "uvdpa help"' uvdpa nothing
-refused '"shox" is not known to "uvdpa dev"; did you mean "show"\?$' uvdpa dev shox
-refused '"showx" is not known to "uvdpa dev"' uvdpa dev showx
-refused '"" is not known' uvdpa dev ''
+# What iproute2's says, and what may have been meant.
+refused 'Object "nothing" not found; try "uvdpa help"' uvdpa nothing
+refused 'Object "mgmtdve" not found; did you mean "mgmtdev"\?$' uvdpa mgmtdve show
+refused 'Command "shox" not found; did you mean "show"\?$' uvdpa dev shox
+refused 'Command "showx" not found' uvdpa dev showx
+refused 'Command "nothing" not found; try "uvdpa dev config help"' uvdpa dev config nothing
+refused 'Command "" not found' uvdpa dev ''
 refused 'Usage: uvdpa' uvdpa --nothing
 refused '"mgmtdev" needs a value' uvdpa dev add name d0 mgmtdev
 refused '"name" is there twice' uvdpa dev add name d0 name d1
