@@ -258,6 +258,8 @@ struct cf_type {
 	/* Many at once, begun and not waited for; and the end of all of them. */
 	void (*begin)(struct cf_queue *q);
 	void (*end)(struct cf_queue *q);
+	/* Nothing has moved for seconds: take what holds others up; NULL: nothing does. */
+	void (*idle)(struct cf *c);
 };
 
 extern const struct cf_case cf_generic[];

@@ -250,4 +250,5 @@ const struct cf_type cf_net = {
 	.ping = net_ping,
 	.begin = net_begin,
 	.end = net_end,
+	.idle = net_idle,
 };

@@ -72,6 +72,7 @@ void net_any_order(struct cf *c);
 void net_ping(struct cf_queue *q);
 void net_begin(struct cf_queue *q);
 void net_end(struct cf_queue *q);
+void net_idle(struct cf *c);
 
 /* ---- one at a time, anyhow; the slots are not used ----------------------------------------- */
 

@@ -286,6 +286,8 @@ unsigned int cf_get(struct cf_queue *q, struct vd_done *done, unsigned int max)
 		if (n)
 			return (unsigned int)n;
 		waited = !vd_virtq_drv_calls_on(q->drv) && poll(p, 2, 1000) == 0;
+		if (waited && q->c->type->idle && cf_now_ms() + 5000 > due)
+			q->c->type->idle(q->c);
 		vd_virtq_drv_calls_off(q->drv);
 		if (!waited)
 			vd_eventfd_drain(q->call);
