@@ -121,6 +121,34 @@ void uvdpa_set_log(struct uvdpa *u, struct uvdpa_log *log, enum uvdpa_log_level 
  */
 int uvdpa_sigbus_guard(void);
 
+/**
+ * struct uvdpa_keeper - Who keeps the sockets of devices for longer than the process lives
+ * @take: a device shall listen at @path. Return: a descriptor that listens there already, and is
+ *        the caller's, *ret_made is set to whether an earlier keep() was told of it, so that its
+ *        file is to be removed with the device; -ENOENT there is none; another -errno, which fails
+ *        the bind
+ * @keep: a socket listens at @path now, for the device @name; @fd is borrowed for the call
+ * @drop: nobody listens at @path any more. Return: true if the socket, and so its file, shall stay
+ *        all the same
+ *
+ * A service manager with a store of descriptors, say: peers that connect while the process is
+ * restarted wait in the backlog instead of being refused. Zero it, set all three.
+ * Context: control thread, within calls of ours; they make none.
+ */
+struct uvdpa_keeper {
+	int (*take)(struct uvdpa_keeper *k, const char *path, bool *ret_made);
+	void (*keep)(struct uvdpa_keeper *k, const char *name, const char *path, int fd);
+	bool (*drop)(struct uvdpa_keeper *k, const char *path);
+	void *reserved[2];
+};
+
+/**
+ * uvdpa_set_keeper() - Have sockets at which devices listen kept
+ * @u: the context, without devices yet
+ * @keeper: kept by the caller until the context is destroyed; NULL for none
+ */
+void uvdpa_set_keeper(struct uvdpa *u, struct uvdpa_keeper *keeper);
+
 /* ---- operations that take time --------------------------------------------------------- */
 
 /**

@@ -184,6 +184,36 @@ int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog
 	return make(u, path, mode, SOCK_STREAM, backlog);
 }
 
+int vd_unix_inherit(struct vd_unix *u, int fd)
+{
+	int family = 0, type = 0, listens = 0, flags = fcntl(fd, F_GETFD);
+	struct vd_unix new = { .fd = -1 };
+	socklen_t len = sizeof(int);
+
+	if (flags < 0)
+		return vd_err(-EINVAL, "fd %d is not open", fd);
+	if (flags & FD_CLOEXEC)
+		return vd_err(-EINVAL, "fd %d was not inherited: it closes on exec", fd);
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+	if (family != AF_UNIX || type != SOCK_STREAM || !listens)
+		return vd_err(-EINVAL, "fd %d is not a listening unix stream socket", fd);
+	new.fd = vd_dup(fd);
+	if (new.fd < 0)
+		return new.fd;
+	len = sizeof(new.sa) - 1; /* so that a path of full length is terminated */
+	getsockname(fd, (struct sockaddr *)&new.sa, &len);
+	vd_set_nonblock(new.fd, true);
+	*u = new;
+	return 0;
+}
+
+int vd_unix_adopt(struct vd_unix *u, mode_t mode)
+{
+	return own_file(u, mode);
+}
+
 int vd_unix_bind(struct vd_unix *u, const char *path, mode_t mode)
 {
 	return make(u, path, mode, SOCK_DGRAM, 0);

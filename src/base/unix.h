@@ -62,7 +62,28 @@ struct vd_unix {
  */
 int vd_unix_listen(struct vd_unix *u, const char *path, mode_t mode, int backlog);
 
-/* The same for a socket of datagrams, which are received there. */
+/**
+ * vd_unix_inherit() - Listen at a socket that another process made, and handed over
+ * @u: set on success; @u->sa says where it listens
+ * @fd: inherited; the caller's still, @u has a duplicate that does not block
+ *
+ * Who names @fd may be a client, and its number that of any descriptor here. What is ours closes on
+ * exec; what was inherited does not.
+ *
+ * Return: 0; -EINVAL it is not open, not inherited, or no listening unix stream socket; another
+ * -errno. All with a sentence.
+ */
+int vd_unix_inherit(struct vd_unix *u, int fd);
+
+/**
+ * vd_unix_adopt() - See to the file of an inherited socket: it was made for us
+ * @mode: permissions, whatever it has
+ *
+ * Return: 0, and vd_unix_close() will remove the file; -errno with a sentence.
+ */
+int vd_unix_adopt(struct vd_unix *u, mode_t mode);
+
+/* As vd_unix_listen(), for a socket of datagrams, which are received there. */
 int vd_unix_bind(struct vd_unix *u, const char *path, mode_t mode);
 
 /* Close, and remove the file if it is the one that was made. Nothing if @u->fd is -1. */

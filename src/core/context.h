@@ -29,6 +29,7 @@ struct uvdpa {
 	char *awaited_text;		/* ours, or NULL */
 	int nowhere;			/* an eventfd that nobody reads */
 	struct vd_bell bell;
+	struct uvdpa_keeper *keeper;	/* of sockets, or NULL */
 };
 
 const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name);

@@ -10,6 +10,7 @@
 #include "base/bell.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/unix.h"
 #include "mem/mem.h"
 
 struct vd_loop *vd_ctx_loop(struct uvdpa *u);
@@ -28,6 +29,17 @@ struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);
  * at enable_vq until its queue is quiet.
  */
 const struct vd_mem *vd_dev_mem(const struct uvdpa_dev *dev, unsigned int idx);
+
+/**
+ * vd_dev_listen() - Listen at a path, for a device
+ * @dev: for its name, and whoever keeps sockets for its context (uvdpa_set_keeper())
+ * @s: set on success; to be closed by vd_dev_unlisten()
+ *
+ * The rest, and what it returns, as vd_unix_listen(). Control thread.
+ */
+int vd_dev_listen(struct uvdpa_dev *dev, struct vd_unix *s, const char *path, mode_t mode,
+		  int backlog);
+void vd_dev_unlisten(struct uvdpa_dev *dev, struct vd_unix *s);
 
 /**
  * struct vd_job - A call that may take long, or for ever, and its end

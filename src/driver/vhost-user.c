@@ -66,34 +66,6 @@ static struct vu_server *to_server(struct uvdpa_binding *b)
 	return container_of(b, struct vu_server, b);
 }
 
-/* ---- the socket ------------------------------------------------------------------------------ */
-
-/*
- * Who asks for @fd may be a client of a control socket, and its number that of any descriptor here,
- * the control socket's own for one. What is ours closes on exec; what was inherited does not.
- */
-static int listen_on(struct vu_server *v, int fd)
-{
-	int family = 0, type = 0, listens = 0, flags = fcntl(fd, F_GETFD);
-	socklen_t len = sizeof(int);
-
-	if (flags < 0)
-		return vd_err(-EINVAL, "fd %d is not open", fd);
-	if (flags & FD_CLOEXEC)
-		return vd_err(-EINVAL, "fd %d was not inherited: it closes on exec", fd);
-	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
-	if (family != AF_UNIX || type != SOCK_STREAM || !listens)
-		return vd_err(-EINVAL, "fd %d is not a listening unix stream socket", fd);
-	fd = vd_dup(fd);
-	if (fd < 0)
-		return fd;
-	vd_set_nonblock(fd, true);
-	v->listen.fd = fd;
-	return 0;
-}
-
 /* ---- front-ends ------------------------------------------------------------------------------ */
 
 static void begin(struct vu_server *v, int fd)
@@ -184,9 +156,9 @@ static int open_socket(struct vu_server *v)
 		return c->fd ? vd_err(-EINVAL, "vhost-user: connect=on with fd=N") :
 			       vd_unix_address(c->socket, &sa);
 	if (c->fd)
-		return listen_on(v, (int)c->fd);
+		return vd_unix_inherit(&v->listen, (int)c->fd);
 	e = vd_unix_mode(c->mode, &mode);
-	return e ? e : vd_unix_listen(&v->listen, c->socket, mode, BACKLOG);
+	return e ? e : vd_dev_listen(v->dev, &v->listen, c->socket, mode, BACKLOG);
 }
 
 static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
@@ -235,7 +207,7 @@ static void vu_remove(struct uvdpa_binding *b)
 	vd_timer_del(v->loop, &v->retry);
 	if (v->session)
 		vd_vus_session_destroy(v->session);
-	vd_unix_close(&v->listen);
+	vd_dev_unlisten(v->dev, &v->listen);
 	free(v);
 }
 
@@ -311,12 +283,11 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 	struct sockaddr_un sa = { 0 };
 	char id[UVDPA_NAME_MAX + 8], path[2 * sizeof(sa.sun_path)], device[256], text[1024];
 	char netdev[256] = "";
-	socklen_t len = sizeof(sa) - 1;
 
 	if (v->conf->socket)
 		vd_unix_address(v->conf->socket, &sa);
 	else
-		getsockname(v->listen.fd, (struct sockaddr *)&sa, &len);
+		sa = v->listen.sa;
 	e->str(e, "socket", sa.sun_path);
 
 	snprintf(id, sizeof(id), "uvdpa-%s", uvdpa_dev_name(v->dev));	/* begins with a letter */
