@@ -21,25 +21,7 @@
 #include "base/fd.h"
 #include "base/unix.h"
 
-/* Tell the service manager, if there is one (sd_notify(3) has the protocol). */
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	vd_cleanup(vd_closep) int fd = -1;
-	size_t len = path ? strlen(path) : 0;
-
-	if (!len || len >= sizeof(addr.sun_path))
-		return;
-	memcpy(addr.sun_path, path, len);
-	if (*path == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
-		       (struct sockaddr *)&addr,
-		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-}
+#define STATUS_MS 500 /* from a change until the service manager is told */
 
 static void on_signal(struct vd_fd *f, uint32_t events)
 {
@@ -100,6 +82,26 @@ static int make_folder(const char *path)
 	return 0;
 }
 
+/* From a service manager, or made here. */
+static int open_control(struct daemon *d)
+{
+	int r;
+
+	if (d->fd >= 0) {
+		r = vd_unix_inherit(&d->listen, d->fd);
+		if (!r)
+			close(d->fd); /* there is a duplicate, whose number no client can use */
+		return r;
+	}
+	r = manager_socket(&d->manager, "control", d->path, &d->listen);
+	if (r != -ENOENT)
+		return r;
+	r = make_folder(d->path);
+	if (!r)
+		r = vd_unix_listen(&d->listen, d->path, 0600, SOMAXCONN);
+	return r == -EADDRINUSE ? vd_err(r, "another daemon serves %s", d->path) : r;
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -117,14 +119,55 @@ static int start(struct daemon *d)
 	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
 	if (r)
 		return r;
-	r = make_folder(d->path);
-	if (!r)
-		r = vd_unix_listen(&d->listen, d->path, 0600, SOMAXCONN);
+	uvdpa_set_keeper(d->u, &d->manager.keeper);
+	r = open_control(d);
 	if (r)
-		return r == -EADDRINUSE ? vd_err(r, "another daemon serves %s", d->path) : r;
+		return r;
 	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
 	return server_start(&d->server, d->listen.fd);
 }
+
+/* ---- what the service manager shows --------------------------------------------------------- */
+
+static void tell_status(struct daemon *d, const char *first)
+{
+	unsigned int n = 0, bound = 0, lost = 0;
+
+	for (struct uvdpa_dev *dev = uvdpa_dev_next(d->u, NULL); dev;
+	     dev = uvdpa_dev_next(d->u, dev)) {
+		n++;
+		bound += uvdpa_dev_driver(dev) != NULL;
+		lost += !uvdpa_dev_ready(dev);
+	}
+	manager_tell(&d->manager, "%sSTATUS=%u devices, %u bound, %u not ready", first, n, bound,
+		     lost);
+}
+
+static void on_status(struct vd_timer *t)
+{
+	tell_status(container_of(t, struct daemon, status), "");
+}
+
+/* A thousand changes are one message. */
+static void on_change(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
+	struct daemon *d = container_of(w, struct daemon, watch);
+
+	(void)dev;
+	if (ev != UVDPA_DEV_STATUS && ev != UVDPA_DEV_CONFIG && !d->status.armed)
+		vd_timer_set(&d->loop, &d->status, STATUS_MS);
+}
+
+static void ready(struct daemon *d)
+{
+	d->status.fn = on_status;
+	d->watch.event = on_change;
+	uvdpa_watch_add(d->u, &d->watch);
+	tell_status(d, "READY=1\n");
+}
+
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 /* Bounded by UVDPA_DRAIN_MS and a little, unless a second signal makes it shorter. */
 static void stop(struct daemon *d)
@@ -133,30 +176,36 @@ static void stop(struct daemon *d)
 
 	stop_signals(&set);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	notify("STOPPING=1");
+	vd_timer_del(&d->loop, &d->status);
+	uvdpa_watch_del(&d->watch);
+	manager_stopping(&d->manager);
 	server_stop(&d->server);
 	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
 	uvdpa_destroy(d->u); /* ends what clients wait for */
 	server_fini(&d->server);
+	manager_fini(&d->manager);
 	vd_close(&d->signals.fd);
 }
 
 int daemon_run(struct daemon *d)
 {
-	int r = start(d);
+	int r;
 
+	manager_init(&d->manager, &d->loop, &d->log);
+	r = start(d);
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
 		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
 		uvdpa_destroy(d->u);
 		vd_close(&d->signals.fd);
+		manager_fini(&d->manager);
 		return EXIT_FAILURE;
 	}
-	printf("uvdpad: ready on %s\n", d->path);
+	printf("uvdpad: ready on %s\n", d->listen.sa.sun_path);
 	fflush(stdout);
-	notify("READY=1");
+	ready(d);
 	while (!d->stop) {
 		r = vd_loop_dispatch(&d->loop, -1);
 		if (r == -EINTR || r >= 0)

@@ -6,21 +6,27 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/unix.h"
+#include "uvdpad/manager.h"
 #include "uvdpad/server.h"
 
 /**
  * struct daemon - All zero but what options say, log and loop
  * @path: the control socket
+ * @fd: it listens already, inherited; -1: it does not
  * @level: messages that are less important are not printed
  */
 struct daemon {
 	const char *path;
+	int fd;
 	enum uvdpa_log_level level;
 	struct uvdpa *u;
 	struct vd_loop loop;
 	struct vd_log log;
 	struct vd_fd bus; /* uvdpa_fd() */
 	struct vd_fd signals;
+	struct manager manager;
+	struct uvdpa_watch watch;
+	struct vd_timer status; /* tell it to the manager */
 	struct server server;
 	struct vd_unix listen;
 	bool stop; /* a signal came */

@@ -2,6 +2,7 @@
 /* main.c - uvdpad, the daemon: its options */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,17 @@
 static int take_socket(struct daemon *d, const char *arg)
 {
 	d->path = arg;
+	return 0;
+}
+
+static int take_fd(struct daemon *d, const char *arg)
+{
+	char *end;
+	long fd = strtol(arg, &end, 10);
+
+	if (!*arg || *end || fd < 3 || fd > INT_MAX)
+		return vd_err(-EINVAL, "--fd \"%s\" is not a number from 3 on", arg);
+	d->fd = (int)fd;
 	return 0;
 }
 
@@ -52,6 +64,7 @@ static const struct row {
 	int (*take)(struct daemon *d, const char *arg);
 } rows[] = {
 	{ "socket", 's', "PATH", "control socket (" VD_CONTROL_SOCKET ")", take_socket },
+	{ "fd", 0, "N", "the control socket listens already: this descriptor", take_fd },
 	{ "log-level", 'l', "LEVEL", "error, warning, info or debug (warning)", take_log_level },
 	{ "version", 'V', NULL, "print the version", take_version },
 	{ "help", 'h', NULL, "print this", take_help },
@@ -122,9 +135,9 @@ static int parse(struct daemon *d, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { .path = VD_CONTROL_SOCKET,
-			    .level = UVDPA_LOG_WARN,
-			    .listen = { .fd = -1 } };
+	struct daemon d = {
+		.path = VD_CONTROL_SOCKET, .fd = -1, .level = UVDPA_LOG_WARN, .listen = { .fd = -1 }
+	};
 	int r;
 
 	vd_std_fds();
