@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/loop.h"
 #include "base/thread.h"
 #include "uvdpa/disk.h"
 
@@ -112,7 +113,7 @@ static int turn(struct lane *l, unsigned int *busy)
 
 	if (!n)
 		return 0;
-	now = blk_now_ns();
+	now = vd_now_ns();
 	for (unsigned int i = 0; i < n; i++) {
 		struct request *rq = container_of(l->done[i], struct request, r);
 
@@ -138,7 +139,7 @@ static void *lane_main(void *arg)
 {
 	struct lane *l = arg;
 	unsigned int depth = (unsigned int)l->b->c->depth, busy = depth;
-	uint64_t now = blk_now_ns();
+	uint64_t now = vd_now_ns();
 	int r;
 
 	for (unsigned int i = 0; i < depth; i++) {
@@ -266,20 +267,26 @@ static void report(const struct bench *b, const char *const *names, uint64_t too
 /* Let them run, look after the device meanwhile. */
 static int run(struct bench *b, const char *const *names)
 {
-	uint64_t since = blk_now_ns(), cpu = cpu_ns(), end = since + b->c->seconds * 1000000000u;
+	struct progress progress = { .is_ms = true, .total = b->c->seconds * 1000 };
+	uint64_t since = vd_now_ns(), cpu = cpu_ns(), end = since + b->c->seconds * 1000000000u;
 	uint64_t now;
 	int r = 0;
 
+	progress_begin(&progress, b->disk->s->cmd);
 	for (unsigned int i = 0; !r && i < b->c->queues; i++) {
 		if (vd_thread_start(&b->lanes[i].thread, lane_main, &b->lanes[i], "bench"))
 			r = print_error("cannot start a thread");
 		else
 			b->lanes[i].started = true;
 	}
-	while (!r && (now = blk_now_ns()) < end && !__atomic_load_n(&b->failed, __ATOMIC_RELAXED))
+	while (!r && (now = vd_now_ns()) < end && !__atomic_load_n(&b->failed, __ATOMIC_RELAXED)) {
+		progress.at = (now - since) / 1000000u;
+		progress_show(&progress, now);
 		r = session_look(b->disk->s, (int)vd_min((end - now) / 1000000 + 1, STOP_MS));
+	}
+	progress_end(&progress);
 	cpu = cpu_ns() - cpu;
-	now = blk_now_ns();
+	now = vd_now_ns();
 	__atomic_store_n(&b->stop, true, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < b->c->queues; i++) {
 		struct lane *l = &b->lanes[i];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "config.h"
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 #if HAVE_LIBCRYPTO
@@ -29,7 +30,7 @@ static int feed(struct work *w)
 	while ((s = stream_get(&c->stream, &data))) {
 		if (EVP_DigestUpdate(c->md, data, s->len) != 1)
 			return print_error("sha256 failed");
-		w->at += s->len;
+		w->progress.at += s->len;
 		stream_put(&c->stream);
 	}
 	return stream_hungry(&c->stream);
@@ -48,7 +49,7 @@ static void tell(const struct cmd *cmd, const struct checksum *c, const char *he
 	o = json_object_new_object();
 	json_object_object_add(o, "sha256", json_object_new_string(hex));
 	json_object_object_add(o, "bytes", json_object_new_uint64(d->size));
-	blk_add_rate(o, (double)(blk_now_ns() - c->work.since_ns) / 1e9, d->size);
+	blk_add_rate(o, (double)(vd_now_ns() - c->work.progress.since_ns) / 1e9, d->size);
 	blk_result(cmd, "checksum", d->word, o, PRINT_LINE);
 }
 
@@ -66,7 +67,7 @@ static int checksum(struct session *s, const char *word)
 		r = stream_begin(&c.stream, d, disk_chunk(d), 0, d->size);
 	if (r)
 		return r;
-	c.work.total = d->size;
+	c.work.progress.total = d->size;
 	c.md = EVP_MD_CTX_new();
 	if (!c.md || EVP_DigestInit_ex(c.md, EVP_sha256(), NULL) != 1)
 		r = print_error("no sha256 in libcrypto");

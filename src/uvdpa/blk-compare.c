@@ -40,7 +40,7 @@ static int feed(struct work *w)
 			c->off = a->off + same;
 			return WORK_ENOUGH;
 		}
-		w->at += a->len;
+		w->progress.at += a->len;
 		stream_put(&c->a);
 		stream_put(&c->b);
 	}
@@ -65,7 +65,7 @@ static int tell(const struct cmd *cmd, const struct compare *c)
 	json_object_object_add(o, "equal", json_object_new_boolean(!c->different));
 	if (c->different)
 		json_object_object_add(o, "first_difference", json_object_new_uint64(c->off));
-	json_object_object_add(o, "bytes", json_object_new_uint64(c->work.at));
+	json_object_object_add(o, "bytes", json_object_new_uint64(c->work.progress.at));
 	blk_result(cmd, "compare", a->word, o, PRINT_LINE);
 	return c->different ? BLK_EXIT_DIFFERENT : 0;
 }
@@ -83,17 +83,17 @@ static int compare(struct session *s, char **words)
 	if (r)
 		return r;
 	chunk = vd_min(disk_chunk(a), disk_chunk(b));
-	c.work.total = vd_min(a->size, b->size);
-	r = stream_begin(&c.a, a, chunk, 0, c.work.total);
+	c.work.progress.total = vd_min(a->size, b->size);
+	r = stream_begin(&c.a, a, chunk, 0, c.work.progress.total);
 	if (!r)
-		r = stream_begin(&c.b, b, chunk, 0, c.work.total);
+		r = stream_begin(&c.b, b, chunk, 0, c.work.progress.total);
 	if (!r)
 		r = work_run(&c.work);
 	if (r < 0)
 		return r;
 	if (!c.different && a->size != b->size) {
 		c.different = true;
-		c.off = c.work.total;
+		c.off = c.work.progress.total;
 	}
 	return tell(s->cmd, &c);
 }

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 #define DEPTH 16u
@@ -74,7 +75,7 @@ static void step(struct copy *c, struct slot *s)
 		size_t len = run(c, s, &zero), at = s->at;
 
 		s->at += len;
-		c->work.at += len;
+		c->work.progress.at += len;
 		if (!zero) {
 			memcpy(s->to, s->from + at, len);
 			s->write.iov.iov_base = s->to;
@@ -116,7 +117,7 @@ static int feed(struct work *w)
 		if (known) {
 			known = vd_min(known, zero);
 			c->next += known;
-			w->at += known;
+			w->progress.at += known;
 			c->holes += known;
 			continue;
 		}
@@ -169,7 +170,7 @@ static int prepare(struct copy *c)
 
 static void summary(const struct cmd *cmd, const struct copy *c)
 {
-	double seconds = (double)(blk_now_ns() - c->work.since_ns) / 1e9;
+	double seconds = (double)(vd_now_ns() - c->work.progress.since_ns) / 1e9;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "to", json_object_new_string(c->to->word));
@@ -197,7 +198,7 @@ static int copy(struct session *s, char **words)
 	if (c.to->size < c.from->size)
 		return print_error("%s has %" PRIu64 " bytes, %s only %" PRIu64, words[0],
 				   c.from->size, words[1], c.to->size);
-	c.work.total = c.from->size;
+	c.work.progress.total = c.from->size;
 	r = prepare(&c);
 	if (!r)
 		r = work_run(&c.work);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 /* ---- the session -------------------------------------------------------------------------- */
@@ -192,6 +193,20 @@ static void look_at_file(struct disk *d)
 		vd_close(&d->fd);
 }
 
+static int wait_for(struct disk *d)
+{
+	struct progress progress = { .what = "waiting for the disk" };
+	int r = 0;
+
+	progress_begin(&progress, d->s->cmd);
+	while (!r && d->wait.pending) {
+		progress_show(&progress, vd_now_ns());
+		r = session_look(d->s, progress_wait_ms(&progress));
+	}
+	progress_end(&progress);
+	return r;
+}
+
 static int add_dev(struct disk *d)
 {
 	const struct place *p = &d->place;
@@ -206,9 +221,8 @@ static int add_dev(struct disk *d)
 	r = uvdpa_dev_add(d->s->u, &o, &d->dev, &d->wait);
 	if (r && r != -EINPROGRESS)
 		return print_error("%s: %s", d->word, uvdpa_error());
-	while (d->wait.pending)
-		if (session_look(d->s, -1))
-			return -1;
+	if (wait_for(d))
+		return -1;
 	if (r && d->wait.err)
 		return print_error("%s: %s", d->word, uvdpa_error());
 	if (uvdpa_dev_info(d->dev)->device_id != VIRTIO_ID_BLOCK)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/noise.h"
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 #define DEPTH 16u
@@ -85,7 +86,7 @@ static int fill_done(struct work *w, struct piece *p)
 {
 	struct fill *f = container_of(w, struct fill, work);
 
-	w->at += p->iov.iov_len;
+	w->progress.at += p->iov.iov_len;
 	f->free[f->nfree++] = p;
 	return 0;
 }
@@ -104,7 +105,7 @@ static int fill(struct session *s, const char *word, const struct content *c)
 	f.chunk = disk_chunk(f.disk);
 	f.next = f.c.off;
 	f.c.end = f.c.off + f.c.len;
-	f.work.total = f.c.len;
+	f.work.progress.total = f.c.len;
 	for (unsigned int i = 0; i < DEPTH; i++) {
 		f.pieces[i].iov.iov_base = disk_alloc(f.disk, f.chunk);
 		if (!f.pieces[i].iov.iov_base)
@@ -119,7 +120,7 @@ static int fill(struct session *s, const char *word, const struct content *c)
 	o = json_object_new_object();
 	json_object_object_add(o, "offset", json_object_new_uint64(f.c.off));
 	json_object_object_add(o, "bytes", json_object_new_uint64(f.c.len));
-	blk_add_rate(o, (double)(blk_now_ns() - f.work.since_ns) / 1e9, f.c.len);
+	blk_add_rate(o, (double)(vd_now_ns() - f.work.progress.since_ns) / 1e9, f.c.len);
 	blk_result(s->cmd, "fill", word, o, PRINT_LINE);
 	return 0;
 }
@@ -166,7 +167,7 @@ static int verify_feed(struct work *w)
 			v->off = s->off + same;
 			return WORK_ENOUGH;
 		}
-		w->at += s->len;
+		w->progress.at += s->len;
 		stream_put(&v->stream);
 	}
 	return stream_hungry(&v->stream);
@@ -186,7 +187,7 @@ static int tell(const struct cmd *cmd, const struct verify *v)
 	json_object_object_add(o, "equal", json_object_new_boolean(!v->different));
 	if (v->different)
 		json_object_object_add(o, "first_difference", json_object_new_uint64(v->off));
-	json_object_object_add(o, "bytes", json_object_new_uint64(v->work.at));
+	json_object_object_add(o, "bytes", json_object_new_uint64(v->work.progress.at));
 	blk_result(cmd, "verify", word, o, PRINT_LINE);
 	return v->different ? BLK_EXIT_DIFFERENT : 0;
 }
@@ -204,7 +205,7 @@ static int verify(struct session *s, const char *word, const struct content *c)
 		r = stream_begin(&v.stream, d, disk_chunk(d), v.c.off, v.c.off + v.c.len);
 	if (r)
 		return r;
-	v.work.total = v.c.len;
+	v.work.progress.total = v.c.len;
 	v.wanted = disk_alloc(d, v.stream.chunk);
 	r = v.wanted ? work_run(&v.work) : -1;
 	return r < 0 ? r : tell(s->cmd, &v);

@@ -2,6 +2,7 @@
 /* blk-range.c - ranges of a disk; tell it that one is zero, or not needed */
 #include <inttypes.h>
 
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 #define DEPTH 8u
@@ -48,7 +49,7 @@ static int done(struct work *w, struct piece *p)
 {
 	struct range *g = container_of(w, struct range, work);
 
-	w->at += p->r.nsectors * UVDPA_BLK_SECTOR;
+	w->progress.at += p->r.nsectors * UVDPA_BLK_SECTOR;
 	g->free[g->nfree++] = p;
 	return 0;
 }
@@ -72,7 +73,7 @@ static int run(struct session *s, const char *word, struct range *g, const char 
 		return r;
 	g->step = vd_min(max * UVDPA_BLK_SECTOR, STEP);
 	g->next = g->off;
-	g->work.total = g->len;
+	g->work.progress.total = g->len;
 	for (unsigned int i = 0; i < DEPTH; i++)
 		g->free[g->nfree++] = &g->pieces[i];
 	r = work_run(&g->work);
@@ -83,7 +84,7 @@ static int run(struct session *s, const char *word, struct range *g, const char 
 	o = json_object_new_object();
 	json_object_object_add(o, "offset", json_object_new_uint64(g->off));
 	json_object_object_add(o, "bytes", json_object_new_uint64(g->len));
-	blk_add_rate(o, (double)(blk_now_ns() - g->work.since_ns) / 1e9, g->len);
+	blk_add_rate(o, (double)(vd_now_ns() - g->work.progress.since_ns) / 1e9, g->len);
 	blk_result(s->cmd, verb, word, o, PRINT_LINE);
 	return 0;
 }

@@ -94,15 +94,3 @@ int blk_opts(const struct blk_opt *table, int argc, char **argv)
 	}
 	return 0;
 }
-
-const char *blk_human(uint64_t bytes, char text[16])
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double n = (double)bytes;
-	unsigned int unit = 0;
-
-	for (; n >= 1000 && unit < VD_ARRAY_SIZE(units) - 1; unit++)
-		n /= 1024;
-	snprintf(text, 16, unit && n < 10 ? "%.1f %s" : "%.0f %s", n, units[unit]);
-	return text;
-}

@@ -4,52 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "base/loop.h"
 #include "uvdpa/disk.h"
 
 #define DONE_MAX 32
 #define LOOK_NS 20000000u	/* between looks at signals, when requests come back all the time */
-#define SHOW_NS 200000000u
-#define QUIET_NS 1000000000u
-
-uint64_t blk_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* ---- progress -------------------------------------------------------------------------------- */
-
-static bool shows(const struct work *w)
-{
-	return w->total && isatty(STDERR_FILENO);
-}
-
-static void show(struct work *w, uint64_t now)
-{
-	double seconds = (double)(now - w->since_ns) / 1e9, rate = (double)w->at / seconds;
-	char at[16], total[16], speed[16];
-
-	if (!shows(w) || now - w->since_ns < QUIET_NS || now - w->shown_ns < SHOW_NS)
-		return;
-	w->shown_ns = now;
-	fprintf(stderr, "\r%s of %s, %.0f %%, %s/s", blk_human(w->at, at),
-		blk_human(w->total, total), 100. * (double)w->at / (double)w->total,
-		blk_human((uint64_t)rate, speed));
-	if (rate > 0)
-		fprintf(stderr, ", %.0f s left", (double)(w->total - w->at) / rate);
-	fputs("\033[K", stderr);
-}
-
-static void hide(const struct work *w)
-{
-	if (w->shown_ns)
-		fputs("\r\033[K", stderr);
-}
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
@@ -145,13 +105,13 @@ static int turn(struct work *w, bool wait, uint64_t *looked_ns)
 			return n;
 		got += n;
 	}
-	now = blk_now_ns();
-	show(w, now);
+	now = vd_now_ns();
+	progress_show(&w->progress, now);
 	wait = wait && !got;
 	if (!wait && now - *looked_ns < LOOK_NS)
 		return 0;
 	*looked_ns = now;
-	return session_look(s, !wait ? 0 : shows(w) ? (int)(SHOW_NS / 1000000) : -1);
+	return session_look(s, wait ? progress_wait_ms(&w->progress) : 0);
 }
 
 static bool busy(const struct session *s)
@@ -167,7 +127,7 @@ int work_run(struct work *w)
 	uint64_t looked_ns = 0;
 	int r;
 
-	w->since_ns = blk_now_ns();
+	progress_begin(&w->progress, w->s->cmd);
 	for (;;) {
 		r = w->feed(w);
 		if (r < 0 || r == WORK_ENOUGH || (!r && !busy(w->s)))
@@ -176,7 +136,7 @@ int work_run(struct work *w)
 		if (r)
 			break;
 	}
-	hide(w);
+	progress_end(&w->progress);
 	return vd_min(r, 0);
 }
 
@@ -194,11 +154,17 @@ static int done_nothing(struct work *w, struct piece *p)
 	return 0;
 }
 
-int piece_run(struct piece *p)
+static int wait_for(struct piece *p, const char *what)
 {
-	struct work w = { .s = p->disk->s, .feed = feed_nothing, .done = done_nothing };
+	struct work w = { .s = p->disk->s, .feed = feed_nothing, .done = done_nothing,
+			  .progress.what = what };
 
 	return work_run(&w);
+}
+
+int piece_run(struct piece *p)
+{
+	return wait_for(p, "waiting for the disk");
 }
 
 int disk_flush(struct disk *d)
@@ -208,5 +174,5 @@ int disk_flush(struct disk *d)
 	if (!d->info->flush)
 		return 0;
 	piece_put(&p, d, UVDPA_BLK_FLUSH, 0, 0);
-	return piece_run(&p);
+	return wait_for(&p, "flush");
 }

@@ -22,6 +22,7 @@
 struct cmd {
 	const char *socket; /* of the daemon */
 	bool json, pretty;
+	bool quiet;	    /* no progress */
 	int timeout_ms;	    /* for an answer; 0: any */
 	const struct cmd_verb *path[CMD_DEPTH]; /* the verbs up to the one that runs */
 };

@@ -18,6 +18,7 @@
 
 #include "uvdpa/cmd.h"
 #include "uvdpa/place.h"
+#include "uvdpa/progress.h"
 
 #define BLK_DISKS_MAX 2u
 #define BLK_EXIT_DIFFERENT 1	/* of compare and verify, as cmp(1) */
@@ -45,9 +46,6 @@ struct blk_opt {
 
 /* Read all words; what is not there keeps what *to was. */
 int blk_opts(const struct blk_opt *table, int argc, char **argv);
-
-/* @bytes for people: "1.2 GiB". Return: @text. */
-const char *blk_human(uint64_t bytes, char text[16]);
 
 /* ---- disks: blk-disk.c -------------------------------------------------------------------- */
 
@@ -150,17 +148,16 @@ struct piece {
  * @feed: put what can begin now. Return: 0, and if nothing is under way the work is done;
  *        1 to be called again without waiting for a request; WORK_ENOUGH; -1
  * @done: a piece came back well; it may be put again
- * @total, @at: bytes, for the progress; 0: none is shown
+ * @progress: its total and how far it is, bytes; or what is waited for
  */
 struct work {
 	struct session *s;
 	int (*feed)(struct work *w);
 	int (*done)(struct work *w, struct piece *p);
-	uint64_t total, at;
-	uint64_t since_ns, shown_ns;
+	struct progress progress;
 };
 
-/* Do it, with progress on a terminal when it takes longer than a second. Return: 0, -1. */
+/* Do it, and show how far it is. Return: 0, -1. */
 int work_run(struct work *w);
 
 /**
@@ -177,9 +174,6 @@ int piece_run(struct piece *p);
 
 /* All that was written is to be on stable storage. */
 int disk_flush(struct disk *d);
-
-/* Nanoseconds of a clock that only goes forward. */
-uint64_t blk_now_ns(void);
 
 /* ---- reading in order: blk-stream.c -------------------------------------------------------- */
 

@@ -54,6 +54,7 @@ const struct cmd_option cmd_options[] = {
 	{ 'V', "Version", NULL, NULL },
 	{ 'j', "json", NULL, "print JSON" },
 	{ 'p', "pretty", NULL, "with -j: in several lines" },
+	{ 'q', "quiet", NULL, "show no progress on a terminal" },
 	{ 's', "socket", "PATH", "of uvdpad (" VD_CONTROL_SOCKET ")" },
 	{ 'h', "help", NULL, "this text" },
 	{ 0 },
@@ -96,6 +97,9 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			cmd.pretty = true;
+			break;
+		case 'q':
+			cmd.quiet = true;
 			break;
 		case 's':
 			cmd.socket = optarg;

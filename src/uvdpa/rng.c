@@ -21,6 +21,7 @@
 #include <uvdpa/rng.h>
 
 #include "base/fd.h"
+#include "base/loop.h"
 #include "base/size.h"
 #include "uvdpa/disk.h"
 
@@ -41,6 +42,7 @@ struct user {
 	struct uvdpa_rng_req reqs[DEPTH];
 	unsigned int out; /* of these, that are with the device */
 	uint64_t left;    /* bytes that are still to be asked for */
+	struct progress progress;
 	int signals;
 	int stop; /* the signal that came */
 	bool lost;
@@ -66,6 +68,9 @@ static int turn(struct user *s, int fd, short events, int timeout_ms)
 		{ .fd = fd, .events = events },
 	};
 
+	progress_show(&s->progress, vd_now_ns());
+	if (timeout_ms < 0)
+		timeout_ms = progress_wait_ms(&s->progress);
 	if (poll(fds, VD_ARRAY_SIZE(fds), timeout_ms) < 0 && errno != EINTR)
 		return print_error("poll: %s", strerror(errno));
 	if (fds[0].revents)
@@ -151,15 +156,26 @@ static int begin(struct user *s, const struct cmd *cmd, const char *word)
 	};
 	if (s->signals < 0)
 		return -1;
+	s->progress.what = "waiting for the device";
+	progress_begin(&s->progress, cmd);
 	if (uvdpa_sigbus_guard() || uvdpa_create(&s->u))
 		return print_error("%s", uvdpa_error());
 	uvdpa_watch_add(s->u, &s->watch);
 	return open_dev(s);
 }
 
+/* From here on there is an amount to tell. */
+static void amount(struct user *s, uint64_t bytes)
+{
+	s->left = bytes;
+	s->progress.what = NULL;
+	s->progress.total = bytes == UINT64_MAX ? 0 : bytes;
+}
+
 /* The device is given back, whatever happened. */
 static int end(struct user *s, int r)
 {
+	progress_end(&s->progress);
 	uvdpa_rng_close(s->rng);
 	if (s->u)
 		uvdpa_watch_del(&s->watch);
@@ -260,6 +276,7 @@ static int read_on(struct user *s)
 		req = answer(s);
 		if (!req || write_out(s, req->buf, (size_t)req->res) || ask(s, req, CHUNK))
 			return -1;
+		s->progress.at += (uint64_t)req->res;
 	}
 	return 0;
 }
@@ -273,7 +290,9 @@ static int rng_read(const struct cmd *cmd, int argc, char **argv)
 	if (argc == 2 && read_bytes(argv[1], &bytes))
 		return -1;
 	r = begin(&s, cmd, argv[0]);
-	s.left = bytes;
+	amount(&s, bytes);
+	if (isatty(STDOUT_FILENO)) /* it would stand between the bytes */
+		s.progress.on = false;
 	if (!r)
 		r = read_on(&s);
 	r = end(&s, r);
@@ -293,7 +312,7 @@ struct feed {
 };
 
 /* Without credit anybody may: it is mixed in, and counts for nothing. */
-static int give(struct feed *f, const void *bytes, size_t len)
+static int give(struct user *s, struct feed *f, const void *bytes, size_t len)
 {
 	uint32_t words[sizeof(struct rand_pool_info) / 4 + FEED_MAX / 4];
 	struct rand_pool_info *info = (struct rand_pool_info *)words;
@@ -313,13 +332,14 @@ static int give(struct feed *f, const void *bytes, size_t len)
 	if (r)
 		return print_error(POOL ": %s", strerror(errno));
 	f->bytes += len;
+	s->progress.at = f->bytes;
 	return 0;
 }
 
 static int pause_until(struct user *s, uint64_t due_ns)
 {
 	for (;;) {
-		uint64_t now = blk_now_ns();
+		uint64_t now = vd_now_ns();
 
 		if (now >= due_ns)
 			return 0;
@@ -332,16 +352,16 @@ static int feed_on(struct user *s, struct feed *f)
 {
 	size_t step = vd_min(vd_min(vd_max(f->rate / 100, 64u), f->rate), FEED_MAX);
 	struct uvdpa_rng_req *req = &s->reqs[0];
-	uint64_t due_ns = blk_now_ns();
+	uint64_t due_ns = vd_now_ns();
 
 	req->buf = uvdpa_rng_alloc(s->rng, FEED_MAX);
 	if (!req->buf)
 		return print_error("%s: %s", s->place.word, uvdpa_error());
 	while (s->left) {
-		if (ask(s, req, step) || !answer(s) || give(f, req->buf, (size_t)req->res))
+		if (ask(s, req, step) || !answer(s) || give(s, f, req->buf, (size_t)req->res))
 			return -1;
 		/* A source that was slow has used its time up. */
-		due_ns = vd_max(due_ns, blk_now_ns()) + (uint64_t)req->res * 1000000000u / f->rate;
+		due_ns = vd_max(due_ns, vd_now_ns()) + (uint64_t)req->res * 1000000000u / f->rate;
 		if (s->left && pause_until(s, due_ns))
 			return -1;
 	}
@@ -375,7 +395,7 @@ static int rng_feed(const struct cmd *cmd, int argc, char **argv)
 	    blk_opts(table, argc - 1 - counted, argv + 1 + counted))
 		return -1;
 	r = begin(&s, cmd, argv[0]);
-	s.left = bytes;
+	amount(&s, bytes);
 	if (!r)
 		r = feed_begin(&s, &f);
 	if (!r)

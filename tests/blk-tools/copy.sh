@@ -65,12 +65,29 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # ---- a terminal sees how far it is; nothing else does
+export TERM=xterm
 timeout 60 script -qec "'$UVDPA' blk copy sim-blk:capacity=8G ./big.img" /dev/null >tty.out
 grep -q 'bytes 8589934592' tty.out
 "$UVDPA" blk checksum sim-blk:capacity=4G >out 2>err
 [ ! -s err ] || fail "progress without a terminal"
 timeout 60 script -qec "'$UVDPA' blk checksum sim-blk:capacity=4G" /dev/null >tty.out
 grep -q 'GiB of 4.0 GiB, [0-9]* %, .*/s, [0-9]* s left' tty.out || fail "no progress: $(tr '\r' '\n' <tty.out)"
+
+for option in -q -j; do
+	timeout 60 script -qec "'$UVDPA' $option blk fill sim-blk:capacity=300M,bps=100M zeroes" /dev/null >tty.out
+	! grep -q 'left' tty.out || fail "$option: $(tr '\r' '\n' <tty.out)"
+done
+TERM=dumb timeout 60 script -qec "'$UVDPA' blk fill sim-blk:capacity=300M,bps=100M zeroes" /dev/null >tty.out
+! grep -q 'left' tty.out || fail "a dumb terminal: $(tr '\r' '\n' <tty.out)"
+# Of a line that is too long for the terminal the end is missing; what wraps could not be taken away.
+timeout 60 script -qec "stty cols 30; '$UVDPA' blk fill sim-blk:capacity=300M,bps=100M zeroes" /dev/null >tty.out
+longest=$(tr '\r' '\n' <tty.out | grep ' of 300 MiB' | sed 's/\x1b.*//' | wc -L)
+[ "$longest" = 29 ] || fail "$longest columns: $(tr '\r' '\n' <tty.out)"
+timeout 60 script -qec "'$UVDPA' blk bench sim-blk:capacity=300M seconds 3" /dev/null >tty.out
+grep -q '[12] s of 3 s, [0-9]* %, [12] s left' tty.out || fail "no progress: $(tr '\r' '\n' <tty.out)"
+timeout 60 script -qec "'$UVDPA' rng read rng:seed=1 64G | head -c 3G >/dev/null" /dev/null >tty.out
+grep -q 'iB of 64.0 GiB, [0-9]* %, .*/s, [0-9:s ]* left' tty.out || grep -q 'iB of 64 GiB' tty.out ||
+	fail "no progress: $(tr '\r' '\n' <tty.out)"
 
 # What went wrong does not stand behind it.
 timeout 60 script -qec "timeout --foreground -s INT 3 '$UVDPA' blk fill sim-blk:capacity=4G,bps=100M random 1" \
