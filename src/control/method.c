@@ -183,10 +183,14 @@ static int lib(int r)
 
 static int find_dev(struct uvdpa *u, struct json_object *params, struct uvdpa_dev **ret_dev)
 {
-	const char *name = param_str(params, "name");
+	const char *name = param_str(params, "name"), *best = NULL;
 
 	*ret_dev = uvdpa_dev_find(u, name);
-	return *ret_dev ? 0 : vd_err(-ENODEV, "device \"%s\" not found", name);
+	if (*ret_dev)
+		return 0;
+	for (struct uvdpa_dev *d = NULL; (d = uvdpa_dev_next(u, d));)
+		best = vd_guess(name, best, uvdpa_dev_name(d));
+	return vd_err_guess(vd_err(-ENODEV, "device not found: \"%s\"", name), best);
 }
 
 /* {"OUTER": {"NAME": INNER}} */
@@ -225,8 +229,9 @@ static int mgmtdev_show(struct uvdpa *u, struct json_object *params, struct vd_c
 	}
 	if (name && !json_object_object_length(map)) {
 		json_object_put(map);
-		return vd_err_guess(vd_err(-ENODEV, "management device \"%s\" not found", name),
-				    best);
+		return vd_err_guess(
+			vd_err(-ENODEV, "Fail to find the specified mgmt device: \"%s\"", name),
+			best);
 	}
 	call->result = json_object_new_object();
 	json_object_object_add(call->result, "mgmtdev", map);

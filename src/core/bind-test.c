@@ -143,7 +143,7 @@ static void a_move(void **state)
 
 	/* Options first: the present driver keeps it. */
 	assert_int_equal(uvdpa_dev_bind(&f->dev, "b", &bad, 1, NULL), -EINVAL);
-	assert_string_equal(uvdpa_error(), "b: no option \"sting\"; did you mean \"string\"?");
+	assert_string_equal(uvdpa_error(), "b: Unknown option \"sting\"; did you mean \"string\"?");
 	assert_string_equal(driver_of(f), "a");
 
 	assert_int_equal(bind_wait(f, "b"), 0);

@@ -55,9 +55,9 @@ static void options(void **state)
 		{ { { "image", NULL } }, 1, "blk: option 0 has no value", 0, 0 },
 		{ { { NULL, "x" } }, 1, "blk: option 0 has no key", 0, 0 },
 		{ { { "image", "x" }, { "image", "x" } }, 2, "blk: image is given twice", 0, 0 },
-		{ { { "imge", "x" } }, 1, "blk: no option \"imge\"; did you mean \"image\"?", 0, 0 },
-		{ { { "quit", "x" } }, 1, "blk: no option \"quit\"", 0, 0 },
-		{ { { "o", "x" } }, 1, "blk: no option \"o\"; did you mean \"io\"?", 0, 0 },
+		{ { { "imge", "x" } }, 1, "blk: Unknown option \"imge\"; did you mean \"image\"?", 0, 0 },
+		{ { { "quit", "x" } }, 1, "blk: Unknown option \"quit\"", 0, 0 },
+		{ { { "o", "x" } }, 1, "blk: Unknown option \"o\"; did you mean \"io\"?", 0, 0 },
 		{ NUM("queues", "256"), NULL, 256, 0 },
 		{ NUM("queues", "0x10"), NULL, 16, 0 },
 		{ NUM("queues", "0"), "blk: queues is 0, not from 1 to 256", 0, 0 },
@@ -147,7 +147,7 @@ static void options_need_features(void **state)
 		assert_int_equal(vd_opts_allow("net", opts, &cases[i].attr, 1, cases[i].features),
 				 cases[i].err);
 	vd_opts_allow("net", opts, &cases[1].attr, 1, 1);
-	assert_string_equal(vd_err_text(), "net: mac is given, and device_features without 0x20");
+	assert_string_equal(vd_err_text(), "net: Missing features 0x20 for provided attributes: mac");
 }
 
 /* ---- registries ------------------------------------------------------------------------------ */
@@ -284,7 +284,7 @@ static void what_add_refuses(void **state)
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), -EINVAL);
 	o.mgmtdev = "nothing";
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), -ENODEV);
-	assert_string_equal(uvdpa_error(), "x: no parent \"nothing\"");
+	assert_string_equal(uvdpa_error(), "x: Fail to find the specified management device: \"nothing\"");
 	o = base("x");
 	o.driver = "nothing";
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), -ENODEV);
@@ -422,7 +422,7 @@ static void what_can_be_set(void **state)
 	assert_int_equal(uvdpa_dev_set(&f->dev, a + 1, 2), -EINVAL);
 	assert_string_equal(uvdpa_error(), "d0: word is given twice");
 	assert_int_equal(uvdpa_dev_set(&f->dev, a + 3, 1), -EINVAL);
-	assert_string_equal(uvdpa_error(), "d0: no option \"wird\"; did you mean \"word\"?");
+	assert_string_equal(uvdpa_error(), "d0: Unknown option \"wird\"; did you mean \"word\"?");
 	assert_int_equal(uvdpa_dev_set(&f->dev, a + 4, 1), -EINVAL);
 	assert_string_equal(uvdpa_error(), "d0: size is 2M, not from 0 to 1M");
 	assert_string_equal(fake_log(f), "");

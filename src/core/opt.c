@@ -58,6 +58,7 @@ static int beyond(const char *who, const struct uvdpa_opt *o, const char *value,
 static int parse_one(const char *who, const struct uvdpa_opt *o, const char *value, void *conf)
 {
 	uint64_t max = o->max ? o->max : UINT64_MAX, n;
+	const char *best = NULL;
 	unsigned int i;
 	bool b;
 	char *s;
@@ -97,9 +98,11 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 			}
 		}
 		r = vd_err(-EINVAL, "%s: %s is \"%s\", not one of", who, o->key, value);
-		for (i = 0; o->choices[i]; i++)
+		for (i = 0; o->choices[i]; i++) {
 			vd_err(r, "%s%s %s", vd_err_text(), i ? "," : "", o->choices[i]);
-		return r;
+			best = vd_guess(value, best, o->choices[i]);
+		}
+		return vd_err_guess(r, best);
 	}
 	return -EINVAL;
 }
@@ -119,8 +122,8 @@ static int unknown(const char *who, const struct uvdpa_opt *table, const char *k
 	for (const struct uvdpa_opt *o = table; o->key; o++)
 		best = vd_guess(key, best, o->key);
 	if (!table->key)
-		return vd_err(-EINVAL, "%s: no option \"%s\"; it takes none", who, key);
-	return vd_err_guess(vd_err(-EINVAL, "%s: no option \"%s\"", who, key), best);
+		return vd_err(-EINVAL, "%s: Unknown option \"%s\"; it takes none", who, key);
+	return vd_err_guess(vd_err(-EINVAL, "%s: Unknown option \"%s\"", who, key), best);
 }
 
 static bool given(const struct uvdpa_attr *attrs, unsigned int n, const char *key)
@@ -191,8 +194,9 @@ int vd_opts_allow(const char *who, const struct uvdpa_opt *table, const struct u
 		if (!o->needs || o->needs & features)
 			continue;
 		if (!o->def || strcmp(o->def, attrs[i].value))
-			return vd_err(-EINVAL, "%s: %s is given, and device_features without 0x%llx", who,
-				      o->key, (unsigned long long)o->needs);
+			return vd_err(-EINVAL,
+				      "%s: Missing features 0x%llx for provided attributes: %s", who,
+				      (unsigned long long)o->needs, o->key);
 	}
 	return 0;
 }

@@ -35,7 +35,9 @@ int vd_parent_unknown(const struct uvdpa *u, const char *name)
 
 	for (unsigned int i = 0; i < u->nparents; i++)
 		best = vd_guess(name, best, u->parents[i]->name);
-	return vd_err_guess(vd_err(-ENODEV, "no parent \"%s\"", name), best);
+	return vd_err_guess(
+		vd_err(-ENODEV, "Fail to find the specified management device: \"%s\"", name),
+		best);
 }
 
 int vd_driver_unknown(const struct uvdpa *u, const char *name)

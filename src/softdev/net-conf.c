@@ -57,9 +57,10 @@ static void mac_of_name(const char *name, uint8_t mac[6])
 static int take_mac(const char *name, const char *text, uint8_t mac[6])
 {
 	if (vd_net_mac(text, mac))
-		return vd_err(-EINVAL, "%s: mac \"%s\", not like 52:54:00:12:34:56", name, text);
+		return vd_err(-EINVAL, "%s: Invalid MAC address: \"%s\", not like 52:54:00:12:34:56",
+			      name, text);
 	if (!is_host(mac))
-		return vd_err(-EINVAL, "%s: mac %s is not one host's", name, text);
+		return vd_err(-EINVAL, "%s: Invalid MAC address: %s is not one host's", name, text);
 	return 0;
 }
 

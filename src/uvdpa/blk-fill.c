@@ -36,7 +36,7 @@ static int read_words(const struct cmd *cmd, struct content *c, int argc, char *
 	if (blk_opts(table, argc - 1, argv + 1))
 		return -1;
 	if ((c->byte != NO_BYTE) + (c->seed != NO_SEED) + (c->zeroes != 0) != 1)
-		return verb_wrong(cmd);
+		return verb_wrong(cmd, NULL);
 	if (c->zeroes)
 		c->byte = 0;
 	return 0;

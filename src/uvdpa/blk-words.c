@@ -42,6 +42,7 @@ static int read_number(const struct blk_opt *o, const char *value)
 
 static int read_choice(const struct blk_opt *o, const char *value)
 {
+	const char *best = NULL;
 	char all[128] = "";
 	size_t n = 0;
 
@@ -52,7 +53,11 @@ static int read_choice(const struct blk_opt *o, const char *value)
 		}
 		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s %s", i ? "," : "",
 				      o->choices[i]);
+		best = vd_guess(value, best, o->choices[i]);
 	}
+	if (best)
+		return print_error("%s is \"%s\", not one of%s; did you mean \"%s\"?", o->key,
+				   value, all, best);
 	return print_error("%s is \"%s\", not one of%s", o->key, value, all);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* client.c - one request to the daemon, and its answer */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -94,7 +95,7 @@ out:
 /* Takes @answer. */
 static int client_result(struct json_object *answer, struct json_object **ret_result)
 {
-	struct json_object *error, *text;
+	struct json_object *error, *text, *data, *err;
 	int r = -1;
 
 	if (json_object_object_get_ex(answer, "result", ret_result)) {
@@ -103,6 +104,11 @@ static int client_result(struct json_object *answer, struct json_object **ret_re
 	} else if (json_object_object_get_ex(answer, "error", &error) &&
 		   json_object_object_get_ex(error, "message", &text)) {
 		print_error("%s", json_object_get_string(text));
+		if (json_object_object_get_ex(error, "data", &data) &&
+		    json_object_object_get_ex(data, "errno", &err))
+			fprintf(stderr, "uvdpad answers: %s\n",
+				strerror(-json_object_get_int(err)));
+		r = CLIENT_REFUSED;
 	} else {
 		print_error("uvdpad's answer has neither result nor error");
 	}
@@ -139,13 +145,35 @@ int client_do(const struct cmd *cmd, const char *method, struct json_object *par
 	return r;
 }
 
+/* {"dev":{}} for "dev.show", {"config":{}} for "dev.config.show". */
+static struct json_object *nothing(const char *method)
+{
+	const char *end = strrchr(method, '.'), *begin = end;
+	struct json_object *o = json_object_new_object();
+	char what[32];
+
+	while (begin > method && begin[-1] != '.')
+		begin--;
+	snprintf(what, sizeof(what), "%.*s", (int)(end - begin), begin);
+	json_object_object_add(o, what, json_object_new_object());
+	return o;
+}
+
+int client_print(const struct cmd *cmd, const char *method, int r, struct json_object *result,
+		 enum print_layout layout)
+{
+	if (!r)
+		print_result(cmd, result, layout);
+	else if (r == CLIENT_REFUSED && cmd->json)
+		print_result(cmd, nothing(method), layout);
+	return r;
+}
+
 int client_tell(const struct cmd *cmd, const char *method, const char *name,
 		enum print_layout layout)
 {
-	struct json_object *result;
+	struct json_object *result = NULL;
 	int r = client_call(cmd, method, words_param("name", name), &result);
 
-	if (!r)
-		print_result(cmd, result, layout);
-	return r;
+	return client_print(cmd, method, r, result, layout);
 }

@@ -87,8 +87,11 @@ void verb_print(const struct cmd *cmd, FILE *f);
 /* The same, on standard output. Return: 0. */
 int verb_help(const struct cmd *cmd);
 
-/* Print how the verb that runs is used, as an error. Return: -1. */
-int verb_wrong(const struct cmd *cmd);
+/* Print how the verb that runs is used, as an error; before that @why, unless it is NULL. Return: -1. */
+int verb_wrong(const struct cmd *cmd, const char *why);
+
+/* What may follow the verb that runs. */
+const char *verb_args(const struct cmd *cmd);
 
 /* ---- words.c ---------------------------------------------------------------------------- */
 
@@ -108,6 +111,14 @@ int words_attrs(int argc, char **argv, struct json_object **ret_attrs);
  * @driver_attrs: the one that holds the bus driver's
  */
 int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs);
+
+/**
+ * words_known() - Look for a word of the verb's own among the options, where it was misspelt
+ * @params: of dev.add
+ *
+ * What is not known is the daemon's to say, but it does not know what this command's words are.
+ */
+int words_known(const struct cmd *cmd, struct json_object *params);
 
 /* The options of a parent, of a bus driver of this library; NULL: there is none of that name. */
 struct uvdpa;
@@ -145,16 +156,25 @@ void print_options(const struct cmd *cmd, struct json_object *result);
 
 /* ---- client.c --------------------------------------------------------------------------- */
 
+#define CLIENT_REFUSED (-2)
+
 /**
  * client_call() - Call a method of the daemon
  * @params: taken
  * @ret_result: the caller's
+ *
+ * Return: 0; CLIENT_REFUSED: that is what it answered; another negative number: there is no answer.
  */
 int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
 		struct json_object **ret_result);
 
 /* Call a method that has nothing to tell but that it succeeded. Takes @params. */
 int client_do(const struct cmd *cmd, const char *method, struct json_object *params);
+
+/* Print what client_call() made of @method; JSON has a shape when it was refused, too. Takes
+ * @result. Return: @r. */
+int client_print(const struct cmd *cmd, const char *method, int r, struct json_object *result,
+		 enum print_layout layout);
 
 /* Call a method of what is called @name, of all if that is NULL, and print what it tells. */
 int client_tell(const struct cmd *cmd, const char *method, const char *name,

@@ -16,10 +16,12 @@ static int add(const struct cmd *cmd, int argc, char **argv)
 
 	if (r)
 		return r;
-	if (!json_object_object_get_ex(params, "name", NULL) ||
-	    !json_object_object_get_ex(params, "mgmtdev", NULL))
-		r = verb_wrong(cmd);
-	else
+	r = words_known(cmd, params);
+	if (!r && !json_object_object_get_ex(params, "mgmtdev", NULL))
+		r = verb_wrong(cmd, "management device handle not set");
+	if (!r && !json_object_object_get_ex(params, "name", NULL))
+		r = verb_wrong(cmd, "device name is not set");
+	if (!r)
 		r = words_paths(params, "attrs", "driver_attrs");
 	if (!r)
 		return client_do(cmd, "dev.add", params);
@@ -43,7 +45,7 @@ static int set(const struct cmd *cmd, int argc, char **argv)
 		argv++;
 	}
 	if (argc < 3)
-		return verb_wrong(cmd);
+		return verb_wrong(cmd, NULL);
 	if (words_attrs(argc - 1, argv + 1, &attrs))
 		return -1;
 	params = words_param("name", argv[0]);
@@ -58,13 +60,13 @@ static int config_show(const struct cmd *cmd, int argc, char **argv)
 
 static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 {
-	struct json_object *params, *result;
+	struct json_object *params, *result = NULL;
 	char *end;
 	long idx;
 	int r;
 
 	if (argc != 1 && (argc != 3 || !word_is(argv[1], "qidx")))
-		return verb_wrong(cmd);
+		return verb_wrong(cmd, NULL);
 	params = words_param("name", argv[0]);
 	if (argc == 3) {
 		idx = strtol(argv[2], &end, 0);
@@ -75,9 +77,7 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 		json_object_object_add(params, "qidx", json_object_new_int64(idx));
 	}
 	r = client_call(cmd, "dev.vstats.show", params, &result);
-	if (!r)
-		print_result(cmd, result, PRINT_STATS);
-	return r;
+	return client_print(cmd, "dev.vstats.show", r, result, PRINT_STATS);
 }
 
 static const struct cmd_verb config_verbs[] = {

@@ -77,6 +77,27 @@ static void make_options(struct option *options, char *letters)
 	*letters = '\0';
 }
 
+/* -j and -p may stand behind the words, too, as with iproute2's. Return: how many words are left. */
+static int late_options(struct cmd *cmd, int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc; i++) {
+		const char *w = argv[i];
+		bool json = !strcmp(w, "--json"), pretty = !strcmp(w, "--pretty");
+
+		if (w[0] == '-' && w[1] && !w[1 + strspn(w + 1, "jp")]) {
+			json = strchr(w, 'j');
+			pretty = strchr(w, 'p');
+		}
+		cmd->json |= json;
+		cmd->pretty |= pretty;
+		if (!json && !pretty)
+			argv[n++] = argv[i];
+	}
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	struct cmd cmd = { .socket = VD_CONTROL_SOCKET }, bare = { 0 };
@@ -117,7 +138,7 @@ int main(int argc, char **argv)
 	if (argc && !strcmp(argv[0], "complete"))
 		r = cmd_complete(&cmd, argc - 1, argv + 1);
 	else
-		r = verb_run(&cmd_root, &cmd, argc, argv);
+		r = verb_run(&cmd_root, &cmd, late_options(&cmd, argc, argv), argv);
 	if ((fflush(stdout) || ferror(stdout)) && !r)
 		r = print_error("standard output: %m");
 	return r < 0 ? EXIT_FAILURE : r;

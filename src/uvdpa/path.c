@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* path.c - the daemon has another working directory: paths are made absolute before they go there */
+/*
+ * path.c - what the tables of this library say of the words
+ *
+ * Paths are made absolute before they go to the daemon, which has another working directory.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uvdpa/uvdpa.h>
 
+#include "base/guess.h"
 #include "uvdpa/cmd.h"
+#include "uvdpa/usage.h"
 
 const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name)
 {
@@ -76,6 +82,65 @@ int words_paths(struct json_object *params, const char *attrs, const char *drive
 	if (!r && json_object_object_get_ex(params, "driver", &name) &&
 	    json_object_object_get_ex(params, driver_attrs, &o))
 		r = of_table(words_driver_opts(u, json_object_get_string(name)), o);
+	uvdpa_destroy(u);
+	return r;
+}
+
+/* ---- misspelt words --------------------------------------------------------------------- */
+
+/* @key is no option: which word of @args is nearer than any of @table? */
+static int misspelt(const char *key, const struct uvdpa_opt *table, const char *args)
+{
+	const char *best = NULL;
+	struct usage_word word, value;
+	char text[32];
+
+	for (; table && table->key; table++) {
+		if (!strcmp(table->key, key))
+			return 0;
+		best = vd_guess(key, best, table->key);
+	}
+	while (usage_next_key(&args, &word, &value)) {
+		snprintf(text, sizeof(text), "%.*s", (int)word.len, word.s);
+		if (vd_guess(key, best, text) == text)
+			return print_error("Unknown option \"%s\"; did you mean \"%s\"?", key,
+					   text);
+	}
+	return 0;
+}
+
+static int all_known(const struct uvdpa_opt *table, struct json_object *params, const char *attrs,
+		     const char *args)
+{
+	struct json_object *o;
+
+	if (!json_object_object_get_ex(params, attrs, &o))
+		return 0;
+	json_object_object_foreach(o, key, value)
+	{
+		(void)value;
+		if (misspelt(key, table, args))
+			return -1;
+	}
+	return 0;
+}
+
+int words_known(const struct cmd *cmd, struct json_object *params)
+{
+	struct json_object *parent, *driver;
+	const char *args = verb_args(cmd);
+	struct uvdpa *u;
+	int r;
+
+	if (uvdpa_create(&u))
+		return print_error("%s", uvdpa_error());
+	json_object_object_get_ex(params, "mgmtdev", &parent);
+	json_object_object_get_ex(params, "driver", &driver);
+	r = all_known(parent ? words_parent_opts(u, json_object_get_string(parent)) : NULL, params,
+		      "attrs", args);
+	if (!r && driver)
+		r = all_known(words_driver_opts(u, json_object_get_string(driver)), params,
+			      "driver_attrs", args);
 	uvdpa_destroy(u);
 	return r;
 }

@@ -29,7 +29,7 @@ int print_error(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	n = strlen(text);
-	open = !n || (text[n - 1] != '?' && text[n - 1] != '.' && strncmp(text, "usage:", 6) != 0);
+	open = !n || (text[n - 1] != '?' && text[n - 1] != '.' && !strstr(text, "usage: "));
 	fflush(stdout);
 	if (isatty(STDERR_FILENO))	/* progress may stand in the line */
 		fputs("\r\033[K", stderr);

@@ -138,7 +138,7 @@ static int run_params(const struct cmd *cmd, struct json_object *params)
 
 	if (!json_object_object_get_ex(params, "mgmtdev", &mgmtdev) ||
 	    !json_object_object_get_ex(params, "driver", NULL))
-		return verb_wrong(cmd);
+		return verb_wrong(cmd, NULL);
 	if (!json_object_object_get_ex(params, "name", NULL))
 		json_object_object_add(params, "name", json_object_get(mgmtdev));
 	return 0;
@@ -169,7 +169,9 @@ int cmd_run(const struct cmd *cmd, int argc, char **argv)
 	r = words_dev(argc, argv, &params);
 	if (r)
 		return r;
-	r = run_params(cmd, params);
+	r = words_known(cmd, params);
+	if (!r)
+		r = run_params(cmd, params);
 	if (!r)
 		r = run_device(cmd, params);
 	json_object_put(params);

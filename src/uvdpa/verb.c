@@ -191,17 +191,24 @@ int verb_help(const struct cmd *cmd)
 	return 0;
 }
 
-int verb_wrong(const struct cmd *cmd)
+int verb_wrong(const struct cmd *cmd, const char *why)
+{
+	const char *args = verb_args(cmd);
+	char *text = path_text(cmd->path);
+
+	print_error("%s%susage: %s%s%s", why ? why : "", why ? "; " : "", text ? text : "",
+		    args ? " " : "", args ? args : "");
+	free(text);
+	return -1;
+}
+
+const char *verb_args(const struct cmd *cmd)
 {
 	const struct cmd_verb *const *last = cmd->path;
-	char *text = path_text(cmd->path);
 
 	while (last[1])
 		last++;
-	print_error("usage: %s%s%s", text ? text : "", (*last)->args ? " " : "",
-		    (*last)->args ? (*last)->args : "");
-	free(text);
-	return -1;
+	return (*last)->args;
 }
 
 /* ---- running ---------------------------------------------------------------------------- */
@@ -233,7 +240,7 @@ static int run_leaf(const struct cmd_verb *v, const struct cmd *cmd, int argc, c
 		return at.options ? words_options(cmd, &at) : 0;
 	}
 	usage_count(v->args, &min, &max);
-	r = argc < min || argc > max ? verb_wrong(cmd) : v->fn(cmd, argc, argv);
+	r = argc < min || argc > max ? verb_wrong(cmd, NULL) : v->fn(cmd, argc, argv);
 	return r < 0 && v->failed ? v->failed : r;
 }
 

@@ -41,10 +41,10 @@ refused 'No such file' blk copy ./none ./other
 refused 'cannot reach uvdpad' blk info none
 random d.img 1M
 refused 'd.img is a file here: a path has a slash, ./d.img' blk info d.img
-refused 'no parent "nothing"' blk info nothing:a=b
+refused 'Fail to find the specified management device: "nothing"' blk info nothing:a=b
 refused '"image" is not KEY=VALUE' blk info blk:image
 refused '"=x" is not KEY=VALUE' blk info blk:=x
-refused 'no option "imag"; did you mean "image"' blk info blk:imag=x
+refused 'Unknown option "imag"; did you mean "image"' blk info blk:imag=x
 refused 'image is missing' blk info blk:
 refused 'is a directory' blk info ./
 refused 'not a multiple of 512' blk info "/proc/self/../../$PWD/$(truncate -s 1000 odd; echo odd)"

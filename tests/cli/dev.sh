@@ -14,7 +14,7 @@ json '.mgmtdev["sim-blk"].dev_features | index("VERSION_1") != null' mgmtdev sho
 uvdpa mgmtdev show sim-blk | head -3 | tr -d '\n' |
 	grep -Eq '^sim-blk:  supported_classes block  max_supported_vqs [0-9]+$'
 same '[[],[]]' "$(json '.mgmtdev["vhost-user"] | [.supported_classes, .dev_features]' mgmtdev show)"
-refused 'management device "nothing" not found' uvdpa mgmtdev show nothing
+refused 'Fail to find the specified mgmt device: "nothing"' uvdpa mgmtdev show nothing
 same path "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
 refused 'bus driver "nothing" not found' uvdpa driver show nothing
 
@@ -34,7 +34,7 @@ same '[false,true]' "$(json '.config.d0|[.read_only,.flush]' dev config show)"
 
 # ---- what can be set
 refused 'size 2M, at most its capacity_max|size 2097152, at most' uvdpa dev set d0 size 2M
-refused 'no option "sizf".*"size"' uvdpa dev set d0 sizf 1M
+refused 'Unknown option "sizf".*"size"' uvdpa dev set d0 sizf 1M
 refused usage uvdpa dev set d0
 refused usage uvdpa dev set d0 size
 same 1048576 "$(json .dev.d0.size dev show d0)"
@@ -55,11 +55,11 @@ for name in '' "${long}8" .d -d 'd 0' 'd/0' $'d\n' 'é'; do
 done
 refused 'nothing' uvdpa dev add name d1 mgmtdev nothing
 refused 'nothing' uvdpa dev add name d1 mgmtdev sim-blk capacity 1M driver nothing
-refused 'device "d1" not found' uvdpa dev show d1
+refused 'device not found: "d1"' uvdpa dev show d1
 for words in 'dev set d1 size 1M' 'dev del d1' 'dev unbind d1' 'dev bind d1 vhost-user' 'dev override d1 x' \
 	'dev describe d1' 'dev config show d1' 'dev vstats show d1'; do
 	# shellcheck disable=SC2086
-	refused 'device "d1" not found' uvdpa $words
+	refused 'device not found: "d1"' uvdpa $words
 done
 
 # ---- features: a subset is offered, what it has not is refused

@@ -11,13 +11,13 @@ add() { # OPTION...
 }
 refused 'mtu is 67, not from 68' add mtu 67
 refused 'max_vqp is 0, not from 1' add max_vqp 0
-refused 'mac "52:54:00:12:34"' add mac 52:54:00:12:34
-refused 'mac 01:00:5e:00:00:01' add mac 01:00:5e:00:00:01
-refused 'mac 00:00:00:00:00:00' add mac 00:00:00:00:00:00
+refused 'Invalid MAC address: "52:54:00:12:34"' add mac 52:54:00:12:34
+refused 'Invalid MAC address: 01:00:5e:00:00:01' add mac 01:00:5e:00:00:01
+refused 'Invalid MAC address: 00:00:00:00:00:00' add mac 00:00:00:00:00:00
 version_1=0x100000000
-refused 'mac is given, and device_features without 0x20' add mac 52:54:00:12:34:56 device_features $version_1
-refused 'mtu is given, and device_features without 0x8' add mtu 9000 device_features $version_1
-refused 'max_vqp is given' add max_vqp 2 device_features $version_1
+refused 'Missing features 0x20 for provided attributes: mac' add mac 52:54:00:12:34:56 device_features $version_1
+refused 'Missing features 0x8 for provided attributes: mtu' add mtu 9000 device_features $version_1
+refused 'Missing features .*: max_vqp' add max_vqp 2 device_features $version_1
 add mtu 1500 max_vqp 1 device_features $version_1
 same '{}' "$(json .config.n0 dev config show n0)"
 uvdpa dev del n0
@@ -37,8 +37,8 @@ uvdpa dev set n0 link off
 same down "$(json .config.n0.link dev config show n0)"
 uvdpa dev set n0 link on mac 52:54:00:12:34:56
 same '["up","52:54:00:12:34:56"]' "$(json '.config.n0|[.link,.mac]' dev config show n0)"
-refused 'mac "no"' uvdpa dev set n0 mac no
-refused 'no option "mtu"' uvdpa dev set n0 mtu 1500
+refused 'Invalid MAC address: "no"' uvdpa dev set n0 mac no
+refused 'Unknown option "mtu"' uvdpa dev set n0 mtu 1500
 
 # ---- counters, under the names that the kernel's vdpa_sim_net gives
 stats() { # QIDX
@@ -49,5 +49,5 @@ uvdpa dev vstats show n0 qidx 0 | head -1 | grep -q 'queue_type rx'
 same '["queue_type","rx packets","rx bytes","rx errors","rx overruns","rx drops"]' "$(stats 0)"
 same '["queue_type","tx packets","tx bytes","tx errors","tx drops"]' "$(stats 3)"
 same '["queue_type","cvq requests","cvq successes","cvq errors"]' "$(stats 4)"
-refused 'queue 5' uvdpa dev vstats show n0 qidx 5
+refused 'queue index exceeds max value: 5 of 5' uvdpa dev vstats show n0 qidx 5
 uvdpa dev del n0

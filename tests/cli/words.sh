@@ -30,7 +30,7 @@ uvdpa mgmtdev help blk | grep -q '^  readonly bool .*; default off$'
 uvdpa mgmtdev help blk | grep -q '^  poll_us uint .*; default 0; 0 to 1000000$'
 refused 'capacity is 1, not from 512 to 64T' uvdpa run mgmtdev sim-blk capacity 1 driver virtio
 uvdpa driver help vhost-user | grep -Eq '^  socket path '
-refused 'management device "nothing" not found' uvdpa mgmtdev help nothing
+refused 'Fail to find the specified mgmt device: "nothing"' uvdpa mgmtdev help nothing
 refused 'bus driver "nothing" not found' uvdpa driver help nothing
 
 daemon_start --log-level info
@@ -60,26 +60,74 @@ refused '"mgmtdev" needs a value' uvdpa dev add name d0 mgmtdev
 refused '"name" is there twice' uvdpa dev add name d0 name d1
 refused '"capacity" is there twice' uvdpa dev add name d0 mgmtdev sim-blk capacity 1M capacity 1M
 refused '"driver" is there twice' uvdpa dev add name d0 mgmtdev m driver a driver b
-refused 'usage: uvdpa dev add name NAME mgmtdev MGMTDEV .*\]\.\.\. \]$' uvdpa dev add mgmtdev sim-blk
-refused 'usage: uvdpa dev add name NAME' uvdpa dev add name d0
+refused 'device name is not set; usage: uvdpa dev add name NAME mgmtdev MGMTDEV .*\]\.\.\. \]$' uvdpa dev add mgmtdev sim-blk
+refused 'management device handle not set; usage: uvdpa dev add name NAME' uvdpa dev add name d0
 refused 'usage: uvdpa dev add name NAME' uvdpa dev add
 refused 'usage: uvdpa dev del DEV' uvdpa dev del
 refused 'usage: uvdpa dev del DEV' uvdpa dev del a b
 refused 'usage: uvdpa dev bind DEV DRIVER .*[^.]\.\.\.$' uvdpa dev bind a
 refused '"socket=a" needs a value; the words are pairs: KEY VALUE\.$' uvdpa dev bind a vhost-user socket=a
 refused '"sim-blk" needs a value; the words are pairs: .*[^.]\.\.\.$' uvdpa dev add d0 mgmtdev sim-blk
-refused 'd0: no parent "simblk"; did you mean "sim-blk"\?$' uvdpa dev add name d0 mgmtdev simblk
+refused 'd0: Fail to find the specified management device: "simblk"; did you mean "sim-blk"\?$' uvdpa dev add name d0 mgmtdev simblk
 refused 'd0: no bus driver "vhostuser"; did you mean "vhost-user"\?$' \
 	uvdpa dev add name d0 mgmtdev sim-blk driver vhostuser
 refused 'd0: no bus driver "vhost"; did you mean "vhost-user"\?$' \
 	uvdpa dev add name d0 mgmtdev sim-blk driver vhost
-refused 'device "blc" not found; did you mean "blk"\?$' uvdpa mgmtdev show blc
+refused 'Fail to find the specified mgmt device: "blc"; did you mean "blk"\?$' uvdpa mgmtdev show blc
 refused 'driver "virtoi" not found; did you mean "virtio"\?$' uvdpa driver help virtoi
-refused 'not found\.$' uvdpa mgmtdev show something-else
+refused '"something-else"\.$' uvdpa mgmtdev show something-else
 refused 'qidx "x" is not a number' uvdpa dev vstats show d0 qidx x
 refused 'parameter "qidx": not a number 0 to 65535' uvdpa dev vstats show d0 qidx -1
 refused 'parameter "features": "0y", not a string of 64 bits' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
 refused 'usage: uvdpa run ' uvdpa run mgmtdev sim-blk
+
+# What was misspelt: keys, parents, drivers, devices, choices, and the words of the command itself.
+uvdpa dev add name disk0 mgmtdev sim-blk
+truncate -s 1M "$tmp/img"
+refused 'Unknown option "nmae"; did you mean "name"\?$' uvdpa dev add nmae d0 mgmtdev sim-blk
+refused 'Unknown option "mgmtdv"; did you mean "mgmtdev"\?$' uvdpa dev add name d0 mgmtdv sim-blk
+refused 'Unknown option "drvier"; did you mean "driver"\?$' \
+	uvdpa dev add name d0 mgmtdev blk image "$tmp/img" drvier virtio
+refused 'Unknown option "device_feature"; did you mean "device_features"\?$' \
+	uvdpa dev add name d0 mgmtdev blk image "$tmp/img" device_feature 1
+refused 'Unknown option "imgae"; did you mean "image"\?$' uvdpa dev add name d0 mgmtdev blk imgae "$tmp/img"
+refused 'Unknown option "sokcet"; did you mean "socket"\?$' \
+	uvdpa dev add name d0 mgmtdev sim-blk driver vhost-user sokcet "$tmp/s"
+refused 'engine is "io_urign", not one of .*; did you mean "io_uring"\?$' \
+	uvdpa dev add name d0 mgmtdev blk image "$tmp/img" engine io_urign
+refused 'device not found: "dsik0"; did you mean "disk0"\?$' uvdpa dev show dsik0
+refused 'device not found: "disk"; did you mean "disk0"\?$' uvdpa dev del disk
+refused 'device not found: "other"\.$' uvdpa dev del other
+refused 'Unknown option "sise"; did you mean "size"\?$' uvdpa dev set disk0 sise 1M
+
+# The second line has the errno, as the kernel's answers have; and JSON has its shape.
+refused '^uvdpad answers: No such device$' uvdpa dev show other
+refused '^uvdpad answers: File exists$' uvdpa dev add name disk0 mgmtdev sim-blk
+for words in 'dev show' 'dev config show' 'dev vstats show' 'mgmtdev show' 'driver show'; do
+	what=${words% show}
+	# shellcheck disable=SC2086
+	refused other uvdpa -j $words other
+	same "{\"${what#dev }\":{}}" "$(cat "$tmp/refused.out")" "$words"
+done
+
+# Options may stand behind the words.
+same "$(uvdpa -j dev show)" "$(uvdpa dev show -j)"
+same "$(uvdpa -jp dev show)" "$(uvdpa dev show disk0 -jp)"
+same "$(uvdpa -jp dev show)" "$(uvdpa dev --json show --pretty)"
+
+# A device may be called as the beginning of a word of iproute2's.
+uvdpa dev add name n mgmtdev sim-blk
+uvdpa dev set n size 1M shrink on
+uvdpa dev set name n size 2M
+same 2097152 "$(json .dev.n.size dev show)"
+
+# bind, unbind, override and describe stand alone, too.
+uvdpa bind disk0 vhost-user socket "$tmp/s"
+same "$(uvdpa dev describe disk0)" "$(uvdpa describe disk0)"
+uvdpa unbind disk0
+uvdpa override disk0 none
+refused none uvdpa bind disk0 vhost-user socket "$tmp/s"
+refused 'usage: uvdpa override DEV DRIVER$' uvdpa override disk0
 
 # Output that cannot be written is not a success.
 # shellcheck disable=SC2016 # for that shell

@@ -75,7 +75,7 @@ first out 3000
 uvdpa dev add name d0 mgmtdev sim-blk
 refused 'd0 is no rng device' uvdpa rng read d0 1
 refused 'sim-blk:capacity=1M is no rng device' uvdpa rng read sim-blk:capacity=1M 1
-refused 'device "nobody" not found' uvdpa rng read nobody 1
+refused 'device not found: "nobody"' uvdpa rng read nobody 1
 refused 'usage: uvdpa rng read DEV' uvdpa rng read
 refused '"0" is not a number of bytes' uvdpa rng read r0 0
 refused '"-1" is not a number of bytes' uvdpa rng read r0 -1
