@@ -6,6 +6,7 @@
 #		-d SOCKET:ID[,PROPERTY=VALUE...]  a vhost-user device and its virtio id; repeatable
 #		-M MODULE	to load besides the devices' drivers; repeatable
 #		-f FILE		a program for /bin of the guest, with its libraries; repeatable
+#		-r DIR		a tree for the guest's root
 #		-a WORDS	for the kernel's command line
 #		-c CPUS		of the guest (1)
 #		-m MIB		its memory (96, QEMU 256)
@@ -17,17 +18,18 @@
 # guest ended without telling. Then the whole console goes to stderr. The file pid holds the
 # guest's process group while it runs.
 
-guest_devices=() guest_modules=() guest_files=() guest_append='' guest_cpus=1 guest_mib=96
+guest_devices=() guest_modules=() guest_files=() guest_tree='' guest_append='' guest_cpus=1 guest_mib=96
 guest_seconds=60 guest_dir='' guest_script='' guest_args=()
 
 guest_options() {
 	local o OPTARG OPTIND=1
 
-	while getopts d:M:f:a:c:m:t:o: o; do
+	while getopts d:M:f:r:a:c:m:t:o: o; do
 		case $o in
 		d)	guest_devices+=("$OPTARG") ;;
 		M)	guest_modules+=("$OPTARG") ;;
 		f)	guest_files+=("$OPTARG") ;;
+		r)	guest_tree=$OPTARG ;;
 		a)	guest_append=$OPTARG ;;
 		c)	guest_cpus=$OPTARG ;;
 		m)	guest_mib=$OPTARG ;;
@@ -134,6 +136,7 @@ guest_initrd() {
 			install -D "$lib" "$root$lib"
 		done
 	done
+	[ -z "$guest_tree" ] || cp -a "$guest_tree/." "$root/"
 	cp "$guest_script" "$root/script"
 	cat >"$root/init" <<-'INIT'
 	#!/bin/busybox sh
