@@ -208,6 +208,8 @@ enum uvdpa_opt_type {
  * @choices: of ENUM, NULL-terminated
  * @help: one line, no full stop
  * @needs: features; it makes no sense for a device that may offer none of them. 0: for any
+ * @changes: of what can be set while the device is there: the parent's option that has this value
+ *           from then on, see uvdpa_dev_attrs(). NULL, or one that the parent has not: none
  *
  * A table of them ends with a NULL @key.
  */
@@ -221,7 +223,8 @@ struct uvdpa_opt {
 	const char *const *choices;
 	const char *help;
 	uint64_t needs;
-	const void *reserved[2];
+	const char *changes;
+	const void *reserved[1];
 };
 
 /* Receives pairs of key and value, in the order they shall be shown; no slot is NULL. */
@@ -297,6 +300,7 @@ struct uvdpa_dev_info {
  * @attrs: the parent's options
  * @driver: name of the bus driver that shall have it; NULL for none yet
  * @driver_attrs: that driver's options
+ * @driver_override: as uvdpa_dev_set_override(), once @driver was chosen; NULL or "" for none
  */
 struct uvdpa_dev_opts {
 	size_t size;
@@ -308,6 +312,7 @@ struct uvdpa_dev_opts {
 	const char *driver;
 	const struct uvdpa_attr *driver_attrs;
 	unsigned int ndriver_attrs;
+	const char *driver_override;
 };
 
 /**
@@ -374,6 +379,8 @@ int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w);
  * @driver: its name; a name that no driver has opts out of all; NULL or "" clears
  *
  * Does not bind or unbind, as driver_override in Linux.
+ *
+ * Return: 0; -ENOMEM.
  */
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver);
 
@@ -402,6 +409,30 @@ int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigne
 
 /* What can be changed: a table that ends with a NULL key, perhaps empty. */
 const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev);
+
+/**
+ * uvdpa_dev_attrs() - What the device was made with, as it is now
+ * @dev: the device
+ * @e: receives strings: the parent's options as they were written, in that order, and with the
+ *     values that uvdpa_dev_set() gave them since
+ *
+ * With uvdpa_dev_features_mask(), uvdpa_dev_driver_attrs() and uvdpa_dev_override() it is all that
+ * uvdpa_dev_add() needs to make the same device again.
+ */
+void uvdpa_dev_attrs(const struct uvdpa_dev *dev, struct uvdpa_emit *e);
+
+/**
+ * uvdpa_dev_driver_attrs() - Who shall have the device, and with which options
+ * @dev: the device
+ * @e: receives strings: the bus driver's options as they were written
+ *
+ * Return: the bus driver that it is on its way to, or else that has it; NULL: none.
+ */
+const struct uvdpa_driver *uvdpa_dev_driver_attrs(const struct uvdpa_dev *dev,
+						  struct uvdpa_emit *e);
+
+/* uvdpa_dev_opts.features, as it was given; 0: all that the device can offer. */
+uint64_t uvdpa_dev_features_mask(const struct uvdpa_dev *dev);
 
 /* What the parent has to tell of the device now, if anything: "engine", "paused", ... */
 void uvdpa_dev_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);

@@ -68,6 +68,13 @@ struct json_object *vd_show_dev(struct uvdpa_dev *dev);
 struct json_object *vd_show_parent(const struct uvdpa_parent *p);
 struct json_object *vd_show_driver(const struct uvdpa_driver *d);
 
+/**
+ * vd_show_provision() - What a device is made of
+ *
+ * Return: parameters of dev.add that make the same device again; the caller's.
+ */
+struct json_object *vd_show_provision(struct uvdpa_dev *dev);
+
 /* Names of the feature bits of @features, "bit_N" for one without. */
 struct json_object *vd_show_features(uint32_t device_id, uint64_t features);
 

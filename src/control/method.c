@@ -17,7 +17,7 @@
 #include "base/guess.h"
 #include "config.h"
 
-#define PARAMS_MAX 7
+#define PARAMS_MAX 8
 
 struct param {
 	const char *name;
@@ -267,6 +267,7 @@ static int dev_add(struct uvdpa *u, struct json_object *params, struct vd_call *
 		.name = param_str(params, "name"),
 		.mgmtdev = param_str(params, "mgmtdev"),
 		.driver = param_str(params, "driver"),
+		.driver_override = param_str(params, "driver_override"),
 	};
 	vd_cleanup(attrs_free) struct attrs attrs = { 0 };
 	vd_cleanup(attrs_free) struct attrs driver_attrs = { 0 };
@@ -433,6 +434,17 @@ static int dev_config_show(struct uvdpa *u, struct json_object *params, struct v
 	return tell(u, params, call, "config", config_of);
 }
 
+static int export_of(struct uvdpa_dev *dev, struct json_object *map)
+{
+	json_object_object_add(map, uvdpa_dev_name(dev), vd_show_provision(dev));
+	return 0;
+}
+
+static int dev_export(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	return tell(u, params, call, "export", export_of);
+}
+
 static int stats_of(struct uvdpa_dev *dev, unsigned int idx, struct json_object *obj)
 {
 	struct vd_emit_json e;
@@ -482,7 +494,8 @@ static const struct method methods[] = {
 	    { "attrs", ATTRS, false },
 	    { "features", BITS, false },
 	    { "driver", NAME, false },
-	    { "driver_attrs", ATTRS, false } } },
+	    { "driver_attrs", ATTRS, false },
+	    { "driver_override", NAME, false } } },
 	{ "dev.del", dev_del, { { "name", NAME, true } } },
 	{ "dev.show", dev_show, { { "name", NAME, false } } },
 	{ "dev.bind",
@@ -493,6 +506,7 @@ static const struct method methods[] = {
 	{ "dev.override", dev_override, { { "name", NAME, true }, { "driver", NAME, true } } },
 	{ "dev.describe", dev_describe, { { "name", NAME, false } } },
 	{ "dev.config.show", dev_config_show, { { "name", NAME, false } } },
+	{ "dev.export", dev_export, { { "name", NAME, false } } },
 	{ "dev.vstats.show",
 	  dev_vstats_show,
 	  { { "name", NAME, true }, { "qidx", INDEX, false } } },

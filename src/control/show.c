@@ -106,6 +106,42 @@ struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 	return o;
 }
 
+/* Options as parameters have them: those of a device, or of its driver. */
+static struct vd_emit_json *begin_attrs(struct vd_emit_json *e)
+{
+	vd_emit_json_init(e, json_object_new_object());
+	return e;
+}
+
+struct json_object *vd_show_provision(struct uvdpa_dev *dev)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t features = uvdpa_dev_features_mask(dev);
+	const char *override = uvdpa_dev_override(dev);
+	const struct uvdpa_driver *driver;
+	struct vd_emit_json attrs;
+	char text[24];
+
+	add_str(o, "name", uvdpa_dev_name(dev));
+	add_str(o, "mgmtdev", uvdpa_parent_name(uvdpa_dev_parent(dev)));
+	if (features) {
+		snprintf(text, sizeof(text), "0x%" PRIx64, features);
+		add_str(o, "features", text);
+	}
+	uvdpa_dev_attrs(dev, &begin_attrs(&attrs)->emit);
+	json_object_object_add(o, "attrs", attrs.obj);
+	driver = uvdpa_dev_driver_attrs(dev, &begin_attrs(&attrs)->emit);
+	if (driver) {
+		add_str(o, "driver", uvdpa_driver_name(driver));
+		json_object_object_add(o, "driver_attrs", attrs.obj);
+	} else {
+		json_object_put(attrs.obj);
+	}
+	if (override)
+		add_str(o, "driver_override", override);
+	return o;
+}
+
 static void add_limit(struct json_object *o, const struct uvdpa_opt *opt)
 {
 	if (opt->type != UVDPA_OPT_UINT && opt->type != UVDPA_OPT_SIZE)

@@ -29,12 +29,38 @@ static struct vd_dev *dev_of(struct uvdpa_binding *b)
 	return b->dev->core;
 }
 
-static void forget_next(struct vd_bind *bind)
+int vd_choice_make(const struct uvdpa *u, const char *who, const char *name,
+		   const struct uvdpa_attr *attrs, unsigned int n, struct vd_choice *ret)
 {
-	if (bind->next)
-		vd_opts_free(bind->next->opts, bind->next_conf);
-	bind->next = NULL;
-	bind->next_conf = NULL;
+	struct vd_choice c = { .driver = vd_driver_find(u, name) };
+	int r;
+
+	if (!c.driver)
+		return vd_err_prefix(vd_driver_unknown(u, name), "%s: ", who);
+	r = vd_opts_parse(c.driver->name, c.driver->opts, c.driver->conf_size, attrs, n, &c.conf);
+	if (!r)
+		r = vd_attrs_copy(&c.attrs, attrs, n);
+	if (r) {
+		vd_choice_fini(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void vd_choice_fini(struct vd_choice *c)
+{
+	if (c->driver)
+		vd_opts_free(c->driver->opts, c->conf);
+	vd_attrs_fini(&c->attrs);
+	*c = (struct vd_choice){ 0 };
+}
+
+/* Move what is chosen from one place to another, which holds none. */
+static void choice_move(struct vd_choice *to, struct vd_choice *from)
+{
+	*to = *from;
+	*from = (struct vd_choice){ 0 };
 }
 
 /* The operation that @w waits for is over. */
@@ -50,11 +76,17 @@ static void end(struct vd_dev *d, int err)
 
 /* ---- binding ------------------------------------------------------------------------------- */
 
-static int match(struct vd_dev *d, const struct uvdpa_driver *driver)
+/* Asked when a driver is chosen, as Linux does: what is on its way to one, or has it, stays so. */
+static int allowed(const struct vd_dev *d, const struct uvdpa_driver *driver)
 {
 	if (d->override && strcmp(d->override, driver->name))
 		return vd_err(-ENODEV, "%s: driver_override is \"%s\", not \"%s\"", d->name,
 			      d->override, driver->name);
+	return 0;
+}
+
+static int match(const struct vd_dev *d, const struct uvdpa_driver *driver)
+{
 	if (d->known && driver->match && !driver->match(&d->dev->info))
 		return vd_err(-EOPNOTSUPP, "%s: driver %s does not serve its type", d->name,
 			      driver->name);
@@ -72,7 +104,7 @@ static void abandon(struct vd_dev *d)
 static int probe(struct vd_dev *d)
 {
 	struct vd_bind *bind = &d->bind;
-	const struct uvdpa_driver *driver = bind->next;
+	const struct uvdpa_driver *driver = bind->next.driver;
 	struct uvdpa_binding *b = NULL;
 	int r;
 
@@ -80,20 +112,17 @@ static int probe(struct vd_dev *d)
 	r = match(d, driver);
 	if (!r) {
 		vd_trace(&d->u->log, d->name, "probe by %s", driver->name);
-		r = driver->probe(d->dev, bind->next_conf, &b);
+		r = driver->probe(d->dev, bind->next.conf, &b);
 	}
 	if (r) {
-		forget_next(bind);
+		vd_choice_fini(&bind->next);
 		abandon(d);
 		return r;
 	}
 	b->dev = d->dev;
 	b->driver = driver;
 	bind->b = b;
-	bind->driver = driver;
-	bind->conf = bind->next_conf;
-	bind->next = NULL;
-	bind->next_conf = NULL;
+	choice_move(&bind->now, &bind->next);
 	d->to_driver = 0;
 	vd_dev_raise(d, UVDPA_DEV_BOUND);
 	vd_log_info(&d->u->log, d->name, "bound to %s", driver->name);
@@ -119,21 +148,19 @@ static void probed(struct vd_dev *d, int r)
 		uvdpa_dev_del(d->dev, NULL);
 }
 
-int vd_bind_begin(struct vd_dev *d, const struct uvdpa_driver *driver, void *conf,
-		  struct uvdpa_wait *w)
+int vd_bind_begin(struct vd_dev *d, struct vd_choice *c, struct uvdpa_wait *w)
 {
 	struct vd_bind *bind = &d->bind;
 	int r = 0;
 
-	bind->next = driver;
-	bind->next_conf = conf;
+	choice_move(&bind->next, c);
 	if (!d->known) {
 		bind->step = VD_BIND_READY;
 		bind->w = w;
 		vd_wait_begin(w);
 		return -EINPROGRESS;
 	}
-	if (driver)
+	if (bind->next.driver)
 		r = probe(d);
 	bind->adding = false;	/* add() sees to a failure itself */
 	probed(d, r);
@@ -153,7 +180,7 @@ void vd_bind_ready(struct vd_dev *d, int err)
 	if (!err)
 		return;
 	vd_log_error(&d->u->log, d->name, "%s", vd_err_text());
-	forget_next(bind);
+	vd_choice_fini(&bind->next);
 	bind->adding = false;
 	end(d, err);
 	uvdpa_dev_del(d->dev, NULL);
@@ -164,31 +191,28 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *name, const struct uvdpa_a
 {
 	struct vd_dev *d = dev->core;
 	struct vd_bind *bind = &d->bind;
-	const struct uvdpa_driver *driver;
-	void *conf;
+	struct vd_choice c;
 	int r;
 
 	if (bind->deleting)
 		return vd_err(-ENODEV, "%s is being removed", d->name);
-	driver = name ? vd_driver_find(d->u, name) : NULL;
-	if (!driver)
-		return vd_err_prefix(vd_driver_unknown(d->u, name ? name : ""), "%s: ", d->name);
-	r = vd_opts_parse(driver->name, driver->opts, driver->conf_size, attrs, nattrs, &conf);
+	r = vd_choice_make(d->u, d->name, name ? name : "", attrs, nattrs, &c);
 	if (r)
 		return r;
-	r = match(d, driver);
+	r = allowed(d, c.driver);
+	if (!r)
+		r = match(d, c.driver);
 	if (!r && bind->step != VD_BIND_REST)
 		r = vd_err(-EBUSY, "%s: a bind or unbind is under way", d->name);
 	if (!r && !bind->b && d->gate.reset.pending)
 		r = vd_err(-EBUSY, "%s: requests of its last driver are not home yet", d->name);
 	if (r) {
-		vd_opts_free(driver->opts, conf);
+		vd_choice_fini(&c);
 		return r;
 	}
 	if (!bind->b)
-		return vd_bind_begin(d, driver, conf, w);
-	bind->next = driver;
-	bind->next_conf = conf;
+		return vd_bind_begin(d, &c, w);
+	choice_move(&bind->next, &c);
 	bind->w = w;
 	vd_wait_begin(w);
 	start_leaving(d);
@@ -227,8 +251,8 @@ static void enter_driver(struct vd_dev *d)
 	bind->answered = false;
 	bind->due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull;
 	vd_timer_set(&d->u->loop, &bind->timer, UVDPA_DRAIN_MS / 2);
-	vd_trace(&d->u->log, d->name, "quiesce driver %s", bind->driver->name);
-	bind->driver->quiesce(bind->b);
+	vd_trace(&d->u->log, d->name, "quiesce driver %s", bind->now.driver->name);
+	bind->now.driver->quiesce(bind->b);
 }
 
 void uvdpa_binding_quiesced(struct uvdpa_binding *b)
@@ -246,7 +270,7 @@ static void driver_late(struct vd_timer *t)
 	struct vd_dev *d = container_of(t, struct vd_dev, bind.timer);
 
 	vd_log_warn(&d->u->log, d->name, "driver %s is not quiet after %d ms",
-		    d->bind.driver->name, UVDPA_DRAIN_MS / 2);
+		    d->bind.now.driver->name, UVDPA_DRAIN_MS / 2);
 	d->bind.answered = true;
 	run(d);
 }
@@ -254,7 +278,7 @@ static void driver_late(struct vd_timer *t)
 static void detach(struct vd_dev *d, int err)
 {
 	struct vd_bind *bind = &d->bind;
-	const struct uvdpa_driver *driver = bind->driver;
+	const struct uvdpa_driver *driver = bind->now.driver;
 	struct uvdpa_binding *b = bind->b;
 
 	if (err)
@@ -264,9 +288,7 @@ static void detach(struct vd_dev *d, int err)
 	bind->b = NULL;
 	d->to_driver = 0;
 	driver->remove(b);
-	vd_opts_free(driver->opts, bind->conf);
-	bind->conf = NULL;
-	bind->driver = NULL;
+	vd_choice_fini(&bind->now);
 	vd_gate_forget_maps(d);
 	vd_dev_raise(d, UVDPA_DEV_UNBOUND);
 	vd_log_info(&d->u->log, d->name, "unbound from %s", driver->name);
@@ -285,8 +307,8 @@ int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 	bind->del_w = w;
 	vd_wait_begin(w);
 	/* A bind ends here; that it was leaving its driver is just right. */
-	if (bind->next) {
-		forget_next(bind);
+	if (bind->next.driver) {
+		vd_choice_fini(&bind->next);
 		vd_wait_end(d->u, bind->w, vd_err(-ENODEV, "%s is being removed", d->name));
 		bind->w = NULL;
 	}
@@ -346,8 +368,8 @@ static void drained(struct vd_dev *d, int err)
 		return;
 	}
 	if (err)
-		forget_next(bind);
-	else if (bind->next)
+		vd_choice_fini(&bind->next);
+	else if (bind->next.driver)
 		r = probe(d);
 	probed(d, r);
 }
@@ -400,7 +422,7 @@ static void run(struct vd_dev *d)
 	}
 	switch (bind->step) {
 	case VD_BIND_READY:
-		probed(d, bind->next ? probe(d) : 0);
+		probed(d, bind->next.driver ? probe(d) : 0);
 		break;
 	case VD_BIND_LEAVE:
 		leave(d);
@@ -431,5 +453,5 @@ void vd_bind_fini(struct vd_dev *d)
 {
 	vd_post_del(&d->u->loop, &d->bind.post);
 	vd_timer_del(&d->u->loop, &d->bind.timer);
-	forget_next(&d->bind);
+	vd_choice_fini(&d->bind.next);
 }

@@ -437,6 +437,69 @@ static void what_can_be_set(void **state)
 	uvdpa_destroy(u);
 }
 
+/* "OPTIONS driver OPTIONS" */
+static const char *read_back(struct fake *f, struct text *t)
+{
+	const struct uvdpa_driver *d;
+
+	*t = (struct text){ .e = { emit_str, emit_num, emit_flag } };
+	uvdpa_dev_attrs(&f->dev, &t->e);
+	t->e.str(&t->e, "features", uvdpa_dev_features_mask(&f->dev) ? "some" : "all");
+	d = uvdpa_dev_driver_attrs(&f->dev, &t->e);
+	t->e.str(&t->e, "driver", d ? uvdpa_driver_name(d) : "-");
+	return t->text;
+}
+
+static void what_is_read_back(void **state)
+{
+	const struct uvdpa_attr given[] = { { "id", "0x2" }, { "string", "as it was" } };
+	const struct uvdpa_attr hold[] = { { "hold", "off" } };
+	const struct uvdpa_attr set[] = { { "word", "changed" }, { "size", "4K" }, { "size", "2M" } };
+	struct uvdpa_dev_opts o = {
+		.size = sizeof(o), .name = "d0", .mgmtdev = "fake", .attrs = given, .nattrs = 2,
+		.driver = "a", .driver_attrs = hold, .ndriver_attrs = 1, .driver_override = "b",
+		.features = 1ull << 32,
+	};
+	struct uvdpa *u = fake_context();
+	struct fake *f, *plain = fake_add(u, "d1", NULL, NULL, NULL),
+			*late = fake_add(u, "d2", "late", "yes", "b");
+	struct uvdpa_dev *dev;
+	struct uvdpa_wait w = { 0 };
+	struct text t;
+
+	(void)state;
+	/* As it was written; the driver was chosen before the override. */
+	assert_int_equal(uvdpa_dev_add(u, &o, &dev, NULL), 0);
+	f = to_fake(dev);
+	assert_string_equal(read_back(f, &t),
+			    "id=0x2 string=as it was features=some hold=off driver=a");
+	assert_string_equal(uvdpa_dev_override(dev), "b");
+	assert_string_equal(read_back(plain, &t), "features=all driver=-");
+	assert_string_equal(read_back(late, &t), "late=yes features=all driver=b");
+
+	/* What was set is what it is made of, if the parent has an option for it; or nothing is. */
+	assert_int_equal(uvdpa_dev_set(dev, set, 2), 0);
+	assert_int_equal(uvdpa_dev_set(&plain->dev, set, 1), 0);
+	assert_string_equal(read_back(f, &t),
+			    "id=0x2 string=changed features=some hold=off driver=a");
+	assert_string_equal(read_back(plain, &t), "string=changed features=all driver=-");
+	assert_int_equal(uvdpa_dev_set(&plain->dev, set + 2, 1), -EINVAL);
+	plain->fail = "set";
+	plain->fail_err = -EIO;
+	assert_int_equal(uvdpa_dev_set(&plain->dev, &(struct uvdpa_attr){ "word", "no" }, 1), -EIO);
+	assert_string_equal(read_back(plain, &t), "string=changed features=all driver=-");
+
+	/* On its way to a driver it is that driver's; then nobody's. */
+	assert_int_equal(uvdpa_dev_bind(dev, "a", NULL, 0, &w), -ENODEV);
+	assert_int_equal(uvdpa_dev_bind(dev, "b", NULL, 0, &w), -EINPROGRESS);
+	assert_string_equal(read_back(f, &t), "id=0x2 string=changed features=some driver=b");
+	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), 0);
+	assert_string_equal(read_back(f, &t), "id=0x2 string=changed features=some driver=b");
+	assert_int_equal(uvdpa_await(u, &w, uvdpa_dev_unbind(dev, &w)), 0);
+	assert_string_equal(read_back(f, &t), "id=0x2 string=changed features=some driver=-");
+	uvdpa_destroy(u);
+}
+
 static void names_of_types_and_features(void **state)
 {
 	(void)state;
@@ -470,6 +533,7 @@ int main(void)
 		cmocka_unit_test(features_mask),
 		cmocka_unit_test(a_device_tells),
 		cmocka_unit_test(what_can_be_set),
+		cmocka_unit_test(what_is_read_back),
 		cmocka_unit_test(names_of_types_and_features),
 	};
 

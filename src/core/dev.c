@@ -82,7 +82,7 @@ static void tell_driver(struct vd_dev *d)
 			continue;
 		d->to_driver &= ~(1u << order[i]);
 		if (d->bind.b)
-			d->bind.driver->changed(d->bind.b, order[i]);
+			d->bind.now.driver->changed(d->bind.b, order[i]);
 	}
 }
 
@@ -111,6 +111,7 @@ static void release(struct vd_dev *d)
 	vd_bind_fini(d);
 	vd_gate_fini(d);
 	vd_opts_free(d->parent->opts, d->conf);
+	vd_attrs_fini(&d->attrs);
 	free(d->override);
 	free(d);
 }
@@ -147,7 +148,7 @@ static int name_check(const struct uvdpa *u, const char *name)
 
 static int opts_take(const struct uvdpa_dev_opts *given, struct uvdpa_dev_opts *o)
 {
-	int r = VD_SIZED_TAKE("options of a device", given, o, ndriver_attrs);
+	int r = VD_SIZED_TAKE("options of a device", given, o, driver_override);
 
 	if (!r && !o->mgmtdev)
 		r = vd_err(-EINVAL, "a device needs a mgmtdev");
@@ -200,6 +201,20 @@ static bool ops_complete(const struct uvdpa_dev *dev)
 	       (!dev->set || (dev->set->opts && dev->set->set)) && (!dev->show || dev->show->show);
 }
 
+static int set_override(struct vd_dev *d, const char *driver)
+{
+	char *copy = NULL;
+
+	if (driver && *driver) {
+		copy = strdup(driver);
+		if (!copy)
+			return vd_err(-ENOMEM, "%s: override: out of memory", d->name);
+	}
+	free(d->override);
+	d->override = copy;
+	return 0;
+}
+
 static int create(struct uvdpa *u, const struct uvdpa_dev_opts *o,
 		  const struct uvdpa_parent *parent, struct vd_dev **ret_d)
 {
@@ -220,6 +235,10 @@ static int create(struct uvdpa *u, const struct uvdpa_dev_opts *o,
 			  &d->conf);
 	if (!r && o->features)
 		r = vd_opts_allow(parent->name, parent->opts, o->attrs, o->nattrs, o->features);
+	if (!r)
+		r = vd_attrs_copy(&d->attrs, o->attrs, o->nattrs);
+	if (!r)
+		r = set_override(d, o->driver_override);
 	if (r) {
 		release(d);
 		return r;
@@ -258,8 +277,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 	struct uvdpa_dev_opts own;
 	const struct uvdpa_dev_opts *o = &own;
 	const struct uvdpa_parent *parent;
-	const struct uvdpa_driver *driver = NULL;
-	void *driver_conf = NULL;
+	struct vd_choice choice = { 0 };
 	struct vd_dev *d = NULL;
 	int r;
 
@@ -272,11 +290,8 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 	if (!parent)
 		return vd_err_prefix(vd_parent_unknown(u, o->mgmtdev), "%s: ", o->name);
 	if (o->driver) {
-		driver = vd_driver_find(u, o->driver);
-		if (!driver)
-			return vd_err_prefix(vd_driver_unknown(u, o->driver), "%s: ", o->name);
-		r = vd_opts_parse(driver->name, driver->opts, driver->conf_size, o->driver_attrs,
-				  o->ndriver_attrs, &driver_conf);
+		r = vd_choice_make(u, o->name, o->driver, o->driver_attrs, o->ndriver_attrs,
+				   &choice);
 		if (r)
 			return r;
 	} else if (o->ndriver_attrs) {
@@ -284,7 +299,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 	}
 	r = create(u, o, parent, &d);
 	if (r)
-		goto err_free_driver_conf;
+		goto err_free_choice;
 	r = make(d);
 	if (r && r != -EINPROGRESS)
 		goto err_release;
@@ -294,8 +309,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 	if (!r)
 		vd_dev_raise(d, UVDPA_DEV_READY);
 	d->bind.adding = true;
-	r = vd_bind_begin(d, driver, driver_conf, w);
-	driver_conf = NULL;
+	r = vd_bind_begin(d, &choice, w);
 	if (r && r != -EINPROGRESS) {
 		/* Nobody has heard of it yet. */
 		vd_bind_bury(d);
@@ -306,9 +320,8 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 
 err_release:
 	release(d);
-err_free_driver_conf:
-	if (driver)
-		vd_opts_free(driver->opts, driver_conf);
+err_free_choice:
+	vd_choice_fini(&choice);
 	return r;
 }
 
@@ -389,7 +402,7 @@ const struct uvdpa_parent *uvdpa_dev_parent(const struct uvdpa_dev *dev)
 
 const struct uvdpa_driver *uvdpa_dev_driver(const struct uvdpa_dev *dev)
 {
-	return dev->core->bind.b ? dev->core->bind.driver : NULL;
+	return dev->core->bind.now.driver;
 }
 
 const char *uvdpa_dev_override(const struct uvdpa_dev *dev)
@@ -404,16 +417,7 @@ bool uvdpa_dev_ready(const struct uvdpa_dev *dev)
 
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver)
 {
-	char *copy = NULL;
-
-	if (driver && *driver) {
-		copy = strdup(driver);
-		if (!copy)
-			return vd_err(-ENOMEM, "%s: override: out of memory", dev->core->name);
-	}
-	free(dev->core->override);
-	dev->core->override = copy;
-	return 0;
+	return set_override(dev->core, driver);
 }
 
 static uint64_t given(const struct uvdpa_opt *opts, const struct uvdpa_attr *attrs, unsigned int n)
@@ -427,10 +431,37 @@ static uint64_t given(const struct uvdpa_opt *opts, const struct uvdpa_attr *att
 	return bits;
 }
 
+/* May the parent be given this, when the device is made again? */
+static bool takes(const struct vd_dev *d, const struct uvdpa_attr *a)
+{
+	const struct uvdpa_parent *p = d->parent;
+	const struct uvdpa_opt *o = vd_opts_find(p->opts, a->key);
+
+	return o && !vd_opts_takes(p->name, o, a->value) &&
+	       (!d->features_mask || !vd_opts_allow(p->name, p->opts, a, 1, d->features_mask));
+}
+
+/* What the device is made of once @attrs, which can be set, are set. */
+static int provisioned(const struct vd_dev *d, const struct uvdpa_attr *attrs, unsigned int n,
+		       struct vd_attrs *ret_now)
+{
+	int r = vd_attrs_copy(ret_now, d->attrs.v, d->attrs.n);
+
+	for (unsigned int i = 0; !r && i < n; i++) {
+		const struct uvdpa_opt *o = vd_opts_find(d->dev->set->opts, attrs[i].key);
+		const struct uvdpa_attr a = { o->changes, attrs[i].value };
+
+		if (a.key && takes(d, &a))
+			r = vd_attrs_put(ret_now, a.key, a.value);
+	}
+	return r;
+}
+
 int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigned int nattrs)
 {
 	struct vd_dev *d = dev->core;
 	const struct uvdpa_set_ops *set = dev->set;
+	struct vd_attrs now = { 0 };
 	void *conf;
 	int r;
 
@@ -444,9 +475,38 @@ int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigne
 	r = vd_opts_parse(d->name, set->opts, set->conf_size, attrs, nattrs, &conf);
 	if (r)
 		return r;
-	r = set->set(dev, conf, given(set->opts, attrs, nattrs));
+	/* What it is made of then comes first: the change itself cannot be undone. */
+	r = provisioned(d, attrs, nattrs, &now);
+	if (!r)
+		r = set->set(dev, conf, given(set->opts, attrs, nattrs));
+	if (!r) {
+		struct vd_attrs before = d->attrs;
+
+		d->attrs = now;
+		now = before;
+	}
+	vd_attrs_fini(&now);
 	vd_opts_free(set->opts, conf);
 	return r;
+}
+
+void uvdpa_dev_attrs(const struct uvdpa_dev *dev, struct uvdpa_emit *e)
+{
+	vd_attrs_emit(&dev->core->attrs, e);
+}
+
+const struct uvdpa_driver *uvdpa_dev_driver_attrs(const struct uvdpa_dev *dev, struct uvdpa_emit *e)
+{
+	const struct vd_bind *bind = &dev->core->bind;
+	const struct vd_choice *c = bind->next.driver ? &bind->next : &bind->now;
+
+	vd_attrs_emit(&c->attrs, e);
+	return c->driver;
+}
+
+uint64_t uvdpa_dev_features_mask(const struct uvdpa_dev *dev)
+{
+	return dev->core->features_mask;
 }
 
 const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev)
@@ -468,7 +528,7 @@ int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 
 	if (!bind->b)
 		return vd_err(-ENODEV, "%s is not bound", dev->core->name);
-	bind->driver->describe(bind->b, e);
+	bind->now.driver->describe(bind->b, e);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #ifndef VD_CORE_DEV_H
 #define VD_CORE_DEV_H
 
+#include "core/attrs.h"
 #include "core/context.h"
 
 /* Something that waits for queues to become quiet. */
@@ -72,13 +73,18 @@ enum vd_bind_step {
 	VD_BIND_PROBE,			/* in driver->probe */
 };
 
+/* A bus driver, and with which options. All zero: none. */
+struct vd_choice {
+	const struct uvdpa_driver *driver;
+	void *conf;			/* its options, as they were read */
+	struct vd_attrs attrs;		/* and as they were written */
+};
+
 struct vd_bind {
 	enum vd_bind_step step;
 	struct uvdpa_binding *b;	/* NULL: unbound */
-	const struct uvdpa_driver *driver;	/* of b */
-	void *conf;			/* of b */
-	const struct uvdpa_driver *next;	/* to be probed; NULL: none */
-	void *next_conf;
+	struct vd_choice now;		/* of b */
+	struct vd_choice next;		/* to be probed */
 	bool adding;			/* a failure removes the device */
 	bool answered;			/* the driver is quiesced */
 	bool deleting;
@@ -96,6 +102,7 @@ struct vd_dev {
 	struct uvdpa_dev *dev;
 	const struct uvdpa_parent *parent;
 	void *conf;			/* the parent's */
+	struct vd_attrs attrs;		/* its options as they were written, and changed since */
 	uint64_t features_mask;		/* 0: all */
 	char *override;
 	bool known;			/* info is complete and checked */
@@ -185,11 +192,18 @@ void vd_gate_mem_forget(struct vd_dev *d);
 void vd_bind_init(struct vd_dev *d);
 void vd_bind_fini(struct vd_dev *d);
 /**
- * vd_bind_begin() - Bind a device that has no driver, and whose options are read
- * @conf: core's from here on, also on failure
+ * vd_choice_make() - Find a bus driver, and read its options
+ * @who: the device's name, for the sentence
+ * @ret: all zero on failure
+ *
+ * Return: 0; -ENODEV no such driver; -EINVAL an option; -ENOMEM.
  */
-int vd_bind_begin(struct vd_dev *d, const struct uvdpa_driver *driver, void *conf,
-		  struct uvdpa_wait *w);
+int vd_choice_make(const struct uvdpa *u, const char *who, const char *driver,
+		   const struct uvdpa_attr *attrs, unsigned int n, struct vd_choice *ret);
+void vd_choice_fini(struct vd_choice *c);
+
+/* Bind a device that has no driver to @c, or to none; takes it, also on failure. */
+int vd_bind_begin(struct vd_dev *d, struct vd_choice *c, struct uvdpa_wait *w);
 /* It is ready for the first time, or (@err) never will be. */
 void vd_bind_ready(struct vd_dev *d, int err);
 /* Nobody has it any more: free it, now or when its last request is home. In no list, or in one. */

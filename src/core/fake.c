@@ -273,6 +273,7 @@ static const struct uvdpa_opt set_opts[] = {
 	{ .key = "word",
 	  .type = UVDPA_OPT_STRING,
 	  .offset = offsetof(struct set_conf, word),
+	  .changes = "string",
 	  .help = "anything" },
 	{ 0 },
 };

@@ -107,12 +107,28 @@ static int parse_one(const char *who, const struct uvdpa_opt *o, const char *val
 	return -EINVAL;
 }
 
-static const struct uvdpa_opt *find(const struct uvdpa_opt *table, const char *key)
+const struct uvdpa_opt *vd_opts_find(const struct uvdpa_opt *table, const char *key)
 {
 	for (const struct uvdpa_opt *o = table; o->key; o++)
 		if (!strcmp(o->key, key))
 			return o;
 	return NULL;
+}
+
+int vd_opts_takes(const char *who, const struct uvdpa_opt *o, const char *value)
+{
+	struct uvdpa_opt alone = *o;
+	union {
+		uint64_t number;
+		char *text;
+	} field = { 0 };
+	int r;
+
+	alone.offset = 0;
+	r = parse_one(who, &alone, value, &field);
+	if (!r && (o->type == UVDPA_OPT_STRING || o->type == UVDPA_OPT_PATH))
+		free(field.text);
+	return r;
 }
 
 static int unknown(const char *who, const struct uvdpa_opt *table, const char *key)
@@ -145,7 +161,7 @@ static int parse_all(const char *who, const struct uvdpa_opt *table,
 		if (!attrs[i].key || !attrs[i].value)
 			return vd_err(-EINVAL, "%s: option %u has no %s", who, i,
 				      attrs[i].key ? "value" : "key");
-		o = find(table, attrs[i].key);
+		o = vd_opts_find(table, attrs[i].key);
 		if (!o)
 			return unknown(who, table, attrs[i].key);
 		if (given(attrs, i, o->key))
@@ -189,7 +205,7 @@ int vd_opts_allow(const char *who, const struct uvdpa_opt *table, const struct u
 		  unsigned int n, uint64_t features)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		const struct uvdpa_opt *o = find(table, attrs[i].key);
+		const struct uvdpa_opt *o = vd_opts_find(table, attrs[i].key);
 
 		if (!o->needs || o->needs & features)
 			continue;
@@ -221,7 +237,7 @@ int vd_opts_check(const char *who, const struct uvdpa_opt *table, size_t conf_si
 				      o->offset, conf_size);
 		if (o->type == UVDPA_OPT_ENUM && !o->choices)
 			return vd_err(-EINVAL, "%s: option %s has no choices", who, o->key);
-		if (find(table, o->key) != o)
+		if (vd_opts_find(table, o->key) != o)
 			return vd_err(-EINVAL, "%s: option %s stands twice", who, o->key);
 	}
 	return 0;

@@ -39,6 +39,12 @@ int vd_opts_parse(const char *who, const struct uvdpa_opt *table, size_t conf_si
 int vd_opts_allow(const char *who, const struct uvdpa_opt *table, const struct uvdpa_attr *attrs,
 		  unsigned int n, uint64_t features);
 
+/* One of a table; NULL: it has none of this key. */
+const struct uvdpa_opt *vd_opts_find(const struct uvdpa_opt *table, const char *key);
+
+/* May the option have this value? Return: 0; -EINVAL; -ENOMEM. */
+int vd_opts_takes(const char *who, const struct uvdpa_opt *o, const char *value);
+
 /* Frees the strings too. NULL is fine. */
 void vd_opts_free(const struct uvdpa_opt *table, void *conf);
 

@@ -234,7 +234,7 @@ static const struct vd_softdev_ops rng_ops = {
 /* clang-format off */
 #define LIMIT_OPT(k, conf, ...)                                                          \
 	{ .key = #k, .type = UVDPA_OPT_SIZE, .offset = offsetof(struct conf, limits.k),  \
-	  .max = RATE_MAX, __VA_ARGS__ }
+	  .max = RATE_MAX, .changes = #k, __VA_ARGS__ }
 #define LIMIT_OPTS(conf)                                                                 \
 	LIMIT_OPT(bps, conf, .help = "bytes in a second at most; 0: any"),               \
 	LIMIT_OPT(bps_burst, conf,                                                       \

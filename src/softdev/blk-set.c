@@ -20,6 +20,7 @@ static const struct uvdpa_opt set_opts[] = {
 		   .type = UVDPA_OPT_SIZE,
 		   .offset = offsetof(struct set_conf, size),
 		   .max = INT64_MAX,
+		   .changes = "capacity",
 		   .help = "bytes; 0: look what the store has now" },
 	[SHRINK] = { .key = "shrink",
 		     .type = UVDPA_OPT_BOOL,

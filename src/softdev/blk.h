@@ -195,14 +195,16 @@ extern const char *const vd_blk_on_enospc[];
 
 /* Rate limits, as options of a disk and as what can be set; @member: struct vd_softdev_limits. */
 #define VD_BLK_LIMIT_OPTS(conf, member)                                                         \
-	VD_BLK_OPT("iops", UINT, conf, member.iops, .max = VD_BLK_RATE_MAX,                     \
-		   .help = "requests in a second at most; 0: any"),                             \
-	VD_BLK_OPT("iops_burst", UINT, conf, member.iops_burst, .max = VD_BLK_RATE_MAX,         \
-		   .help = "requests at once, after a pause; 0: what a tenth of a second has"), \
-	VD_BLK_OPT("bps", SIZE, conf, member.bps, .max = VD_BLK_RATE_MAX,                       \
-		   .help = "bytes in a second at most; 0: any"),                                \
-	VD_BLK_OPT("bps_burst", SIZE, conf, member.bps_burst, .max = VD_BLK_RATE_MAX,           \
-		   .help = "bytes at once, after a pause; 0: what a tenth of a second has")
+	VD_BLK_LIMIT_OPT("iops", UINT, conf, member.iops,                                       \
+			 .help = "requests in a second at most; 0: any"),                       \
+	VD_BLK_LIMIT_OPT("iops_burst", UINT, conf, member.iops_burst,                           \
+			 .help = "requests at once, after a pause; 0: what a tenth of a second has"), \
+	VD_BLK_LIMIT_OPT("bps", SIZE, conf, member.bps,                                         \
+			 .help = "bytes in a second at most; 0: any"),                          \
+	VD_BLK_LIMIT_OPT("bps_burst", SIZE, conf, member.bps_burst,                             \
+			 .help = "bytes at once, after a pause; 0: what a tenth of a second has")
+#define VD_BLK_LIMIT_OPT(k, t, conf, field, ...) \
+	VD_BLK_OPT(k, t, conf, field, .max = VD_BLK_RATE_MAX, .changes = (k), __VA_ARGS__)
 /* clang-format on */
 
 /**

@@ -161,8 +161,10 @@ enum { MAC, LINK, ANNOUNCE, RARP };
 
 static const struct uvdpa_opt set_opts[] = {
 	[MAC] = { .key = "mac", .type = UVDPA_OPT_STRING, .offset = offsetof(struct set_conf, mac),
+		  .changes = "mac",
 		  .help = "Ethernet address; a driver that has the device sees it when it looks" },
 	[LINK] = { .key = "link", .type = UVDPA_OPT_BOOL, .offset = offsetof(struct set_conf, link),
+		   .changes = "link",
 		   .help = "whether the link is up" },
 	[ANNOUNCE] = { .key = "announce", .type = UVDPA_OPT_BOOL,
 		       .offset = offsetof(struct set_conf, announce),
