@@ -53,7 +53,7 @@ int uvdpa_create(struct uvdpa **ret_u);
  * uvdpa_destroy() - Take every device away and free the context
  * @u: the context, or NULL
  *
- * Drains what is in flight for a bounded time (see uvdpa_dev_del()). Context: control thread.
+ * Drains what is in flight, and returns within UVDPA_DRAIN_MS (see uvdpa_dev_del()). Context: control thread.
  */
 void uvdpa_destroy(struct uvdpa *u);
 

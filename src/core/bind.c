@@ -249,8 +249,8 @@ static void enter_driver(struct vd_dev *d)
 
 	bind->step = VD_BIND_DRIVER;
 	bind->answered = false;
-	bind->due_ns = vd_now_ns() + UVDPA_DRAIN_MS * 1000000ull;
-	vd_timer_set(&d->u->loop, &bind->timer, UVDPA_DRAIN_MS / 2);
+	bind->due_ns = vd_now_ns() + d->u->drain_ms * 1000000ull;
+	vd_timer_set(&d->u->loop, &bind->timer, d->u->drain_ms / 2);
 	vd_trace(&d->u->log, d->name, "quiesce driver %s", bind->now.driver->name);
 	bind->now.driver->quiesce(bind->b);
 }
@@ -269,8 +269,8 @@ static void driver_late(struct vd_timer *t)
 {
 	struct vd_dev *d = container_of(t, struct vd_dev, bind.timer);
 
-	vd_log_warn(&d->u->log, d->name, "driver %s is not quiet after %d ms",
-		    d->bind.now.driver->name, UVDPA_DRAIN_MS / 2);
+	vd_log_warn(&d->u->log, d->name, "driver %s is not quiet after %u ms",
+		    d->bind.now.driver->name, d->u->drain_ms / 2);
 	d->bind.answered = true;
 	run(d);
 }

@@ -15,6 +15,9 @@
 #include "config.h"
 #include "core/dev.h"
 
+/* So that a program that ends has ended within UVDPA_DRAIN_MS, with what it does besides. */
+#define END_MS (UVDPA_DRAIN_MS * 7 / 10)
+
 struct vd_loop *vd_ctx_loop(struct uvdpa *u)
 {
 	return &u->loop;
@@ -94,6 +97,7 @@ int uvdpa_create(struct uvdpa **ret_u)
 	vd_list_init(&u->watches);
 	vd_list_init(&u->ended);
 	u->ended_post.fn = tell_ended;
+	u->drain_ms = UVDPA_DRAIN_MS;
 
 	r = vd_loop_init(&u->loop);
 	if (r)
@@ -142,10 +146,11 @@ void uvdpa_destroy(struct uvdpa *u)
 		vd_log_error(&u->log, NULL, "destroyed while it is dispatched: nothing is done");
 		return;
 	}
+	u->drain_ms = END_MS;
 	vd_list_for_each(d, &u->devs, node)
 		uvdpa_dev_del(d->dev, NULL);
 	/* del() itself ends by then; the rest is for what it had to leave to the loop. */
-	due = vd_now_ns() + (UVDPA_DRAIN_MS + 200) * 1000000ull;
+	due = vd_now_ns() + (END_MS + 100) * 1000000ull;
 	while (in_use(u) && vd_now_ns() < due)
 		vd_loop_dispatch(&u->loop, 50);
 	tell_ended(&u->ended_post);
@@ -154,7 +159,7 @@ void uvdpa_destroy(struct uvdpa *u)
 		vd_log_error(&u->log, NULL, "%s after %d ms; its memory is left",
 			     u->njobs ? "a call for a device has not returned" :
 					"requests of a device are not home",
-			     UVDPA_DRAIN_MS);
+			     END_MS);
 		return;
 	}
 	free(u->parents);

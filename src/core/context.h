@@ -29,6 +29,7 @@ struct uvdpa {
 	char *awaited_text;		/* ours, or NULL */
 	int nowhere;			/* an eventfd that nobody reads */
 	struct vd_bell bell;
+	unsigned int drain_ms;		/* UVDPA_DRAIN_MS; less once the context ends */
 	struct uvdpa_keeper *keeper;	/* of sockets, or NULL */
 };
 

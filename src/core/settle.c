@@ -214,7 +214,7 @@ static uint64_t unblock_ns(const struct vd_dev *d)
 	const struct vd_gate *g = &d->gate;
 
 	return g->quiescing_since_ns && !g->unblocked ?
-		       g->quiescing_since_ns + UVDPA_DRAIN_MS / 2 * 1000000ull : 0;
+		       g->quiescing_since_ns + d->u->drain_ms / 2 * 1000000ull : 0;
 }
 
 static void timer_update(struct vd_dev *d)

@@ -169,7 +169,7 @@ static void ready(struct daemon *d)
 /* ---- the end ----------------------------------------------------------------------------------
  */
 
-/* Bounded by UVDPA_DRAIN_MS and a little, unless a second signal makes it shorter. */
+/* Within UVDPA_DRAIN_MS, unless a second signal makes it shorter. */
 static void stop(struct daemon *d)
 {
 	sigset_t set;
