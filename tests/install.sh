@@ -39,6 +39,12 @@ for o in json.load(sys.stdin):
 # shellcheck disable=SC2206 # a word, or none
 extra=($sanitize)
 
+# Shells find what completes the words of both.
+for file in bash-completion/completions/uvdpa bash-completion/completions/uvdpad zsh/site-functions/_uvdpa \
+	fish/vendor_completions.d/uvdpa.fish fish/vendor_completions.d/uvdpad.fish; do
+	[ -n "$(find "$tmp/root" -path "*/share/$file" -size +0)" ] || fail "no $file"
+done
+
 for h in uvdpa blk net rng softdev parent driver; do
 	printf '#include <uvdpa/%s.h>\nint main(void) { return 0; }\n' $h >"$tmp/$h.c"
 	cp "$tmp/$h.c" "$tmp/$h.cc"

@@ -2,15 +2,15 @@
 /*
  * complete.c - "uvdpa complete -- WORD...": what the last word may become
  *
- * One candidate in each line, a tab and what it is; a line ":file" or ":dir" for the shell's own
- * names. Shells call it (complete.bash and its like). Whatever fails has no candidates, and says
- * nothing.
+ * Shells call it (control/offer.h has what they are told). The tree of verbs and the tables of
+ * options are those of this program, devices are the daemon's.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uvdpa/uvdpa.h>
 
+#include "control/offer.h"
 #include "uvdpa/cmd.h"
 #include "uvdpa/usage.h"
 
@@ -22,18 +22,9 @@ struct ask {
 	const char *word; /* what there is of it */
 };
 
-/* @word, @len bytes of it, if it begins as it shall. */
-static void offer(const struct ask *a, const char *word, size_t len, const char *help)
-{
-	size_t n = strlen(a->word);
-
-	if (n <= len && !strncmp(word, a->word, n))
-		printf("%.*s\t%s\n", (int)len, word, help ? help : "");
-}
-
 static void offer_word(const struct ask *a, const char *word, const char *help)
 {
-	offer(a, word, strlen(word), help);
+	vd_offer(a->word, word, strlen(word), help);
 }
 
 /* ---- options ---------------------------------------------------------------------------- */
@@ -117,13 +108,8 @@ static void offer_kind(const struct ask *a, const struct usage_word *kind)
 	} else if (usage_is(kind, "DISK") || usage_is(kind, "FROM") || usage_is(kind, "TO")) {
 		offer_devices(a);
 		puts(":file");
-	} else if (usage_is(kind, "PATH") || usage_is(kind, "FILE")) {
-		puts(":file");
-	} else if (memchr(kind->s, '|', kind->len)) {
-		const char *s = kind->s, *end = s + kind->len;
-
-		for (; s < end; s += strcspn(s, "| ") + 1)
-			offer(a, s, strcspn(s, "| "), NULL);
+	} else {
+		vd_offer_kind(a->word, kind->s, kind->len);
 	}
 }
 
@@ -160,7 +146,7 @@ static void offer_args(const struct ask *a, const char *args, int argc, char **a
 		offer_kind(a, &at.value);
 	while (at.key && usage_next_key(&args, &key, &value))
 		if (!usage_is(&key, "KEY") && !is_used(&key, argc, argv))
-			offer(a, key.s, key.len, NULL);
+			vd_offer(a->word, key.s, key.len, NULL);
 	if (at.options)
 		offer_options(a, &at);
 }
@@ -197,7 +183,7 @@ static void complete(struct ask *a, struct cmd *cmd, int argc, char **argv)
 		if (!o || !o->arg)
 			continue;
 		if (i + 1 == last) {
-			puts(":file");
+			vd_offer_kind(a->word, o->arg, strlen(o->arg));
 			return;
 		}
 		i++;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "config.h"
 #include "control/control.h"
+#include "control/offer.h"
 #include "uvdpad/daemon.h"
 
 #define NAME_WIDTH 32 /* of an option and its argument, in the usage */
@@ -133,6 +134,31 @@ static int parse(struct daemon *d, int argc, char **argv)
 	return r;
 }
 
+static bool is_option(const struct row *row, const char *word)
+{
+	return word[0] == '-' && ((word[1] == '-' && !strcmp(word + 2, row->name)) ||
+				  (row->letter && word[1] == row->letter && !word[2]));
+}
+
+/* "complete -- WORD...", for shells: what the last word may become. */
+static int complete(int argc, char **argv)
+{
+	const char *word = argc ? argv[argc - 1] : "", *before = argc > 1 ? argv[argc - 2] : "";
+	char option[32];
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++)
+		if (rows[i].arg && is_option(&rows[i], before)) {
+			vd_offer_kind(word, rows[i].arg, strlen(rows[i].arg));
+			return EXIT_SUCCESS;
+		}
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++) {
+		int n = snprintf(option, sizeof(option), "--%s", rows[i].name);
+
+		vd_offer(word, option, (size_t)n, rows[i].help);
+	}
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {
@@ -141,6 +167,8 @@ int main(int argc, char **argv)
 	int r;
 
 	vd_std_fds();
+	if (argc > 1 && !strcmp(argv[1], "complete"))
+		return complete(argc - 2, argv + 2);
 	r = parse(&d, argc, argv);
 	if (r)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
