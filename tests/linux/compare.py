@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """compare.py GOLDEN OURS DIFFERENCES - two transcripts of the same commands (transcript.sh)
 
-Equal are: the exit status; standard error; JSON, if ours has every key and value of theirs, in one line
+Equal are: the exit status; standard error, if each of their sentences is part of one of ours; JSON, if ours has every key and value of theirs, in one line
 or several as theirs; text, if each of their
 lines is the beginning of one of ours. So there may be more of ours. What differs and shall, is in DIFFERENCES, a
 paragraph for each kind:
@@ -92,9 +92,18 @@ def same_output(theirs, ours, keys=()):
     return all(any((o + ' ').startswith(t.rstrip() + ' ') for o in ours.split('\n')) for t in theirs.split('\n'))
 
 
+def same_error(theirs, ours):
+    """Whether each sentence is in one of ours, which may name the thing as well"""
+    sentences = [re.sub(r'^Error: vdpa: |\.$', '', t) for t in theirs.split('\n')]
+    return all(any(s in o for o in ours.split('\n')) for s in sentences) if theirs else not ours
+
+
+SAME = {'|': same_output, '!': same_error, '=': str.__eq__}
+
+
 def same(mark, theirs, ours, kinds):
     """Whether a part is the same, or differs as it shall"""
-    if same_output(theirs, ours) if mark == '|' else theirs == ours:
+    if SAME[mark](theirs, ours):
         return True
     met = [d for d in kinds if d.has(mark, theirs, ours) or
            (mark == '|' and d.keys and same_output(theirs, ours, d.keys))]
