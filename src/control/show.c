@@ -81,6 +81,32 @@ static struct json_object *show_status(uint8_t status)
 	return list;
 }
 
+/* Options as parameters have them: those of a device, or of its driver. */
+static struct vd_emit_json *begin_attrs(struct vd_emit_json *e)
+{
+	vd_emit_json_init(e, json_object_new_object());
+	return e;
+}
+
+/* Where the device is now: what it is described by, without the commands that are made of that. */
+static struct json_object *show_end_point(struct uvdpa_dev *dev)
+{
+	static const char *const commands[] = { "qemu", "uml", "losetup", "mount" };
+	struct vd_emit_json e;
+
+	uvdpa_dev_describe(dev, &begin_attrs(&e)->emit);
+	for (size_t i = 0; i < VD_ARRAY_SIZE(commands); i++)
+		json_object_object_del(e.obj, commands[i]);
+	return e.obj;
+}
+
+static void add_features(struct json_object *o, const char *key, struct uvdpa_dev *dev,
+			 uint64_t features)
+{
+	json_object_object_add(o, key,
+			       vd_show_features(uvdpa_dev_info(dev)->device_id, features));
+}
+
 struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 {
 	const struct uvdpa_dev_info *info = uvdpa_dev_info(dev);
@@ -88,7 +114,7 @@ struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 	const char *override = uvdpa_dev_override(dev);
 	const char *type = uvdpa_type_name(info->device_id);
 	struct json_object *o = json_object_new_object();
-	struct vd_emit_json e;
+	struct vd_emit_json e, attrs;
 
 	add_str(o, "type", type ? type : "<unknown type>");
 	add_str(o, "mgmtdev", uvdpa_parent_name(uvdpa_dev_parent(dev)));
@@ -101,16 +127,16 @@ struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 	if (override)
 		add_str(o, "driver_override", override);
 	json_object_object_add(o, "status", show_status(uvdpa_dev_status(dev)));
+	add_features(o, "device_features", dev, info->features);
+	add_features(o, "negotiated_features", dev, uvdpa_dev_features(dev));
+	uvdpa_dev_attrs(dev, &begin_attrs(&attrs)->emit);
+	json_object_object_add(o, "attrs", attrs.obj);
+	uvdpa_dev_driver_attrs(dev, &begin_attrs(&attrs)->emit);
+	json_object_object_add(o, "driver_attrs", attrs.obj);
+	json_object_object_add(o, "end_point", show_end_point(dev));
 	vd_emit_json_init(&e, o);
 	uvdpa_dev_show(dev, &e.emit);
 	return o;
-}
-
-/* Options as parameters have them: those of a device, or of its driver. */
-static struct vd_emit_json *begin_attrs(struct vd_emit_json *e)
-{
-	vd_emit_json_init(e, json_object_new_object());
-	return e;
 }
 
 struct json_object *vd_show_provision(struct uvdpa_dev *dev)

@@ -136,6 +136,7 @@ struct json_object *words_param(const char *key, const char *value);
 
 enum print_layout {
 	PRINT_LINE,   /* "NAME: key value key a,b" */
+	PRINT_DEV,    /* "NAME: key value" as iproute2, what we have beyond it below */
 	PRINT_CONFIG, /* "NAME: key value", each list in a line of its own */
 	PRINT_BLOCK,  /* "NAME:", each key in a line of its own */
 	PRINT_STATS,  /* "NAME: key value", a line for each kind of request, no histogram */

@@ -6,7 +6,7 @@
 
 int dev_show(const struct cmd *cmd, int argc, char **argv)
 {
-	return client_tell(cmd, "dev.show", argc ? argv[0] : NULL, PRINT_LINE);
+	return client_tell(cmd, "dev.show", argc ? argv[0] : NULL, PRINT_DEV);
 }
 
 static int add(const struct cmd *cmd, int argc, char **argv)

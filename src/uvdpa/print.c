@@ -95,8 +95,50 @@ static bool is_line(enum print_layout layout, const char *key, struct json_objec
 	}
 }
 
+/* "key value key value", words as they would be written. */
+static void print_pairs(struct json_object *o)
+{
+	json_object_object_foreach(o, key, value)
+	{
+		printf(" %s %s", key, json_object_get_string(value));
+	}
+}
+
+/*
+ * A device: the line that iproute2 has, which ends with the largest queue; then what has one value;
+ * then, in a line each, what has several.
+ */
+static void print_dev(const char *name, struct json_object *o)
+{
+	bool first = false; /* of those beyond iproute2 */
+
+	printf("%s:", name);
+	json_object_object_foreach(o, key, value)
+	{
+		if (is_list(value))
+			continue;
+		printf("%s%s %s", first ? "\n  " : " ", key, json_object_get_string(value));
+		first = !strcmp(key, "max_vq_size");
+	}
+	json_object_object_foreach(o, list, values)
+	{
+		if (!is_list(values) || is_empty(values))
+			continue;
+		printf("\n  %s", list);
+		if (json_object_is_type(values, json_type_object))
+			print_pairs(values);
+		else
+			print_list(stdout, values, ' ');
+	}
+	putchar('\n');
+}
+
 static void print_one(const char *name, struct json_object *o, enum print_layout layout)
 {
+	if (layout == PRINT_DEV) {
+		print_dev(name, o);
+		return;
+	}
 	printf("%s:", name);
 	json_object_object_foreach(o, key, value)
 	{

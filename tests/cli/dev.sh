@@ -25,7 +25,12 @@ same '["block","sim-blk",0,"number","number",true,null,[]]' "$(json '.dev.d0 |
 	[.type, .mgmtdev, .vendor_id, (.max_vqs|type), (.max_vq_size|type), .ready, .driver, .status]' \
 	dev show d0)"
 uvdpa dev show | grep -Eq \
-	'^d0: type block mgmtdev sim-blk vendor_id 0 max_vqs [0-9]+ max_vq_size [0-9]+ ready true size 1048576$'
+	'^d0: type block mgmtdev sim-blk vendor_id 0 max_vqs [0-9]+ max_vq_size [0-9]+$'
+uvdpa dev show d0 >"$tmp/out"
+grep -Eqx '  ready true size 1048576.*' "$tmp/out"
+grep -Eqx '  device_features .*RING_EVENT_IDX.* VERSION_1.*' "$tmp/out"
+grep -Eqx '  attrs capacity 1M' "$tmp/out"
+! grep -Eq '^  (status|negotiated_features|driver_attrs|end_point)' "$tmp/out" || fail "what it has not"
 same '["d0"]' "$(json '.dev|keys' dev show)"
 uvdpa -jp dev show | grep -q '^  "dev":{' || uvdpa -jp dev show | grep -q '"dev": *{'
 same 2048 "$(json .config.d0.capacity dev config show d0)"
@@ -89,6 +94,11 @@ same '"vhost-user"' "$(uvdpa -j dev show | jq .dev.d0.driver)"
 same "$tmp/d0.sock" "$(json .describe.d0.socket dev describe d0)"
 [ -S "$tmp/d0.sock" ] || fail "no socket"
 uvdpa dev describe d0 | grep -q "^  socket $tmp/d0.sock"
+uvdpa dev show d0 >"$tmp/out"
+grep -Eqx '  ready true driver vhost-user size 1048576.*' "$tmp/out"
+grep -Fqx "  driver_attrs socket $tmp/d0.sock" "$tmp/out"
+grep -Fqx "  end_point socket $tmp/d0.sock" "$tmp/out"
+same "{\"socket\":\"$tmp/d0.sock\"}" "$(json .dev.d0.end_point dev show)"
 same '["d0"]' "$(json '.describe|keys' dev describe)"	# those that are bound
 
 # What it says to QEMU is taken as it stands, and its front-end gets what it needs of the device.
