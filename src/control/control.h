@@ -75,6 +75,9 @@ struct json_object *vd_show_driver(const struct uvdpa_driver *d);
  */
 struct json_object *vd_show_provision(struct uvdpa_dev *dev);
 
+/* A table of options. */
+struct json_object *vd_show_opts(const struct uvdpa_opt *opts);
+
 /* Names of the feature bits of @features, "bit_N" for one without. */
 struct json_object *vd_show_features(uint32_t device_id, uint64_t features);
 

@@ -445,6 +445,20 @@ static int dev_export(struct uvdpa *u, struct json_object *params, struct vd_cal
 	return tell(u, params, call, "export", export_of);
 }
 
+static int settable_of(struct uvdpa_dev *dev, struct json_object *map)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "options", vd_show_opts(uvdpa_dev_set_opts(dev)));
+	json_object_object_add(map, uvdpa_dev_name(dev), o);
+	return 0;
+}
+
+static int dev_settable(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	return tell(u, params, call, "settable", settable_of);
+}
+
 static int stats_of(struct uvdpa_dev *dev, unsigned int idx, struct json_object *obj)
 {
 	struct vd_emit_json e;
@@ -505,6 +519,7 @@ static const struct method methods[] = {
 	{ "dev.set", dev_set, { { "name", NAME, true }, { "attrs", ATTRS, true } } },
 	{ "dev.override", dev_override, { { "name", NAME, true }, { "driver", NAME, true } } },
 	{ "dev.describe", dev_describe, { { "name", NAME, false } } },
+	{ "dev.settable", dev_settable, { { "name", NAME, false } } },
 	{ "dev.config.show", dev_config_show, { { "name", NAME, false } } },
 	{ "dev.export", dev_export, { { "name", NAME, false } } },
 	{ "dev.vstats.show",

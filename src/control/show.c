@@ -220,7 +220,7 @@ static struct json_object *show_opt(const struct uvdpa_opt *opt)
 	return o;
 }
 
-static struct json_object *show_opts(const struct uvdpa_opt *opts)
+struct json_object *vd_show_opts(const struct uvdpa_opt *opts)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -246,7 +246,7 @@ struct json_object *vd_show_parent(const struct uvdpa_parent *p)
 	json_object_object_add(o, "dev_features",
 			       vd_show_features(ids[0], uvdpa_parent_features(p)));
 	add_str(o, "help", uvdpa_parent_help(p));
-	json_object_object_add(o, "options", show_opts(uvdpa_parent_opts(p)));
+	json_object_object_add(o, "options", vd_show_opts(uvdpa_parent_opts(p)));
 	return o;
 }
 
@@ -255,6 +255,6 @@ struct json_object *vd_show_driver(const struct uvdpa_driver *d)
 	struct json_object *o = json_object_new_object();
 
 	add_str(o, "help", uvdpa_driver_help(d));
-	json_object_object_add(o, "options", show_opts(uvdpa_driver_opts(d)));
+	json_object_object_add(o, "options", vd_show_opts(uvdpa_driver_opts(d)));
 	return o;
 }

@@ -14,6 +14,7 @@
 #include "uvdpa/cmd.h"
 #include "uvdpa/usage.h"
 
+#define ON_OFF	   "on|off"
 #define TIMEOUT_MS 1000 /* a daemon that is busy for longer has no candidates */
 
 struct ask {
@@ -37,8 +38,35 @@ static const struct uvdpa_opt *table_of(const struct ask *a, const struct usage_
 	return at->parent ? words_parent_opts(a->u, at->parent) : NULL;
 }
 
+/* What can be set of a device, only its daemon knows. */
+static void offer_settable(const struct ask *a, const struct usage_at *at)
+{
+	struct json_object *result, *all = NULL, *dev, *options, *opt, *v;
+
+	if (client_call(a->cmd, "dev.settable", words_param("name", at->dev), &result))
+		return;
+	json_object_object_get_ex(result, "settable", &all);
+	if (json_object_object_get_ex(all, at->dev, &dev) &&
+	    json_object_object_get_ex(dev, "options", &options)) {
+		if (!at->option) {
+			json_object_object_foreach(options, key, o)
+			{
+				json_object_object_get_ex(o, "help", &v);
+				offer_word(a, key, json_object_get_string(v));
+			}
+		} else if (json_object_object_get_ex(options, at->option, &opt) &&
+			   json_object_object_get_ex(opt, "type", &v) &&
+			   !strcmp(json_object_get_string(v), "bool")) {
+			vd_offer_kind(a->word, ON_OFF, strlen(ON_OFF));
+		}
+	}
+	json_object_put(result);
+}
+
 static void offer_options(const struct ask *a, const struct usage_at *at)
 {
+	if (at->dev && !at->parent && !at->driver)
+		offer_settable(a, at);
 	for (const struct uvdpa_opt *o = table_of(a, at); o && o->key; o++)
 		offer_word(a, o->key, o->help);
 }
@@ -47,16 +75,16 @@ static void offer_choices(const struct ask *a, const struct usage_at *at)
 {
 	const struct uvdpa_opt *o = table_of(a, at);
 
+	if (at->dev && !at->parent && !at->driver)
+		offer_settable(a, at);
 	while (o && o->key && strcmp(o->key, at->option) != 0)
 		o++;
 	if (!o || !o->key)
 		return;
 	if (o->type == UVDPA_OPT_PATH)
-		puts(":file");
-	if (o->type == UVDPA_OPT_BOOL) {
-		offer_word(a, "on", o->help);
-		offer_word(a, "off", o->help);
-	}
+		vd_offer_kind(a->word, "PATH", 4);
+	if (o->type == UVDPA_OPT_BOOL)
+		vd_offer_kind(a->word, ON_OFF, strlen(ON_OFF));
 	for (unsigned int i = 0; o->type == UVDPA_OPT_ENUM && o->choices[i]; i++)
 		offer_word(a, o->choices[i], o->help);
 }
@@ -107,7 +135,7 @@ static void offer_kind(const struct ask *a, const struct usage_word *kind)
 		offer_devices(a);
 	} else if (usage_is(kind, "DISK") || usage_is(kind, "FROM") || usage_is(kind, "TO")) {
 		offer_devices(a);
-		puts(":file");
+		vd_offer_kind(a->word, "PATH", 4);
 	} else {
 		vd_offer_kind(a->word, kind->s, kind->len);
 	}

@@ -277,7 +277,8 @@ void print_options(const struct cmd *cmd, struct json_object *result)
 		{
 			struct json_object *options;
 
-			printf("%s: %s\n", name, member(o, "help"));
+			printf("%s:%s%s\n", name, member(o, "help") ? " " : "",
+			       member(o, "help") ? member(o, "help") : "");
 			json_object_object_get_ex(o, "options", &options);
 			json_object_object_foreach(options, key, opt)
 			{

@@ -85,9 +85,17 @@ int words_dev(int argc, char **argv, struct json_object **ret_params)
 
 int words_options(const struct cmd *cmd, const struct usage_at *at)
 {
+	struct json_object *result;
+	int r;
+
 	if (at->driver)
 		return local_options(cmd, "driver.show", words_param("name", at->driver));
 	if (at->parent)
 		return local_options(cmd, "mgmtdev.show", words_param("name", at->parent));
-	return 0;
+	if (!at->dev)
+		return 0;
+	r = client_call(cmd, "dev.settable", words_param("name", at->dev), &result);
+	if (!r)
+		print_options(cmd, result);
+	return r;
 }

@@ -79,6 +79,11 @@ same 'disk0 net0 ' "$(offers -s "$ctl" dev del '')"
 same 'disk0 ' "$(offers -s "$ctl" dev set d)"
 same 'disk0 :file ' "$(offers -s "$ctl" blk info d)"
 
+[[ " $(offers -s "$ctl" dev set disk0 '')" = *' size shrink '* ]] || fail "what can be set"
+same 'on off ' "$(offers -s "$ctl" dev set disk0 size 1M shrink '')"
+uvdpa dev set disk0 help | grep -q '^  shrink bool '
+uvdpa dev set net0 --help | grep -q '^  mac string '
+
 # ---- the daemon's own
 for option in $("$UVDPAD" --help | grep -oE -- '--[a-z-]+'); do
 	"$UVDPAD" complete -- "$option" | cut -f 1 | grep -Fqx -- "$option" || fail "uvdpad: no $option"
