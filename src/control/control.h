@@ -32,12 +32,15 @@ enum {
  * @result: what it answered; whoever started the call puts it
  * @error: why it failed; likewise. One of the two is set.
  * @wait: the method's
+ * @watch: the method wants events for whoever asked, from after number @since on; UINT64_MAX: new ones
  */
 struct vd_call {
 	void (*done)(struct vd_call *call);
 	struct json_object *result;
 	struct json_object *error;
 	struct uvdpa_wait wait;
+	bool watch;
+	uint64_t since;
 };
 
 /**
@@ -80,6 +83,9 @@ struct json_object *vd_show_opts(const struct uvdpa_opt *opts);
 
 /* Names of the feature bits of @features, "bit_N" for one without. */
 struct json_object *vd_show_features(uint32_t device_id, uint64_t features);
+
+/* Names of the bits of a status byte. */
+struct json_object *vd_show_status(uint8_t status);
 
 /* Puts what it receives into a JSON object. */
 struct vd_emit_json {

@@ -21,7 +21,7 @@
 
 struct param {
 	const char *name;
-	enum { NAME = 1, BITS, INDEX, ATTRS } type;
+	enum { NAME = 1, BITS, INDEX, COUNT, ATTRS } type;
 	bool required;
 };
 
@@ -107,6 +107,11 @@ static int check_param(const struct param *p, struct json_object *v)
 		    json_object_get_int64(v) > UINT16_MAX)
 			return vd_err(-EINVAL, "parameter \"%s\": not a number 0 to %u", p->name,
 				      UINT16_MAX);
+		return 0;
+	case COUNT:
+		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0)
+			return vd_err(-EINVAL, "parameter \"%s\": not a number 0 to %" PRIu64, p->name,
+				      (uint64_t)INT64_MAX);
 		return 0;
 	case ATTRS:
 		return check_attrs(p, v);
@@ -497,6 +502,19 @@ static int dev_vstats_show(struct uvdpa *u, struct json_object *params, struct v
 	return r;
 }
 
+/* Events go to a connection, which is whoever's that started the call. */
+static int events_subscribe(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	struct json_object *since;
+
+	(void)u;
+	call->watch = true;
+	call->since = UINT64_MAX;
+	if (json_object_object_get_ex(params, "since", &since))
+		call->since = json_object_get_uint64(since);
+	return 0;
+}
+
 static const struct method methods[] = {
 	{ "version", version, { { 0 } } },
 	{ "mgmtdev.show", mgmtdev_show, { { "name", NAME, false } } },
@@ -525,6 +543,7 @@ static const struct method methods[] = {
 	{ "dev.vstats.show",
 	  dev_vstats_show,
 	  { { "name", NAME, true }, { "qidx", INDEX, false } } },
+	{ "events.subscribe", events_subscribe, { { "since", COUNT, false } } },
 };
 
 /* ---- calls ------------------------------------------------------------------------------ */

@@ -60,7 +60,7 @@ struct json_object *vd_show_features(uint32_t device_id, uint64_t features)
 	return list;
 }
 
-static struct json_object *show_status(uint8_t status)
+struct json_object *vd_show_status(uint8_t status)
 {
 	static const struct {
 		uint8_t bit;
@@ -126,7 +126,7 @@ struct json_object *vd_show_dev(struct uvdpa_dev *dev)
 		add_str(o, "driver", uvdpa_driver_name(driver));
 	if (override)
 		add_str(o, "driver_override", override);
-	json_object_object_add(o, "status", show_status(uvdpa_dev_status(dev)));
+	json_object_object_add(o, "status", vd_show_status(uvdpa_dev_status(dev)));
 	add_features(o, "device_features", dev, info->features);
 	add_features(o, "negotiated_features", dev, uvdpa_dev_features(dev));
 	uvdpa_dev_attrs(dev, &begin_attrs(&attrs)->emit);

@@ -40,6 +40,8 @@ struct client {
 	struct buf in, out;
 	size_t scanned;     /* bytes of in that hold no newline */
 	uint64_t active_ns; /* of the last request or byte that was taken */
+	bool watches;       /* it wants events, and */
+	uint64_t seen;      /* has had all up to this one */
 	bool skip;          /* a line was too long: wait for its end */
 	bool eof;           /* read no more; close when all is answered */
 };
@@ -123,31 +125,31 @@ static bool client_pending(const struct client *c)
 	return c->scanned < c->in.len && !c->s->stopping;
 }
 
+/* Are there events that it has not had? */
+static bool client_behind(const struct client *c)
+{
+	return c->watches && c->seen + 1 < c->s->events.next;
+}
+
 /* What it is watched for follows from its state. Return: false if it is of no use any more. */
 static bool client_rearm(struct client *c)
 {
 	uint32_t events = 0;
 
-	if (c->out.len || (client_pending(c) && !client_busy(c)))
+	if (c->out.len || client_behind(c) || (client_pending(c) && !client_busy(c)))
 		events |= EPOLLOUT;
 	if (!c->eof && !client_busy(c))
 		events |= EPOLLIN;
-	if (c->eof && !c->nrequests && !c->out.len && !client_pending(c))
+	if (c->eof && !c->nrequests && !c->out.len && !client_behind(c) && !client_pending(c))
 		return false;
 	return !vd_fd_mod(&c->fd, events);
 }
 
-/* Takes @id and @body. */
-static void client_answer(struct client *c, struct json_object *id, const char *key,
-			  struct json_object *body)
+static void client_put(struct client *c, struct json_object *o)
 {
-	struct json_object *o = json_object_new_object();
 	const char *text;
 	size_t len;
 
-	json_object_object_add(o, "jsonrpc", json_object_new_string("2.0"));
-	json_object_object_add(o, key, body);
-	json_object_object_add(o, "id", id);
 	text = json_object_to_json_string_length(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (!buf_add(&c->out, text, len) || !buf_add(&c->out, "\n", 1))
@@ -155,9 +157,84 @@ static void client_answer(struct client *c, struct json_object *id, const char *
 	json_object_put(o);
 }
 
+/* Takes @id and @body. */
+static void client_answer(struct client *c, struct json_object *id, const char *key,
+			  struct json_object *body)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(o, key, body);
+	json_object_object_add(o, "id", id);
+	client_put(c, o);
+}
+
 static void client_error(struct client *c, int code, const char *text)
 {
 	client_answer(c, NULL, "error", vd_rpc_error(code, 0, text));
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+/* Some are not there any more, or never were, for want of memory. */
+static void client_lost(struct client *c, uint64_t count)
+{
+	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
+
+	json_object_object_add(o, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(o, "method", json_object_new_string("events.lost"));
+	json_object_object_add(p, "count", json_object_new_uint64(count));
+	json_object_object_add(o, "params", p);
+	client_put(c, o);
+}
+
+/* As many as it may have waiting; the others stay in the log. */
+static void client_events(struct client *c)
+{
+	const struct events *log = &c->s->events;
+	uint64_t lost = 0;
+
+	if (!c->out.len)
+		c->active_ns = vd_now_ns(); /* from now on it is for the client to do something */
+	while (client_behind(c) && c->out.len < SERVER_OUT_HIGH) {
+		const struct event *e = events_at(log, c->seen + 1);
+
+		if (e && lost)
+			client_lost(c, lost);
+		if (e) {
+			lost = 0;
+			c->seen++;
+			if (!buf_add(&c->out, e->line, e->len))
+				c->eof = true;
+		} else {
+			uint64_t seen = vd_max(c->seen + 1, log->first - 1);
+
+			lost += seen - c->seen;
+			c->seen = seen;
+		}
+	}
+	if (lost)
+		client_lost(c, lost);
+}
+
+static void events_added(struct events *log)
+{
+	struct server *s = container_of(log, struct server, events);
+	struct client *c;
+
+	vd_list_for_each(c, &s->clients, node)
+		if (c->watches && c->seen + 2 == log->next)
+			vd_fd_mod(&c->fd, EPOLLOUT); /* the first that it has not had */
+}
+
+/* A number that is not ours yet is another daemon's: who has it has had none of ours. */
+static void client_watch(struct client *c, struct vd_call *call)
+{
+	uint64_t last = c->s->events.next - 1;
+
+	c->watches = true;
+	c->seen = call->since <= last ? call->since : call->since == UINT64_MAX ? last : 0;
+	json_object_object_add(call->result, "seq", json_object_new_uint64(last));
 }
 
 /* ---- requests --------------------------------------------------------------------------- */
@@ -235,8 +312,11 @@ static void client_request(struct client *c, struct json_object *o)
 	json_object_object_get_ex(o, "method", &method);
 	json_object_object_get_ex(o, "params", &params);
 	vd_log_debug(c->s->log, "control", "%s", json_object_get_string(method));
-	if (vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
-		request_end(rq);
+	if (!vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
+		return;
+	if (rq->call.watch)
+		client_watch(c, &rq->call);
+	request_end(rq);
 }
 
 static bool is_space(char ch)
@@ -351,6 +431,8 @@ static void client_event(struct vd_fd *f, uint32_t events)
 		ok = client_read(c);
 	if (ok && client_pending(c))
 		client_lines(c);
+	if (ok && client_behind(c))
+		client_events(c);
 	if (ok && c->out.len)
 		ok = client_write(c);
 	/* Hung up: nobody takes an answer, but what it asked for goes on. */
@@ -396,7 +478,8 @@ static void server_accept(struct vd_fd *f, uint32_t events)
 		vd_fd_mod(&s->listen, 0);
 }
 
-/* A client with a call in progress waits for us, so it is not idle; the others are measured. */
+/* A client with a call in progress, or that wants events, waits for us, so it is not idle; the others are
+ * measured, and so is who does not take what there is. */
 static void server_tick(struct vd_timer *t)
 {
 	struct server *s = container_of(t, struct server, tick);
@@ -406,7 +489,7 @@ static void server_tick(struct vd_timer *t)
 	uint64_t now = vd_now_ns();
 
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
-		if ((c->nrequests && !c->out.len) || now - c->active_ns < limit_ns)
+		if (((c->nrequests || c->watches) && !c->out.len) || now - c->active_ns < limit_ns)
 			continue;
 		vd_log_info(s->log, "control", "client dropped: idle for %u ms",
 			    (unsigned int)((now - c->active_ns) / 1000000));
@@ -420,10 +503,19 @@ static void server_tick(struct vd_timer *t)
 
 int server_start(struct server *s, int fd)
 {
+	int r;
+
 	vd_list_init(&s->clients);
 	s->listen.fn = server_accept;
 	s->tick.fn = server_tick;
-	return vd_fd_add(s->loop, &s->listen, fd, EPOLLIN);
+	s->events.added = events_added;
+	r = vd_fd_add(s->loop, &s->listen, fd, EPOLLIN);
+	if (r)
+		return r;
+	r = events_start(&s->events, s->u);
+	if (r)
+		vd_fd_del(&s->listen);
+	return r;
 }
 
 void server_stop(struct server *s)
@@ -431,6 +523,7 @@ void server_stop(struct server *s)
 	struct client *c, *tmp;
 
 	s->stopping = true;
+	events_stop(&s->events);
 	vd_fd_del(&s->listen);
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		c->eof = true;
@@ -446,8 +539,11 @@ void server_fini(struct server *s)
 	vd_timer_del(s->loop, &s->tick);
 	vd_fd_del(&s->listen);
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
+		if (client_behind(c))
+			client_events(c);
 		if (c->out.len)
 			client_write(c);
 		client_close(c);
 	}
+	events_fini(&s->events);
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "uvdpad/events.h"
 
 #define SERVER_LINE_MAX     (1u << 20) /* bytes of a request, with its newline */
 #define SERVER_CLIENTS_MAX  64         /* further ones wait in the listening queue */
@@ -28,6 +29,7 @@ struct server {
 	struct vd_timer tick;
 	struct vd_list clients;
 	unsigned int nclients;
+	struct events events;
 	bool stopping;
 };
 
