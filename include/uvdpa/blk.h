@@ -23,6 +23,8 @@
  * When the device is taken away (unbound, removed) the handle stays valid: submit says -ENODEV,
  * outstanding requests come back with -ENODEV from poll, and the queue's descriptor is readable.
  * When the device breaks it is the same with -EIO. Close, then open again.
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_BLK_H
 #define UVDPA_BLK_H
@@ -39,8 +41,10 @@ extern "C" {
 struct uvdpa_blk;
 struct uvdpa_blkq;
 
-#define UVDPA_BLK_SECTOR 512u	/* unit of every sector number (virtio 1.3, 5.2) */
-#define UVDPA_BLK_ID_LEN 20u	/* bytes of GET_ID's answer */
+/* UVDPA_BLK_SECTOR - Bytes; the unit of every sector number (virtio 1.3, 5.2) */
+#define UVDPA_BLK_SECTOR 512u
+/* UVDPA_BLK_ID_LEN - Bytes of GET_ID's answer */
+#define UVDPA_BLK_ID_LEN 20u
 
 /**
  * struct uvdpa_blk_opts - How to drive the device
@@ -61,17 +65,21 @@ struct uvdpa_blk_opts {
 	bool packed;
 };
 
-/* What was found at open; capacity_sectors and writeback follow the device. */
+/**
+ * struct uvdpa_blk_info - What was found at open
+ *
+ * The library's, and may grow. capacity_sectors and writeback follow the device.
+ */
 struct uvdpa_blk_info {
-	uint64_t capacity_sectors;
+	uint64_t capacity_sectors;	/* its size */
 	uint32_t block_size;		/* bytes; sectors of every request fill whole blocks */
 	uint32_t physical_block_size;	/* bytes, what writes had best be multiples of */
 	uint32_t opt_io_size;		/* bytes of the best request; 0: not known */
 	uint32_t size_max;		/* bytes of one segment at most; 0: any */
 	uint32_t seg_max;		/* segments of one request at most */
-	unsigned int queues;
-	unsigned int queue_size;
-	bool readonly;
+	unsigned int queues;		/* in use */
+	unsigned int queue_size;	/* descriptors of each */
+	bool readonly;			/* writes are refused */
 	bool flush;			/* it has a volatile cache; without, writes are durable */
 	bool writeback;			/* that cache is on: a write is durable after a FLUSH */
 
@@ -83,6 +91,7 @@ struct uvdpa_blk_info {
 	bool write_zeroes_may_unmap;	/* uvdpa_blk_req.unmap has a meaning */
 };
 
+/* enum uvdpa_blk_op - What a request is for */
 enum uvdpa_blk_op {
 	UVDPA_BLK_READ,
 	UVDPA_BLK_WRITE,
@@ -104,6 +113,7 @@ enum uvdpa_blk_op {
  * @unmap: of WRITE_ZEROES: the range may lose its space, so that a later write can find none left
  * @res: 0, or -EIO (also: the device answered nonsense), -EOPNOTSUPP, -ENODEV (it was taken
  *       away), set when it is back
+ * @reserved: zeros
  */
 struct uvdpa_blk_req {
 	enum uvdpa_blk_op op;
@@ -132,13 +142,25 @@ struct uvdpa_blk_req {
 int uvdpa_blk_open(struct uvdpa_dev *dev, const struct uvdpa_blk_opts *o,
 		   struct uvdpa_blk **ret_blk);
 
-/* No thread may be inside a queue any more. Outstanding requests never come back. NULL is fine. */
+/**
+ * uvdpa_blk_close() - Use it no more
+ * @blk: the handle, or NULL; no thread is inside one of its queues any more
+ *
+ * Outstanding requests never come back. Memory of uvdpa_blk_alloc() is gone.
+ */
 void uvdpa_blk_close(struct uvdpa_blk *blk);
 
+/**
+ * uvdpa_blk_info() - What the device is
+ * @blk: the handle
+ *
+ * Return: the handle's, for its life.
+ */
 const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
 
 /**
  * uvdpa_blk_set_writeback() - Turn the device's volatile cache on or off
+ * @blk: the handle
  * @on: false: from now on a write that came back is durable. What came back before is durable
  *      after a FLUSH, as ever.
  *
@@ -150,44 +172,88 @@ const struct uvdpa_blk_info *uvdpa_blk_info(const struct uvdpa_blk *blk);
  */
 int uvdpa_blk_set_writeback(struct uvdpa_blk *blk, bool on);
 
-/* Return: the queue; NULL with uvdpa_error() if @idx is not below info.queues. */
+/**
+ * uvdpa_blk_queue() - One of its queues
+ * @blk: the handle
+ * @idx: below info.queues
+ *
+ * Return: the queue, for the handle's life; NULL with uvdpa_error() if there is no such one.
+ */
 struct uvdpa_blkq *uvdpa_blk_queue(struct uvdpa_blk *blk, unsigned int idx);
 
 /**
  * uvdpa_blk_alloc() - Memory that requests may use
+ * @blk: the handle
  * @len: bytes, rounded up to pages
  *
  * Return: page-aligned, zeroed; NULL with uvdpa_error(): more than uvdpa_blk_opts.mem in all.
  * Freed by uvdpa_blk_free() or close.
  */
 void *uvdpa_blk_alloc(struct uvdpa_blk *blk, size_t len);
+
+/**
+ * uvdpa_blk_free() - Give it back
+ * @blk: the handle
+ * @p: from uvdpa_blk_alloc(), or NULL; no request that uses it is outstanding
+ */
 void uvdpa_blk_free(struct uvdpa_blk *blk, void *p);
 
 /**
  * uvdpa_blkq_submit() - Queue requests, in order, with at most one notification
- * @reqs: borrowed until each comes back
+ * @q: the queue
+ * @reqs: borrowed until each comes back; the array, for the call
+ * @n: how many
  *
  * Return: how many were taken, fewer if the ring is full or one of them is wrong; if the first is:
  * -EINVAL the op, a length that is no multiple of 512 (GET_ID: below UVDPA_BLK_ID_LEN), or more
  * segments than info.seg_max, a range that is empty or beyond its limit; -EFAULT memory that is
  * not of uvdpa_blk_alloc(); -EROFS; -EOPNOTSUPP what info says is not offered. -ENODEV the device
  * is gone; -EIO it is broken. Sets no sentence.
+ * Context: the thread that has the queue.
  */
 int uvdpa_blkq_submit(struct uvdpa_blkq *q, struct uvdpa_blk_req *const *reqs, unsigned int n);
 
-/* Requests that came back, at most @max, with res set. Never waits. After the device went, all
- * come back. */
+/**
+ * uvdpa_blkq_poll() - Requests that came back
+ * @q: the queue
+ * @done: receives them, the caller's again, with res set
+ * @max: so many at most
+ *
+ * Never waits. After the device went, all come back.
+ *
+ * Return: how many.
+ * Context: the thread that has the queue.
+ */
 unsigned int uvdpa_blkq_poll(struct uvdpa_blkq *q, struct uvdpa_blk_req **done, unsigned int max);
 
 /**
  * uvdpa_blkq_fd() - Readable when something may have come back, after uvdpa_blkq_arm()
- * uvdpa_blkq_arm() - Ask for it. Return: true if something is there already: poll instead
- * uvdpa_blkq_wait() - Both, and sleep. Return: 0; -ETIMEDOUT; -EINTR
+ * @q: the queue; keeps the descriptor
  *
- * One arm is good for one notification; uvdpa_blkq_poll() disarms.
+ * Return: the descriptor, for the handle's life.
+ * Context: any thread.
  */
 int uvdpa_blkq_fd(const struct uvdpa_blkq *q);
+
+/**
+ * uvdpa_blkq_arm() - Ask that uvdpa_blkq_fd() becomes readable
+ * @q: the queue
+ *
+ * One arm is good for one notification; uvdpa_blkq_poll() disarms.
+ *
+ * Return: true if something is there already: poll instead.
+ * Context: the thread that has the queue.
+ */
 bool uvdpa_blkq_arm(struct uvdpa_blkq *q);
+
+/**
+ * uvdpa_blkq_wait() - Sleep until something may have come back
+ * @q: the queue
+ * @timeout_ms: longest sleep in milliseconds; 0 does not sleep, -1 sleeps for ever
+ *
+ * Return: 0; -ETIMEDOUT; -EINTR a signal came. Sets no sentence.
+ * Context: the thread that has the queue.
+ */
 int uvdpa_blkq_wait(struct uvdpa_blkq *q, int timeout_ms);
 
 #pragma GCC visibility pop

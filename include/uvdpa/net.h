@@ -26,6 +26,8 @@
  * -ENODEV once all that the device finished has been given back, and their descriptors are readable.
  * Memory that is with the device then is the caller's again. When the device breaks it is the same
  * with -EIO. Close, then open again.
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_NET_H
 #define UVDPA_NET_H
@@ -41,9 +43,12 @@ extern "C" {
 struct uvdpa_net;
 struct uvdpa_netq;
 
-#define UVDPA_NET_HDR 12u	/* bytes before a frame that are the device's (virtio 1.3, 5.1.6) */
-#define UVDPA_NET_SEGS 64u	/* pieces of a frame to be sent, at most */
-#define UVDPA_NET_MACS 64u	/* addresses of uvdpa_net_set_filter(), of each kind, at most */
+/* UVDPA_NET_HDR - Bytes before a frame that are the device's (virtio 1.3, 5.1.6) */
+#define UVDPA_NET_HDR 12u
+/* UVDPA_NET_SEGS - Pieces of a frame to be sent, at most */
+#define UVDPA_NET_SEGS 64u
+/* UVDPA_NET_MACS - Addresses of uvdpa_net_set_filter(), of each kind, at most */
+#define UVDPA_NET_MACS 64u
 
 /**
  * struct uvdpa_net_opts - How to drive the device
@@ -68,30 +73,39 @@ struct uvdpa_net_opts {
 	bool packed;
 };
 
-/* What was found at open; mac, mtu, link_up, announce, speed and duplex follow the device. */
+/**
+ * struct uvdpa_net_info - What was found at open
+ *
+ * The library's, and may grow. mac, mtu, link_up, announce, speed and full_duplex follow the device.
+ */
 struct uvdpa_net_info {
 	uint64_t features;		/* negotiated, 1 << VIRTIO_*_F_* */
 	uint8_t mac[6];			/* zeros: the device has none */
 	uint16_t mtu;			/* bytes; 1500 if it does not say */
-	bool link_up;
+	bool link_up;			/* frames get through */
 	bool announce;			/* it asks to be announced; see uvdpa_net_announced() */
-	bool full_duplex;
+	bool full_duplex;		/* false also if it is unknown */
 	uint32_t speed;			/* Mbit/s; 0: unknown */
 	unsigned int pairs;		/* in use */
 	unsigned int max_pairs;		/* that the device has */
-	unsigned int queue_size;
+	unsigned int queue_size;	/* descriptors of each */
 	uint32_t rx_buf_min;		/* bytes of a buffer for uvdpa_netq_rx_post() */
 	bool rx_merge;			/* a received frame may fill several buffers */
 };
 
-/* What there is to know of a frame; 0 is a frame without any offload (virtio 1.3, 5.1.6). */
+/**
+ * struct uvdpa_net_hdr - What there is to know of a frame (virtio 1.3, 5.1.6)
+ *
+ * All zeros is a frame without any offload. Numbers are as this machine has them.
+ */
 struct uvdpa_net_hdr {
 	uint8_t flags;			/* of VIRTIO_NET_HDR_F_* */
 	uint8_t gso_type;		/* of VIRTIO_NET_HDR_GSO_* */
-	uint16_t hdr_len, gso_size, csum_start, csum_offset;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset; /* as there */
 };
 
-enum {
+/* enum uvdpa_net_buf_flags - Of uvdpa_net_buf.flags */
+enum uvdpa_net_buf_flags {
 	UVDPA_NET_MORE = 1 << 0,	/* the next buffer goes on with this frame */
 	UVDPA_NET_BAD = 1 << 1,		/* received, in the frame's last buffer: its header makes no
 					 * sense, or it is no frame at all: drop it */
@@ -117,10 +131,14 @@ struct uvdpa_net_buf {
 	struct uvdpa_net_hdr hdr;
 };
 
-/* Counts of a pair's two sides since open; each side's are exact in its own thread. */
+/**
+ * struct uvdpa_netq_stats - Counts of a pair's two sides since open
+ *
+ * Each side's are exact in its own thread.
+ */
 struct uvdpa_netq_stats {
-	uint64_t rx_frames, rx_bytes, rx_bad;
-	uint64_t tx_frames, tx_bytes;
+	uint64_t rx_frames, rx_bytes, rx_bad; /* bad: marked UVDPA_NET_BAD */
+	uint64_t tx_frames, tx_bytes;	/* given to the device */
 	uint64_t rx_kicks, tx_kicks;	/* notifications sent */
 	uint64_t reserved[8];		/* zeros */
 };
@@ -142,99 +160,164 @@ struct uvdpa_netq_stats {
 int uvdpa_net_open(struct uvdpa_dev *dev, const struct uvdpa_net_opts *o,
 		   struct uvdpa_net **ret_net);
 
-/* No thread may be inside a queue any more. Commands under way end with -ENODEV. NULL is fine. */
+/**
+ * uvdpa_net_close() - Use it no more
+ * @net: the handle, or NULL; no thread is inside one of its queues any more
+ *
+ * Commands under way end with -ENODEV. Memory of uvdpa_net_alloc() is gone.
+ */
 void uvdpa_net_close(struct uvdpa_net *net);
 
+/**
+ * uvdpa_net_info() - What the device is
+ * @net: the handle
+ *
+ * Return: the handle's, for its life.
+ */
 const struct uvdpa_net_info *uvdpa_net_info(const struct uvdpa_net *net);
 
-/* Return: the pair of queues; NULL with uvdpa_error() if @idx is not below info.pairs. */
+/**
+ * uvdpa_net_queue() - One of its pairs of queues
+ * @net: the handle
+ * @idx: below info.pairs
+ *
+ * Return: the pair, for the handle's life; NULL with uvdpa_error() if there is no such one.
+ */
 struct uvdpa_netq *uvdpa_net_queue(struct uvdpa_net *net, unsigned int idx);
 
 /**
  * uvdpa_net_alloc() - Memory that frames may lie in
+ * @net: the handle
  * @len: bytes, rounded up to pages
  *
  * Return: page-aligned, zeroed; NULL with uvdpa_error(): more than uvdpa_net_opts.mem in all.
  * Freed by uvdpa_net_free() or close.
  */
 void *uvdpa_net_alloc(struct uvdpa_net *net, size_t len);
+
+/**
+ * uvdpa_net_free() - Give it back
+ * @net: the handle
+ * @p: from uvdpa_net_alloc(), or NULL; the device has nothing of it
+ */
 void uvdpa_net_free(struct uvdpa_net *net, void *p);
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-/*
- * Each is answered by the device. They return -EINPROGRESS, and @w, which may be NULL, ends with 0;
- * -EIO it was refused; -ETIMEDOUT no answer; -ENODEV the device was taken away. Or, at once:
- * -EOPNOTSUPP the device has no such command; -EINVAL an argument; -EAGAIN too many under way;
- * -ENODEV; -EIO it is broken.
- */
-
-/* The device sends by so many pairs of queues from now on, and looks at so many. At most info.pairs as
- * it was at open. */
-int uvdpa_net_set_pairs(struct uvdpa_net *net, unsigned int pairs, struct uvdpa_wait *w);
-
+/* enum uvdpa_net_rx_mode - What uvdpa_net_set_rx_mode() turns on and off */
 enum uvdpa_net_rx_mode {
 	UVDPA_NET_PROMISC,	/* any frame; so it is after open */
 	UVDPA_NET_ALLMULTI,	/* any multicast */
 	UVDPA_NET_ALLUNI,	/* any unicast */
-	UVDPA_NET_NOMULTI,
-	UVDPA_NET_NOUNI,
-	UVDPA_NET_NOBCAST,
+	UVDPA_NET_NOMULTI,	/* no multicast */
+	UVDPA_NET_NOUNI,	/* no unicast */
+	UVDPA_NET_NOBCAST,	/* no broadcast */
 };
+
+/**
+ * uvdpa_net_set_pairs() - How many pairs of queues the device sends by, and looks at
+ * uvdpa_net_set_rx_mode() - Which frames it receives
+ * uvdpa_net_set_filter() - Which addresses it receives beside its own; replaces what was
+ * uvdpa_net_set_mac() - Its own address
+ * uvdpa_net_set_offloads() - What received frames may be, of what was negotiated at open
+ * uvdpa_net_announced() - What info.announce asked for has been done
+ * @net: the handle
+ * @pairs: at most info.pairs as it was at open
+ * @mode: what is turned
+ * @on: on, or off
+ * @macs: addresses, @nuni unicast ones, then @nmulti; borrowed for the call
+ * @nuni: UVDPA_NET_MACS at most
+ * @nmulti: likewise
+ * @mac: the address
+ * @offloads: as uvdpa_net_opts.offloads
+ * @w: ends when the device has answered; may be NULL
+ *
+ * Commands. Announced: whoever is behind the device was told where it is.
+ *
+ * Return: -EINPROGRESS, and @w ends with 0, -EIO it was refused, -ETIMEDOUT no answer, or -ENODEV the
+ * device was taken away. Or at once -EOPNOTSUPP the device has no such command, -EINVAL an argument,
+ * -EAGAIN too many are under way, -ENODEV it was taken away, -EIO it is broken.
+ */
+int uvdpa_net_set_pairs(struct uvdpa_net *net, unsigned int pairs, struct uvdpa_wait *w);
 int uvdpa_net_set_rx_mode(struct uvdpa_net *net, enum uvdpa_net_rx_mode mode, bool on,
 			  struct uvdpa_wait *w);
-
-/* Which addresses to receive beside its own: @nuni unicast ones, then @nmulti. Replaces what was. */
 int uvdpa_net_set_filter(struct uvdpa_net *net, const uint8_t (*macs)[6], unsigned int nuni,
 			 unsigned int nmulti, struct uvdpa_wait *w);
-
 int uvdpa_net_set_mac(struct uvdpa_net *net, const uint8_t mac[6], struct uvdpa_wait *w);
-
-/* As uvdpa_net_opts.offloads, of what was negotiated at open. */
 int uvdpa_net_set_offloads(struct uvdpa_net *net, uint64_t offloads, struct uvdpa_wait *w);
-
-/* What info.announce asked for has been done: whoever is behind the device was told where it is. */
 int uvdpa_net_announced(struct uvdpa_net *net, struct uvdpa_wait *w);
 
 /* ---- receive side ---------------------------------------------------------------------------- */
 
 /**
  * uvdpa_netq_rx_post() - Give buffers to the device, with at most one notification
- * @bufs: @mem and @len of each, info.rx_buf_min at least
+ * @q: the pair
+ * @bufs: mem and len of each, info.rx_buf_min at least
+ * @n: how many
  *
  * Return: how many were taken, fewer if the ring is full or one of them is wrong; if the first is:
  * -EINVAL its length; -EFAULT memory that is not of uvdpa_net_alloc(). -ENODEV the device is gone;
  * -EIO it is broken. Sets no sentence.
+ * Context: the thread that has the receive side.
  */
 int uvdpa_netq_rx_post(struct uvdpa_netq *q, const struct uvdpa_net_buf *bufs, unsigned int n);
 
 /**
  * uvdpa_netq_rx() - What was received
- * @bufs: at most @max
+ * @q: the pair
+ * @bufs: receives buffers, the caller's again
+ * @max: so many at most
  *
  * A frame of several buffers may begin at the end of one burst and go on in the next.
  * What a header says of the frame (csum_start, csum_offset) lies within it, and its offloads are
  * negotiated; a frame of which that is not true is marked UVDPA_NET_BAD.
  *
  * Return: how many buffers; -ENODEV the device is gone, -EIO it is broken, and nothing is left.
+ * Context: the thread that has the receive side.
  */
 int uvdpa_netq_rx(struct uvdpa_netq *q, struct uvdpa_net_buf *bufs, unsigned int max);
 
 /**
  * uvdpa_netq_rx_fd() - Readable when something may have come, after uvdpa_netq_rx_arm()
- * uvdpa_netq_rx_arm() - Ask for it. Return: true if something is there already
- * uvdpa_netq_rx_wait() - Both, and sleep. Return: 0; -ETIMEDOUT; -EINTR
+ * uvdpa_netq_tx_fd() - When memory may have come back, after uvdpa_netq_tx_arm()
+ * @q: the pair; keeps the descriptor
  *
- * One arm is good for one notification; uvdpa_netq_rx() disarms.
+ * Return: the descriptor, for the handle's life.
+ * Context: any thread.
  */
 int uvdpa_netq_rx_fd(const struct uvdpa_netq *q);
+int uvdpa_netq_tx_fd(const struct uvdpa_netq *q);
+
+/**
+ * uvdpa_netq_rx_arm() - Ask that uvdpa_netq_rx_fd() becomes readable
+ * uvdpa_netq_tx_arm() - Ask that uvdpa_netq_tx_fd() does
+ * @q: the pair
+ *
+ * One arm is good for one notification; uvdpa_netq_rx() and uvdpa_netq_tx_done() disarm.
+ *
+ * Return: true if something is there already.
+ * Context: the thread that has that side.
+ */
 bool uvdpa_netq_rx_arm(struct uvdpa_netq *q);
+bool uvdpa_netq_tx_arm(struct uvdpa_netq *q);
+
+/**
+ * uvdpa_netq_rx_wait() - Sleep until something may have come
+ * uvdpa_netq_tx_wait() - Sleep until memory may have come back
+ * @q: the pair
+ * @timeout_ms: longest sleep in milliseconds; 0 does not sleep, -1 sleeps for ever
+ *
+ * Return: 0; -ETIMEDOUT; -EINTR a signal came. Sets no sentence.
+ * Context: the thread that has that side.
+ */
 int uvdpa_netq_rx_wait(struct uvdpa_netq *q, int timeout_ms);
+int uvdpa_netq_tx_wait(struct uvdpa_netq *q, int timeout_ms);
 
 /* ---- transmit side --------------------------------------------------------------------------- */
 
 /**
  * uvdpa_netq_tx() - Send frames, in order, with at most one notification
+ * @q: the pair
  * @bufs: frames of up to UVDPA_NET_SEGS pieces each; their memory is the device's until
  *        uvdpa_netq_tx_done() gives it back
  * @n: buffers; the last one is the end of a frame
@@ -243,27 +326,39 @@ int uvdpa_netq_rx_wait(struct uvdpa_netq *q, int timeout_ms);
  * wrong; if the first is: -EINVAL its length, or too many pieces, or no room before it, or an
  * offload that was not negotiated; -EFAULT memory that is not of uvdpa_net_alloc(). -ENODEV the
  * device is gone; -EIO it is broken. Sets no sentence.
+ * Context: the thread that has the transmit side.
  */
 int uvdpa_netq_tx(struct uvdpa_netq *q, const struct uvdpa_net_buf *bufs, unsigned int n);
 
 /**
  * uvdpa_netq_tx_done() - What was sent: the memory is the caller's again
- * @mem: uvdpa_net_buf.mem of each piece, at most @max
- * @max: UVDPA_NET_SEGS at least, if there are frames of several pieces
+ * @q: the pair
+ * @mem: receives uvdpa_net_buf.mem of each piece
+ * @max: so many at most; UVDPA_NET_SEGS or more if there are frames of several pieces
  *
  * Return: how many; -ENODEV the device is gone, -EIO it is broken, and nothing is left.
+ * Context: the thread that has the transmit side.
  */
 int uvdpa_netq_tx_done(struct uvdpa_netq *q, uint8_t **mem, unsigned int max);
 
-/* As those of the receive side: when there may be something for uvdpa_netq_tx_done(). */
-int uvdpa_netq_tx_fd(const struct uvdpa_netq *q);
-bool uvdpa_netq_tx_arm(struct uvdpa_netq *q);
-int uvdpa_netq_tx_wait(struct uvdpa_netq *q, int timeout_ms);
-
-/* Frames that are with the device. */
+/**
+ * uvdpa_netq_tx_inflight() - How much is with the device
+ * @q: the pair
+ *
+ * Return: frames.
+ * Context: the thread that has the transmit side.
+ */
 unsigned int uvdpa_netq_tx_inflight(const struct uvdpa_netq *q);
 
-/* Context: any thread. */
+/* ---- both sides ------------------------------------------------------------------------------ */
+
+/**
+ * uvdpa_netq_get_stats() - Counts of a pair
+ * @q: the pair
+ * @ret_stats: receives them
+ *
+ * Context: any thread.
+ */
 void uvdpa_netq_get_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *ret_stats);
 
 #pragma GCC visibility pop

@@ -20,6 +20,8 @@
  * Every operation but quiesce is immediate. quiesce alone may take time, and it alone stands
  * between a running queue and anything that changes what the queue uses: its addresses, the
  * memory behind them, its life.
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_PARENT_H
 #define UVDPA_PARENT_H
@@ -32,7 +34,7 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* quiesce: every queue */
+/* UVDPA_VQ_ALL - quiesce: every queue */
 #define UVDPA_VQ_ALL (~0u)
 
 /**
@@ -62,6 +64,7 @@ struct uvdpa_vq_state {
  *            writable by a peer; NULL: nowhere. If the region is in use, it and not @state says
  *            where to begin. The gate fills both in, for a device with the capability.
  * @inflight_num: for so many descriptors
+ * @reserved: zeros
  *
  * The descriptors belong to the gate and stay open until the queue is quiesced and set anew.
  */
@@ -76,6 +79,7 @@ struct uvdpa_vq {
 	uint64_t reserved[2];
 };
 
+/* UVDPA_MAP_RO, UVDPA_MAP_WO, UVDPA_MAP_RW - What a device may do with memory */
 #define UVDPA_MAP_RO 1u	/* the device may read */
 #define UVDPA_MAP_WO 2u	/* the device may write */
 #define UVDPA_MAP_RW 3u
@@ -88,6 +92,7 @@ struct uvdpa_vq {
  * @offset: into @fd
  * @addr: where it is in this process; NULL: not mapped here
  * @prot: UVDPA_MAP_RO, _WO, _RW
+ * @reserved: zeros
  */
 struct uvdpa_map {
 	uint64_t iova;
@@ -150,6 +155,10 @@ struct uvdpa_dev_ops {
 
 /**
  * struct uvdpa_mem_ops - For a device whose datapath is elsewhere: it is told of all memory
+ * @map: as uvdpa_dev_map() was given it. Return: 0; -errno
+ * @unmap: the end of what lies in the range; what the driver mapped as one is unmapped as one.
+ *         Return: 0; -errno
+ * @commit: what was mapped and unmapped counts from now on. Return: 0; -errno
  *
  * Without this table the device lives in this process and core keeps the table for it. All
  * queues are quiesced when map or unmap is called, or none was enabled yet. Changes count from
@@ -162,7 +171,10 @@ struct uvdpa_mem_ops {
 	int (*commit)(struct uvdpa_dev *dev, unsigned int asid);
 };
 
-/* Counters, names as Linux's where it has them. */
+/**
+ * struct uvdpa_stats_ops - For a device that counts
+ * @get: tell the counters of a queue, names as Linux's where it has them. Return: 0; -errno
+ */
 struct uvdpa_stats_ops {
 	int (*get)(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e);
 };
@@ -171,8 +183,8 @@ struct uvdpa_stats_ops {
  * struct uvdpa_set_ops - Attributes that may change while the device is there
  * @opts: as a parent's, but that none is required or has a default; at most 64
  * @conf_size: bytes of the configuration that @opts describes
- * @set: bit i of @given is set if opts[i] was given; the rest of @conf is zero. Return: 0; -errno
- *       and nothing has changed
+ * @set: change it. Bit i of its given is set if opts[i] was given; the rest of its conf is zero.
+ *       Return: 0; -errno and nothing has changed
  */
 struct uvdpa_set_ops {
 	const struct uvdpa_opt *opts;
@@ -180,7 +192,10 @@ struct uvdpa_set_ops {
 	int (*set)(struct uvdpa_dev *dev, const void *conf, uint64_t given);
 };
 
-/* What there is to tell of the device now, beside what it is on the bus: its engine, say. */
+/**
+ * struct uvdpa_show_ops - For a device that has something to tell
+ * @show: tell what there is beside what it is on the bus: its engine, say
+ */
 struct uvdpa_show_ops {
 	void (*show)(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 };
@@ -198,6 +213,7 @@ struct uvdpa_show_ops {
  *            do; the parent's, may change at any time
  * @vq_groups: the group of each queue; NULL: all are in group 0
  * @core: the bus's part; set between add's return and destroy, not the parent's business
+ * @reserved: zeros
  */
 struct uvdpa_dev {
 	struct uvdpa_dev_info info;
@@ -223,6 +239,7 @@ struct uvdpa_dev {
  * @opts: its options; ends with a NULL key
  * @conf_size: bytes of the configuration that @opts describes
  * @add: make a device
+ * @reserved: zeros
  *
  * @add gets the context and the configuration; core owns the latter and keeps it until destroy.
  * It returns 0 with *ret_dev set and ready; or -EINPROGRESS with *ret_dev set, and the parent
@@ -253,7 +270,12 @@ int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p);
 
 /* ---- what parents and bus drivers need of the context; control thread ---------------------- */
 
-/* The context of a device; from add's return, or from probe, until destroy. */
+/**
+ * uvdpa_dev_context() - The context of a device
+ * @dev: the device; from add's return, or from probe, until destroy
+ *
+ * Return: the context.
+ */
 struct uvdpa *uvdpa_dev_context(const struct uvdpa_dev *dev);
 
 /**
@@ -268,6 +290,7 @@ int uvdpa_set_error(int err, const char *fmt, ...) __attribute__((format(printf,
 /**
  * struct uvdpa_poll - A descriptor that the context's loop waits for
  * @ready: called from uvdpa_dispatch() as long as one of the events is there (level-triggered)
+ * @reserved: the library's
  *
  * Zero it, set @ready, embed it, and keep it until uvdpa_poll_del(). A thread of your own that has
  * something to say to the control thread writes to an eventfd that is watched so.
@@ -277,9 +300,23 @@ struct uvdpa_poll {
 	void *reserved[4];
 };
 
-/* @events: EPOLLIN, EPOLLOUT; @fd is borrowed. Return: 0 or -errno. */
+/**
+ * uvdpa_poll_add() - Have the context's loop wait for a descriptor
+ * @u: the context
+ * @p: the caller's, kept until uvdpa_poll_del()
+ * @fd: borrowed
+ * @events: EPOLLIN, EPOLLOUT
+ *
+ * Return: 0; what epoll_ctl(2) said: -EPERM a file that needs no waiting, -EEXIST, -EBADF.
+ */
 int uvdpa_poll_add(struct uvdpa *u, struct uvdpa_poll *p, int fd, uint32_t events);
-/* Before @fd is closed; @ready is not called any more. Harmless if it was not added. */
+
+/**
+ * uvdpa_poll_del() - Wait for it no more
+ * @p: the caller's again; its ready is not called any more. Harmless if it was not added
+ *
+ * Before the descriptor is closed.
+ */
 void uvdpa_poll_del(struct uvdpa_poll *p);
 
 /* ---- what a parent tells core; context: control thread ------------------------------------ */
@@ -293,17 +330,30 @@ void uvdpa_poll_del(struct uvdpa_poll *p);
  */
 void uvdpa_dev_ready_now(struct uvdpa_dev *dev, int err);
 
-/* The datapath's other side went away; operations still come and must not fail for it. */
+/**
+ * uvdpa_dev_lost() - The datapath's other side went away
+ * @dev: the device; operations still come and must not fail for it
+ */
 void uvdpa_dev_lost(struct uvdpa_dev *dev);
 
-/* The answer to ops->quiesce. */
+/**
+ * uvdpa_dev_quiesced() - The answer to uvdpa_dev_ops.quiesce
+ * @dev: the device
+ * @idx: the queue, or UVDPA_VQ_ALL
+ */
 void uvdpa_dev_quiesced(struct uvdpa_dev *dev, unsigned int idx);
 
-/* The configuration space has changed (virtio 1.3, 2.3): generation counts on, driver is told. */
+/**
+ * uvdpa_dev_config_changed() - The configuration space has changed (virtio 1.3, 2.3)
+ * @dev: the device; its generation counts on, and its driver is told
+ */
 void uvdpa_dev_config_changed(struct uvdpa_dev *dev);
 
-/* The driver's ring made no sense, as this thread's sentence says (uvdpa_error()); the queue has
- * been stopped by the device. NEEDS_RESET is set. */
+/**
+ * uvdpa_dev_vq_broken() - The driver's ring made no sense, as uvdpa_error() says
+ * @dev: the device, which has stopped the queue; NEEDS_RESET is set
+ * @idx: the queue
+ */
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx);
 
 #pragma GCC visibility pop

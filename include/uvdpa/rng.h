@@ -24,6 +24,8 @@
  * When the device is taken away (unbound, removed) the handle stays valid: read and submit say
  * -ENODEV, outstanding requests come back with -ENODEV from poll, and the descriptor is readable.
  * When the device breaks it is the same with -EIO. Close, then open again.
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_RNG_H
 #define UVDPA_RNG_H
@@ -62,6 +64,7 @@ struct uvdpa_rng_opts {
  * @len: bytes wanted at most
  * @res: bytes that are there, from the first of @buf on: 1 to @len, as the device has them; or -EIO
  *       (also: it gave none), -ENODEV (it was taken away). Set when it is back
+ * @reserved: zero
  */
 struct uvdpa_rng_req {
 	void *buf;
@@ -85,11 +88,17 @@ struct uvdpa_rng_req {
 int uvdpa_rng_open(struct uvdpa_dev *dev, const struct uvdpa_rng_opts *o,
 		   struct uvdpa_rng **ret_rng);
 
-/* No thread may be inside a call any more. Outstanding requests never come back. NULL is fine. */
+/**
+ * uvdpa_rng_close() - Use it no more
+ * @rng: the handle, or NULL; no thread is inside a call any more
+ *
+ * Outstanding requests never come back. Memory of uvdpa_rng_alloc() is gone.
+ */
 void uvdpa_rng_close(struct uvdpa_rng *rng);
 
 /**
  * uvdpa_rng_read() - Read bytes, and wait for them
+ * @rng: the handle
  * @buf: any memory
  * @len: how many
  * @timeout_ms: wait so long in all; 0: take what is there; -1: as long as it takes
@@ -99,42 +108,81 @@ void uvdpa_rng_close(struct uvdpa_rng *rng);
  * Return: @len; fewer, if the time is over, a signal came, or the device went or broke meanwhile; if
  * it is none at all: -ETIMEDOUT, -EINTR, -ENODEV, -EIO; -EBUSY requests are outstanding. Sets no
  * sentence.
+ * Context: one thread at a time.
  */
 ssize_t uvdpa_rng_read(struct uvdpa_rng *rng, void *buf, size_t len, int timeout_ms);
 
 /**
  * uvdpa_rng_alloc() - Memory that requests may use
+ * @rng: the handle
  * @len: bytes, rounded up to pages
  *
  * Return: page-aligned, zeroed; NULL with uvdpa_error(): more than uvdpa_rng_opts.mem in all.
  * Freed by uvdpa_rng_free() or close.
  */
 void *uvdpa_rng_alloc(struct uvdpa_rng *rng, size_t len);
+
+/**
+ * uvdpa_rng_free() - Give it back
+ * @rng: the handle
+ * @p: from uvdpa_rng_alloc(), or NULL; no request that uses it is outstanding
+ */
 void uvdpa_rng_free(struct uvdpa_rng *rng, void *p);
 
 /**
  * uvdpa_rng_submit() - Ask for bytes, with at most one notification
- * @reqs: borrowed until each comes back
+ * @rng: the handle
+ * @reqs: borrowed until each comes back; the array, for the call
+ * @n: how many
  *
  * Return: how many were taken, fewer if the ring is full or one of them is wrong; if the first is:
  * -EINVAL a length of 0 or beyond 32 bits; -EFAULT memory that is not of uvdpa_rng_alloc(). -ENODEV
  * the device is gone; -EIO it is broken. Sets no sentence.
+ * Context: one thread at a time.
  */
 int uvdpa_rng_submit(struct uvdpa_rng *rng, struct uvdpa_rng_req *const *reqs, unsigned int n);
 
-/* Requests that came back, at most @max, with res set. Never waits. After the device went, all
- * come back. */
+/**
+ * uvdpa_rng_poll() - Requests that came back
+ * @rng: the handle
+ * @done: receives them, the caller's again, with res set
+ * @max: so many at most
+ *
+ * Never waits. After the device went, all come back.
+ *
+ * Return: how many.
+ * Context: one thread at a time.
+ */
 unsigned int uvdpa_rng_poll(struct uvdpa_rng *rng, struct uvdpa_rng_req **done, unsigned int max);
 
 /**
  * uvdpa_rng_fd() - Readable when something may have come back, after uvdpa_rng_arm()
- * uvdpa_rng_arm() - Ask for it. Return: true if something is there already: poll instead
- * uvdpa_rng_wait() - Both, and sleep. Return: 0; -ETIMEDOUT; -EINTR
+ * @rng: the handle; keeps the descriptor
  *
- * One arm is good for one notification; uvdpa_rng_poll() disarms.
+ * Return: the descriptor, for the handle's life.
+ * Context: any thread.
  */
 int uvdpa_rng_fd(const struct uvdpa_rng *rng);
+
+/**
+ * uvdpa_rng_arm() - Ask that uvdpa_rng_fd() becomes readable
+ * @rng: the handle
+ *
+ * One arm is good for one notification; uvdpa_rng_poll() disarms.
+ *
+ * Return: true if something is there already: poll instead.
+ * Context: one thread at a time.
+ */
 bool uvdpa_rng_arm(struct uvdpa_rng *rng);
+
+/**
+ * uvdpa_rng_wait() - Sleep until something may have come back
+ * @rng: the handle
+ * @timeout_ms: longest sleep in milliseconds; 0 does not sleep, -1 sleeps for ever
+ *
+ * Return: 0; -ETIMEDOUT; -EINTR a signal came. Sets no sentence.
+ * Context: one thread at a time.
+ */
 int uvdpa_rng_wait(struct uvdpa_rng *rng, int timeout_ms);
 
 #pragma GCC visibility pop

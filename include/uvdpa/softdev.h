@@ -27,6 +27,8 @@
  * uvdpa_sigbus_guard().
  *
  * doc/adding-a-device.md builds a device on this, step by step.
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_SOFTDEV_H
 #define UVDPA_SOFTDEV_H
@@ -48,6 +50,7 @@ struct uvdpa_softdev;
  * @out_left: bytes from the driver that uvdpa_req_read() has not come to
  * @in_left: bytes of room for the driver that uvdpa_req_write() has not come to
  * @queue: index of its queue
+ * @reserved: the library's
  *
  * The library's, and untouched by it while the author has the request. It belongs to one thread at
  * a time. An author who wants to keep something with it embeds it, as the first member, in a
@@ -144,6 +147,7 @@ struct uvdpa_softdev_conf {
  * @ops: set by the author before uvdpa_softdev_init(), which copies them
  * @dev: the device, from uvdpa_softdev_init() on: what a parent's add returns. Its further
  *       capabilities (set, show) are the author's to fill in before that.
+ * @reserved: the library's
  *
  * Zero it, set @ops.
  */
@@ -168,26 +172,38 @@ struct uvdpa_softdev {
 int uvdpa_softdev_init(struct uvdpa *u, struct uvdpa_softdev *sd,
 		       const struct uvdpa_softdev_conf *conf);
 
-/* Undo it, in an add that fails after it; ops->destroy is not called. Control thread. */
+/**
+ * uvdpa_softdev_fini() - Undo it, in an add that fails after it
+ * @sd: the author's again; ops->destroy is not called
+ */
 void uvdpa_softdev_fini(struct uvdpa_softdev *sd);
 
-/* The author's end of a device that uvdpa_softdev_init() made: for further capabilities, which get
- * a struct uvdpa_dev. Any thread. */
+/**
+ * uvdpa_softdev_of() - The author's end of a device that uvdpa_softdev_init() made
+ * @dev: the device, as further capabilities get it
+ *
+ * Return: what uvdpa_softdev_init() was given.
+ * Context: any thread.
+ */
 struct uvdpa_softdev *uvdpa_softdev_of(const struct uvdpa_dev *dev);
 
 /**
  * uvdpa_softdev_set_config() - Change the configuration space
+ * @sd: the device
  * @off: first byte
  * @buf: what stands there from now on (little-endian)
  * @len: bytes
  *
- * The driver is told, if there is one. Return: 0; -EINVAL beyond uvdpa_softdev_conf.config_size.
+ * The driver is told, if there is one.
+ *
+ * Return: 0; -EINVAL beyond uvdpa_softdev_conf.config_size.
  * Context: control thread; another wakes it by an eventfd that uvdpa_poll_add() watches.
  */
 int uvdpa_softdev_set_config(struct uvdpa_softdev *sd, uint32_t off, const void *buf, uint32_t len);
 
 /**
  * uvdpa_softdev_deliver() - Put a message into the next buffer of a receive queue
+ * @sd: the device
  * @queue: its index; one of uvdpa_softdev_conf.receive
  * @buf: the message
  * @len: bytes
@@ -203,18 +219,35 @@ ssize_t uvdpa_softdev_deliver(struct uvdpa_softdev *sd, unsigned int queue, cons
 
 /* ---- requests; the thread that has the request ----------------------------------------------- */
 
-/* Copy from the driver, and move on. Return: bytes copied, less than @len at the end. */
+/**
+ * uvdpa_req_read() - Copy from the driver, and move on
+ * uvdpa_req_write() - Copy to the driver, and move on
+ * @req: the request
+ * @to: where to
+ * @from: where from
+ * @len: bytes
+ *
+ * Return: bytes copied, less than @len at the end.
+ * Context: the thread that has the request.
+ */
 size_t uvdpa_req_read(struct uvdpa_req *req, void *to, size_t len);
-
-/* Copy to the driver, and move on. Return: likewise. */
 size_t uvdpa_req_write(struct uvdpa_req *req, const void *from, size_t len);
 
-/* As a write of @len times @byte. */
+/**
+ * uvdpa_req_fill() - Write the same byte many times
+ * @req: the request
+ * @byte: it
+ * @len: how many times
+ *
+ * Return: bytes written, less than @len at the end.
+ * Context: the thread that has the request.
+ */
 size_t uvdpa_req_fill(struct uvdpa_req *req, int byte, size_t len);
 
 /**
  * uvdpa_req_out_iov() - Where the next bytes from the driver are
  * uvdpa_req_in_iov() - Where the next bytes for the driver go
+ * @req: the request
  * @len: so many of them
  * @iov: receives the pieces
  * @max: room in @iov; pieces beyond it are left out
@@ -224,18 +257,28 @@ size_t uvdpa_req_fill(struct uvdpa_req *req, int byte, size_t len);
  * uvdpa_req_skip_in() do.
  *
  * Return: number of pieces.
+ * Context: the thread that has the request.
  */
 unsigned int uvdpa_req_out_iov(const struct uvdpa_req *req, size_t len, struct iovec *iov,
 			       unsigned int max);
 unsigned int uvdpa_req_in_iov(const struct uvdpa_req *req, size_t len, struct iovec *iov,
 			      unsigned int max);
 
-/* Move on; the latter counts as written. Return: bytes moved, less than @len at the end. */
+/**
+ * uvdpa_req_skip_out() - Move on in what is from the driver
+ * uvdpa_req_skip_in() - Move on in the room for the driver; counts as written
+ * @req: the request
+ * @len: bytes
+ *
+ * Return: bytes moved, less than @len at the end.
+ * Context: the thread that has the request.
+ */
 size_t uvdpa_req_skip_out(struct uvdpa_req *req, size_t len);
 size_t uvdpa_req_skip_in(struct uvdpa_req *req, size_t len);
 
 /**
  * uvdpa_req_done() - Give a request back
+ * @req: the library's again
  * @err: 0; anything else counts it as an error in the statistics. What the driver sees of it is for
  *       the type to say, in what was written.
  *

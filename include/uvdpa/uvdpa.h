@@ -16,6 +16,8 @@
  * Functions return 0 or a count on success and -errno on failure; the sentence that goes with
  * a failure is uvdpa_error(). What takes time returns -EINPROGRESS and ends in a struct
  * uvdpa_wait. One meaning for each errno: see uvdpa(3).
+ *
+ * Context: control thread.
  */
 #ifndef UVDPA_UVDPA_H
 #define UVDPA_UVDPA_H
@@ -35,7 +37,7 @@ struct uvdpa_dev;
 struct uvdpa_driver;
 struct uvdpa_parent;
 
-/* Length of a device's name, without the terminating NUL. */
+/* UVDPA_NAME_MAX - Length of a device's name, without the terminating NUL */
 #define UVDPA_NAME_MAX 63
 
 /* ---- context --------------------------------------------------------------------------- */
@@ -53,7 +55,8 @@ int uvdpa_create(struct uvdpa **ret_u);
  * uvdpa_destroy() - Take every device away and free the context
  * @u: the context, or NULL
  *
- * Drains what is in flight, and returns within UVDPA_DRAIN_MS (see uvdpa_dev_del()). Context: control thread.
+ * Drains what is in flight, and returns within UVDPA_DRAIN_MS (see uvdpa_dev_del()). Not from within a
+ * callback: that is logged, and nothing is done.
  */
 void uvdpa_destroy(struct uvdpa *u);
 
@@ -61,7 +64,10 @@ void uvdpa_destroy(struct uvdpa *u);
  * uvdpa_fd() - The descriptor to wait on
  * @u: the context; keeps the descriptor
  *
- * Readable whenever uvdpa_dispatch() has something to do. Timers included.
+ * Readable whenever uvdpa_dispatch() has something to do. Timers included. It is an epoll descriptor,
+ * which fits into poll(2), another epoll(7), and the loop of any library.
+ *
+ * Return: the descriptor, the same for the context's life.
  */
 int uvdpa_fd(const struct uvdpa *u);
 
@@ -70,7 +76,10 @@ int uvdpa_fd(const struct uvdpa *u);
  * @u: the context
  * @timeout_ms: longest wait in milliseconds; 0 does not wait, -1 waits for ever
  *
- * Return: number of events handled, 0 at the timeout; -EINTR when a signal came.
+ * Return: number of events handled, 0 at the timeout; -EINTR a signal came; -EDEADLK it was called
+ * from a callback; -EBUSY another thread is in it.
+ * Context: the thread that waits is the control thread. It may be another one later, if what one did
+ * is visible to the other.
  */
 int uvdpa_dispatch(struct uvdpa *u, int timeout_ms);
 
@@ -85,15 +94,23 @@ const char *uvdpa_version(void);
  * uvdpa_error() - The sentence of this thread's last failure
  *
  * Return: text valid until the next failing call of this thread; "" if there was none.
+ * Context: any thread.
  */
 const char *uvdpa_error(void);
 
-enum uvdpa_log_level { UVDPA_LOG_ERR, UVDPA_LOG_WARN, UVDPA_LOG_INFO, UVDPA_LOG_DEBUG };
+/* enum uvdpa_log_level - How much a message matters */
+enum uvdpa_log_level {
+	UVDPA_LOG_ERR,		/* something does not work as it was asked for */
+	UVDPA_LOG_WARN,		/* it works, but somebody had better look */
+	UVDPA_LOG_INFO,		/* devices come, are bound and go */
+	UVDPA_LOG_DEBUG,	/* what guests and peers say */
+};
 
 /**
  * struct uvdpa_log - Who receives messages
  * @line: called with each, which has no newline; by any thread of the context, never by two at once.
  *        It makes no call of this library
+ * @reserved: zeros
  *
  * Zero it, set @line, embed it, and keep it until another is set or the context is gone.
  */
@@ -117,7 +134,8 @@ void uvdpa_set_log(struct uvdpa *u, struct uvdpa_log *log, enum uvdpa_log_level 
  * as zeros, and anything else goes to the handler that was there before. Only for programs that
  * have the process to themselves; the library never touches a signal otherwise.
  *
- * Return: 0, also if it is installed already; -errno.
+ * Return: 0, also if it is installed already; what sigaction(2) said.
+ * Context: any thread.
  */
 int uvdpa_sigbus_guard(void);
 
@@ -130,6 +148,7 @@ int uvdpa_sigbus_guard(void);
  * @keep: a socket listens at @path now, for the device @name; @fd is borrowed for the call
  * @drop: nobody listens at @path any more. Return: true if the socket, and so its file, shall stay
  *        all the same
+ * @reserved: zeros
  *
  * A service manager with a store of descriptors, say: peers that connect while the process is
  * restarted wait in the backlog instead of being refused. Zero it, set all three.
@@ -157,6 +176,7 @@ void uvdpa_set_keeper(struct uvdpa *u, struct uvdpa_keeper *keeper);
  *        NULL, then only @pending and @err are set
  * @pending: true from the call until the operation has ended
  * @err: how it ended
+ * @reserved: the library's
  *
  * Zero it, embed it in what waits, and keep it until @pending is false. An operation that
  * returns anything but -EINPROGRESS has ended and never calls @done.
@@ -181,12 +201,19 @@ int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r);
 
 /* ---- options --------------------------------------------------------------------------- */
 
-/* One option as it was written: "image" "/srv/a.img". Borrowed for the call. */
+/**
+ * struct uvdpa_attr - One option as it was written: "image" "/srv/a.img"
+ * @key: its name
+ * @value: its value
+ *
+ * Arrays of them are borrowed for the call.
+ */
 struct uvdpa_attr {
 	const char *key;
 	const char *value;
 };
 
+/* enum uvdpa_opt_type - How the value of an option is read, and the type of its field */
 enum uvdpa_opt_type {
 	UVDPA_OPT_STRING,	/* char *, a copy that core owns; NULL if not given */
 	UVDPA_OPT_BOOL,		/* bool; on, off, true, false, yes, no, 1, 0 */
@@ -210,6 +237,7 @@ enum uvdpa_opt_type {
  * @needs: features; it makes no sense for a device that may offer none of them. 0: for any
  * @changes: of what can be set while the device is there: the parent's option that has this value
  *           from then on, see uvdpa_dev_attrs(). NULL, or one that the parent has not: none
+ * @reserved: zeros
  *
  * A table of them ends with a NULL @key.
  */
@@ -227,7 +255,15 @@ struct uvdpa_opt {
 	const void *reserved[1];
 };
 
-/* Receives pairs of key and value, in the order they shall be shown; no slot is NULL. */
+/**
+ * struct uvdpa_emit - Receives pairs of key and value, in the order they shall be shown
+ * @str: a text, borrowed for the call
+ * @num: a number
+ * @flag: yes or no
+ * @reserved: zeros
+ *
+ * Zero it, set the slots, all of them, and embed it.
+ */
 struct uvdpa_emit {
 	void (*str)(struct uvdpa_emit *e, const char *key, const char *value);
 	void (*num)(struct uvdpa_emit *e, const char *key, uint64_t value);
@@ -240,21 +276,56 @@ struct uvdpa_emit {
 /**
  * uvdpa_parent_next() - Walk the parents (iproute2: mgmtdev)
  * @u: the context
- * @prev: NULL for the first
+ * @prev: the one before; NULL for the first
+ *
+ * Return: the next; NULL after the last.
  */
 const struct uvdpa_parent *uvdpa_parent_next(const struct uvdpa *u,
 					     const struct uvdpa_parent *prev);
+
+/**
+ * uvdpa_parent_name() - The name of a parent, as in "mgmtdev NAME"
+ * uvdpa_parent_help() - What it makes, in a line
+ * uvdpa_parent_opts() - The options it takes
+ * @p: the parent
+ *
+ * Return: the parent's for the context's life; the options end with a NULL key.
+ */
 const char *uvdpa_parent_name(const struct uvdpa_parent *p);
 const char *uvdpa_parent_help(const struct uvdpa_parent *p);
 const struct uvdpa_opt *uvdpa_parent_opts(const struct uvdpa_parent *p);
-/* Virtio device ids of what it makes, zero-terminated, and features it can offer: none and 0 if it
- * must look first; queues at most. */
+
+/**
+ * uvdpa_parent_device_ids() - Which types of device a parent makes
+ * uvdpa_parent_features() - All features that it can offer
+ * uvdpa_parent_max_vqs() - How many queues a device of it can have
+ * @p: the parent
+ *
+ * Return: virtio device ids, zero-terminated, the parent's for the context's life; a mask; a number.
+ * No ids and a mask of 0 if it must look at what it is asked for first.
+ */
 const uint32_t *uvdpa_parent_device_ids(const struct uvdpa_parent *p);
 uint64_t uvdpa_parent_features(const struct uvdpa_parent *p);
 unsigned int uvdpa_parent_max_vqs(const struct uvdpa_parent *p);
 
+/**
+ * uvdpa_driver_next() - Walk the bus drivers
+ * @u: the context
+ * @prev: the one before; NULL for the first
+ *
+ * Return: the next; NULL after the last.
+ */
 const struct uvdpa_driver *uvdpa_driver_next(const struct uvdpa *u,
 					     const struct uvdpa_driver *prev);
+
+/**
+ * uvdpa_driver_name() - The name of a bus driver
+ * uvdpa_driver_help() - What becomes of a device in its hands, in a line
+ * uvdpa_driver_opts() - The options it takes
+ * @d: the bus driver
+ *
+ * Return: the bus driver's for the context's life; the options end with a NULL key.
+ */
 const char *uvdpa_driver_name(const struct uvdpa_driver *d);
 const char *uvdpa_driver_help(const struct uvdpa_driver *d);
 const struct uvdpa_opt *uvdpa_driver_opts(const struct uvdpa_driver *d);
@@ -274,6 +345,7 @@ const struct uvdpa_opt *uvdpa_driver_opts(const struct uvdpa_driver *d);
  * @nas: address spaces
  * @iova_first: first usable I/O virtual address
  * @iova_last: last one, inclusive
+ * @reserved: zeros
  */
 struct uvdpa_dev_info {
 	uint32_t device_id;
@@ -294,12 +366,14 @@ struct uvdpa_dev_info {
  * struct uvdpa_dev_opts - What to make, and who shall have it
  * @size: sizeof(struct uvdpa_dev_opts)
  * @name: 1 to UVDPA_NAME_MAX of A-Z a-z 0-9 . _ - and not beginning with a dot or dash
- * @mgmtdev: name of the parent
+ * @mgmtdev: name of the parent, by iproute2's word for it
  * @features: mask over what the device would offer; 0 for all (iproute2: device_features). Any
  *            bit may be masked but VERSION_1: nothing here speaks the legacy interface
  * @attrs: the parent's options
+ * @nattrs: how many
  * @driver: name of the bus driver that shall have it; NULL for none yet
  * @driver_attrs: that driver's options
+ * @ndriver_attrs: how many
  * @driver_override: as uvdpa_dev_set_override(), once @driver was chosen; NULL or "" for none
  */
 struct uvdpa_dev_opts {
@@ -344,7 +418,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
  */
 int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w);
 
-/* The longest a device in use is waited for when it is moved or removed, milliseconds. */
+/* UVDPA_DRAIN_MS - The longest a device in use is waited for when it is moved or removed, milliseconds */
 #define UVDPA_DRAIN_MS 2000
 
 /**
@@ -352,6 +426,7 @@ int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w);
  * @dev: the device
  * @driver: name of the bus driver
  * @attrs: its options, borrowed for the call
+ * @nattrs: how many
  * @w: ends when it is bound; may be NULL
  *
  * Options are checked before the present driver loses the device. If the new driver cannot
@@ -367,6 +442,8 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *driver, const struct uvdpa
 
 /**
  * uvdpa_dev_unbind() - Take a device from its bus driver
+ * @dev: the device
+ * @w: ends when it is unbound; may be NULL
  *
  * Return: 0; -EINPROGRESS; -ENODEV it has none; -EBUSY a bind or unbind is under way; -ETIMEDOUT
  * (in @w) it is unbound, but not every request is home: its memory is kept until they are.
@@ -384,17 +461,63 @@ int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w);
  */
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver);
 
+/**
+ * uvdpa_dev_find() - The device of a name
+ * @u: the context
+ * @name: the name
+ *
+ * Return: the device, the context's; NULL without a sentence if there is none.
+ */
 struct uvdpa_dev *uvdpa_dev_find(const struct uvdpa *u, const char *name);
+
+/**
+ * uvdpa_dev_next() - Walk the devices, in the order they were added
+ * @u: the context
+ * @prev: the one before, which must still be there; NULL for the first
+ *
+ * Return: the next, the context's; NULL after the last.
+ */
 struct uvdpa_dev *uvdpa_dev_next(const struct uvdpa *u, const struct uvdpa_dev *prev);
 
+/**
+ * uvdpa_dev_name() - The name of a device
+ * uvdpa_dev_info() - What it is
+ * uvdpa_dev_parent() - Which parent made it
+ * @dev: the device
+ *
+ * Return: the device's, for its life.
+ */
 const char *uvdpa_dev_name(const struct uvdpa_dev *dev);
 const struct uvdpa_dev_info *uvdpa_dev_info(const struct uvdpa_dev *dev);
 const struct uvdpa_parent *uvdpa_dev_parent(const struct uvdpa_dev *dev);
-const struct uvdpa_driver *uvdpa_dev_driver(const struct uvdpa_dev *dev);	/* or NULL */
-const char *uvdpa_dev_override(const struct uvdpa_dev *dev);			/* or NULL */
-bool uvdpa_dev_ready(const struct uvdpa_dev *dev);	/* false while a proxy's peer is away */
-uint8_t uvdpa_dev_status(const struct uvdpa_dev *dev);	/* virtio 1.3, 2.1 */
-uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev); /* negotiated; 0 before FEATURES_OK */
+
+/**
+ * uvdpa_dev_driver() - Which bus driver has a device
+ * uvdpa_dev_override() - Which alone may have it, as uvdpa_dev_set_override() said
+ * @dev: the device
+ *
+ * Return: the bus driver, the context's; the name, valid until it is set anew. NULL for none.
+ */
+const struct uvdpa_driver *uvdpa_dev_driver(const struct uvdpa_dev *dev);
+const char *uvdpa_dev_override(const struct uvdpa_dev *dev);
+
+/**
+ * uvdpa_dev_ready() - Whether a device can be used
+ * @dev: the device
+ *
+ * Return: false as long as it is being made, and while a proxy's peer is away.
+ */
+bool uvdpa_dev_ready(const struct uvdpa_dev *dev);
+
+/**
+ * uvdpa_dev_status() - The status byte of a device (virtio 1.3, 2.1)
+ * uvdpa_dev_features() - The features that its driver has agreed to
+ * @dev: the device
+ *
+ * Return: the bits; no features before FEATURES_OK.
+ */
+uint8_t uvdpa_dev_status(const struct uvdpa_dev *dev);
+uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev);
 
 /**
  * uvdpa_dev_set() - Change attributes of a device, whoever has it and whatever it does
@@ -407,7 +530,12 @@ uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev); /* negotiated; 0 befor
  */
 int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigned int nattrs);
 
-/* What can be changed: a table that ends with a NULL key, perhaps empty. */
+/**
+ * uvdpa_dev_set_opts() - The attributes that uvdpa_dev_set() can change
+ * @dev: the device
+ *
+ * Return: a table that ends with a NULL key, perhaps empty; the device's, for its life.
+ */
 const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev);
 
 /**
@@ -431,10 +559,19 @@ void uvdpa_dev_attrs(const struct uvdpa_dev *dev, struct uvdpa_emit *e);
 const struct uvdpa_driver *uvdpa_dev_driver_attrs(const struct uvdpa_dev *dev,
 						  struct uvdpa_emit *e);
 
-/* uvdpa_dev_opts.features, as it was given; 0: all that the device can offer. */
+/**
+ * uvdpa_dev_features_mask() - Which features were left to the device when it was made
+ * @dev: the device
+ *
+ * Return: uvdpa_dev_opts.features, as it was given; 0: all that the device can offer.
+ */
 uint64_t uvdpa_dev_features_mask(const struct uvdpa_dev *dev);
 
-/* What the parent has to tell of the device now, if anything: "engine", "paused", ... */
+/**
+ * uvdpa_dev_show() - What the parent has to tell of a device now: "engine", "paused", ...
+ * @dev: the device
+ * @e: receives it, if there is anything
+ */
 void uvdpa_dev_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 
 /**
@@ -448,14 +585,18 @@ int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 
 /**
  * uvdpa_dev_config_show() - The configuration space in words
+ * @dev: the device
+ * @e: receives them; keys as in iproute2 where it has them
  *
- * Keys as in iproute2 where it has them. Return: 0; -EOPNOTSUPP for types without any; -ENODEV
- * the device is not ready yet, or going.
+ * Return: 0; -EOPNOTSUPP types without any; -ENODEV the device is not ready yet, or going.
  */
 int uvdpa_dev_config_show(struct uvdpa_dev *dev, struct uvdpa_emit *e);
 
 /**
  * uvdpa_dev_stats() - Counters of one queue
+ * @dev: the device
+ * @idx: the queue
+ * @e: receives them
  *
  * Return: 0; -EOPNOTSUPP the parent counts nothing; -EINVAL no such queue.
  */
@@ -463,12 +604,13 @@ int uvdpa_dev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *
 
 /* ---- observers ----------------------------------------------------------------------------- */
 
+/* enum uvdpa_event - What happened to a device */
 enum uvdpa_event {
 	UVDPA_DEV_ADDED,	/* listed; perhaps not ready yet */
 	UVDPA_DEV_READY,	/* ready, or back again */
 	UVDPA_DEV_LOST,		/* its proxy's peer went; the driver keeps it */
-	UVDPA_DEV_BOUND,
-	UVDPA_DEV_UNBOUND,
+	UVDPA_DEV_BOUND,	/* a bus driver has it */
+	UVDPA_DEV_UNBOUND,	/* none has it any more */
 	UVDPA_DEV_STATUS,	/* the status byte changed, perhaps more than once */
 	UVDPA_DEV_CONFIG,	/* the configuration space changed */
 	UVDPA_DEV_REMOVED,	/* the last one; the pointer is invalid afterwards */
@@ -478,6 +620,7 @@ enum uvdpa_event {
  * struct uvdpa_watch - An observer, as the clients of an RDMA device class
  * @event: called from the loop, so never within a call of ours but uvdpa_watch_add(); it may
  *         add, move and remove devices and observers, but not destroy the context
+ * @reserved: the library's
  *
  * Zero it, set @event, embed it, and keep it until uvdpa_watch_del().
  */
@@ -486,17 +629,44 @@ struct uvdpa_watch {
 	void *reserved[4];
 };
 
-/* Every device that is there is told as UVDPA_DEV_ADDED, and READY and BOUND if it is so. */
+/**
+ * uvdpa_watch_add() - Be told of devices that come, change and go
+ * @u: the context
+ * @w: the caller's, kept until uvdpa_watch_del()
+ *
+ * Every device that is there is told at once as UVDPA_DEV_ADDED, and READY and BOUND if it is so.
+ */
 void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w);
+
+/**
+ * uvdpa_watch_del() - Be told no more
+ * @w: the observer, the caller's again; harmless if it was not added
+ *
+ * Before the context is destroyed.
+ */
 void uvdpa_watch_del(struct uvdpa_watch *w);
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* "block", "network", ...; NULL for an id without a name. As iproute2's type of a device. */
+/**
+ * uvdpa_type_name() - The name of a device type: "block", "network", ... (iproute2: type)
+ * uvdpa_class_name() - Of a parent's: "block", "net", ... (iproute2: supported_classes)
+ * @device_id: virtio device id
+ *
+ * Return: the name, for ever; NULL for an id without one.
+ * Context: any thread.
+ */
 const char *uvdpa_type_name(uint32_t device_id);
-/* "net", "block", ...: as iproute2's class of a management device. */
 const char *uvdpa_class_name(uint32_t device_id);
-/* "VERSION_1", "MQ", ... as iproute2 writes them; NULL for a bit without a name. */
+
+/**
+ * uvdpa_feature_name() - The name of a feature: "VERSION_1", "MQ", ... as iproute2 writes them
+ * @device_id: virtio device id of the type
+ * @bit: 0 to 63
+ *
+ * Return: the name, for ever; NULL for a bit without one.
+ * Context: any thread.
+ */
 const char *uvdpa_feature_name(uint32_t device_id, unsigned int bit);
 
 #pragma GCC visibility pop
