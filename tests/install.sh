@@ -23,7 +23,7 @@ export LD_LIBRARY_PATH
 libdir=$(pkg-config --variable=libdir uvdpa)
 libdir=${libdir#"$tmp/root"}
 if [ "${libdir#/usr/lib}" = "$libdir" ]; then
-	find "$tmp/root" -name uvdpa -perm -100 -type f -o -name uvdpad -o -name 'nbdkit-*.so' >"$tmp/programs"
+	find "$tmp/root" -type f -perm -100 '(' -name uvdpa -o -name uvdpad -o -name '*.so' ')' >"$tmp/programs"
 	grep -q /uvdpad "$tmp/programs" || fail "what is installed: $(cat "$tmp/programs")"
 	while read -r program; do
 		readelf -d "$program" | grep -Fq "[$libdir" || fail "$program does not know $libdir"
