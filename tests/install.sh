@@ -48,8 +48,12 @@ done
 for h in uvdpa blk net rng softdev parent driver; do
 	printf '#include <uvdpa/%s.h>\nint main(void) { return 0; }\n' $h >"$tmp/$h.c"
 	cp "$tmp/$h.c" "$tmp/$h.cc"
-	${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.c"
-	c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.cc"
+	for std in 11 17; do
+		${CC:-cc} -std=c$std -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.c"
+	done
+	for std in 11 14 17 20; do
+		c++ -std=c++$std -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" -fsyntax-only "$tmp/$h.cc"
+	done
 done
 
 # What the headers and the manual show compiles as it stands there.
@@ -73,9 +77,18 @@ in_header net | shown net.h net 'struct uvdpa_dev *dev = 0; struct uvdpa_net *ne
 	struct uvdpa_net_buf bufs[256]; uint8_t *mem, *done[32]; int i, n;'
 sed -n '/^# EXAMPLE/,/^# SEE/ { /^```/d; /^#/d; p }' "$top/doc/uvdpa.3.scd" | shown uvdpa.3 uvdpa ''
 
+# Foreign loops are the system's, which the prefix of ours is not put in front of.
+declare -A loops=([loop-glib]=glib-2.0 [loop-uv]=libuv)
 for c in "$top"/examples/*.c; do
-	${CC:-cc} -std=gnu11 -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$c" "${libs[@]}" \
-		-o "$tmp/$(basename "$c" .c)"
+	name=$(basename "$c" .c)
+	foreign=()
+	if [ -n "${loops[$name]:-}" ]; then
+		system() { env -u PKG_CONFIG_LIBDIR -u PKG_CONFIG_SYSROOT_DIR pkg-config "$@" "${loops[$name]}"; }
+		system --exists || { echo "no ${loops[$name]}: $name is left out"; continue; }
+		read -ra foreign < <(system --cflags --libs)
+	fi
+	${CC:-cc} -std=gnu11 -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$c" "${libs[@]}" "${foreign[@]}" \
+		-o "$tmp/$name"
 done
 "$tmp/blk-read" >"$tmp/out"
 grep -qx 'read all, 67108864 bytes are the pattern' "$tmp/out" || fail "$(cat "$tmp/out")"
@@ -94,6 +107,28 @@ grep -qx '100000 pings were answered' "$tmp/out" || fail "$(cat "$tmp/out")"
 
 same='4096 zeros of 1048576 bytes'
 [ "$("$tmp/null-disk")" = "$same" ] || fail "null-disk: $("$tmp/null-disk" 2>&1)"
+
+for loop in "${!loops[@]}"; do
+	[ -x "$tmp/$loop" ] || continue
+	timeout 60 "$tmp/$loop" 8M >"$tmp/out" || fail "$loop: $(cat "$tmp/out")"
+	grep -qx '8388608 bytes written and read in 256 requests' "$tmp/out" || fail "$loop: $(cat "$tmp/out")"
+	# Of a disk whose parent has nobody to call back, the loop hears, and goes on.
+	! timeout 60 "$tmp/$loop" 1 >"$tmp/out" 2>&1 || fail "$loop: a disk of a byte"
+	grep -q "^$loop: .*capacity" "$tmp/out" || fail "$loop: $(cat "$tmp/out")"
+done
+
+# A bus driver of its own: what it read is what there is.
+sum=$(head -c 512 "$tmp/img" | od -An -v -tu1 | tr -s ' ' '\n' | awk '{ sum += $1 } END { print sum }')
+timeout 60 "$tmp/own-driver" "$tmp/img" >"$tmp/out" || fail "own-driver: $(cat "$tmp/out")"
+grep -qx "2049 sectors, the first one's bytes add up to $sum" "$tmp/out" || fail "own-driver: $(cat "$tmp/out"), not $sum"
+
+# A disk of its own, which another process uses.
+background "$tmp/ram-disk" "$tmp/ram.sock"
+wait_for 20 test -S "$tmp/ram.sock"
+timeout 60 "$tmp/blk-read" "$tmp/ram.sock" >"$tmp/out" || fail "ram-disk: $(cat "$tmp/out")"
+grep -q '^67108864 bytes' "$tmp/out" || fail "ram-disk: $(cat "$tmp/out")"
+[ "$(grep -cvE '^[[:space:]]*$|^[[:space:]]*/?\*' "$top/examples/ram-disk.c")" -le 110 ] ||
+	fail "ram-disk.c has no hundred lines of code any more"
 
 # ---- doc/adding-a-device.md is followed: its C is the example, its commands are run as they stand
 guide=$top/doc/adding-a-device.md
@@ -130,17 +165,79 @@ while IFS='|' read -r _ what lines files _; do
 done < <(grep -E '^\| .* \| [0-9]+ \| `' "$guide")
 [ $rows = 5 ] || fail "$guide: $rows counts of lines"
 
-# In C++ it links, too: the names are not mangled.
+# ---- C++: the names are not mangled, and what the headers have is of use there
 cat >"$tmp/use.cc" <<'E'
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
 #include <uvdpa/blk.h>
+#include <uvdpa/net.h>
+#include <uvdpa/rng.h>
+#include <uvdpa/driver.h>
+#include <uvdpa/softdev.h>
+
+namespace {
+
+struct bus {
+	uvdpa *u = nullptr;
+	bus() { if (uvdpa_create(&u)) throw uvdpa_error(); }
+	~bus() { uvdpa_destroy(u); }
+};
+
+struct watcher : uvdpa_watch {
+	unsigned int added = 0;
+	watcher() : uvdpa_watch() { event = see; }
+	static void see(uvdpa_watch *w, uvdpa_event ev, struct uvdpa_dev *)
+	{
+		static_cast<watcher *>(w)->added += ev == UVDPA_DEV_ADDED;
+	}
+};
+
+}
+
 int main()
 {
-	uvdpa *u;
-	if (uvdpa_create(&u))
-		return 1;
-	uvdpa_blk_close(nullptr);
-	uvdpa_destroy(u);
+	bus b;
+	watcher w;
+	uvdpa_attr size = { "capacity", "1M" };
+	struct uvdpa_dev_opts o = uvdpa_dev_opts();
+	uvdpa_wait wait = uvdpa_wait();
+	struct uvdpa_dev *dev;
+	uvdpa_blk *blk;
+
+	o.size = sizeof(o);
+	o.name = "d0";
+	o.mgmtdev = "sim-blk";
+	o.attrs = &size;
+	o.nattrs = 1;
+	uvdpa_watch_add(b.u, &w);
+	if (uvdpa_await(b.u, &wait, uvdpa_dev_add(b.u, &o, &dev, &wait)) || uvdpa_blk_open(dev, nullptr, &blk))
+		return std::puts(uvdpa_error()), 1;
+	while (!w.added)
+		uvdpa_dispatch(b.u, -1);
+	char *text = static_cast<char *>(uvdpa_blk_alloc(blk, 4096));
+	iovec iov = { std::strcpy(text, "from C++"), 512 };
+	uvdpa_blk_req req = uvdpa_blk_req(), *done = &req;
+	uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
+	req.iov = &iov;
+	req.niov = 1;
+	for (uvdpa_blk_op op : { UVDPA_BLK_WRITE, UVDPA_BLK_READ }) {
+		req.op = op;
+		if (uvdpa_blkq_submit(q, &done, 1) != 1)
+			return 1;
+		while (!uvdpa_blkq_poll(q, &done, 1))
+			uvdpa_blkq_wait(q, -1);
+		if (op == UVDPA_BLK_WRITE)
+			std::memset(text, 0, 512);
+	}
+	std::printf("%s, %u device of uvdpa %s\n", text, w.added, uvdpa_version());
+	uvdpa_watch_del(&w);
+	uvdpa_blk_close(blk);
 }
 E
-c++ -Wall -Wextra -Werror "${extra[@]}" "${cflags[@]}" "$tmp/use.cc" "${libs[@]}" -o "$tmp/use"
-"$tmp/use"
+for std in 11 20; do
+	c++ -std=c++$std -Wall -Wextra -Wpedantic -Werror "${extra[@]}" "${cflags[@]}" "$tmp/use.cc" "${libs[@]}" \
+		-o "$tmp/use"
+	timeout 60 "$tmp/use" >"$tmp/out" || fail "C++: $(cat "$tmp/out")"
+	grep -qx "from C++, 1 device of uvdpa $(pkg-config --modversion uvdpa)" "$tmp/out" || fail "C++: $(cat "$tmp/out")"
+done
