@@ -27,6 +27,7 @@ struct vd_hist_sum vd_hist_sum(const struct vd_hist *h)
 	uint64_t n[VD_HIST_BUCKETS], sum = 0;
 	unsigned int w = 0;
 
+	s.sum = __atomic_load_n(&h->sum_ns, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < VD_HIST_BUCKETS; i++)
 		s.count += n[i] = load(h, i);
 	for (unsigned int i = 0; i < VD_HIST_BUCKETS && s.count; i++) {

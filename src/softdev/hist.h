@@ -17,6 +17,7 @@
 
 struct vd_hist {
 	uint64_t n[VD_HIST_BUCKETS];
+	uint64_t sum_ns;
 };
 
 static inline unsigned int vd_hist_bucket(uint64_t ns)
@@ -38,6 +39,7 @@ static inline void vd_hist_add(struct vd_hist *h, uint64_t ns)
 
 	/* One writer: a store that does not tear is enough. */
 	__atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->sum_ns, h->sum_ns + ns, __ATOMIC_RELAXED);
 }
 
 /* The first time, in ns, that is beyond bucket @i. */
@@ -48,10 +50,12 @@ uint64_t vd_hist_end(unsigned int i);
  * @count: times in it
  * @p50, @p99, @p999: so many of a hundred, or a thousand, took less, ns
  * @max: all took less, ns
+ * @sum: of them all, ns
  */
 struct vd_hist_sum {
 	uint64_t count;
 	uint64_t p50, p99, p999, max;
+	uint64_t sum;
 };
 
 /* Any thread. All zero if nothing was added. */

@@ -120,6 +120,7 @@ static void test_sum(void **state)
 	vd_hist_add(&h, 10000000);
 	s = vd_hist_sum(&h);
 	assert_int_equal(s.count, 1000);
+	assert_int_equal(s.sum, 990 * 1000 + 9 * 100000 + 10000000);
 	assert_int_equal(s.p50, 1024);
 	assert_int_equal(s.p99, 1024);
 	assert_int_equal(s.p999, 114688);

@@ -313,6 +313,7 @@ static void emit_took(const char *kind, const struct vd_hist *h, struct uvdpa_em
 	} sums[] = {
 		{ "requests", s.count },    { "took_p50_ns", s.p50 }, { "took_p99_ns", s.p99 },
 		{ "took_p999_ns", s.p999 }, { "took_max_ns", s.max },
+		{ "took_sum_ns", s.sum },
 	};
 	char key[64], text[VD_HIST_TEXT];
 

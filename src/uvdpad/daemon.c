@@ -124,7 +124,11 @@ static int start(struct daemon *d)
 	if (r)
 		return r;
 	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
-	return server_start(&d->server, d->listen.fd);
+	r = server_start(&d->server, d->listen.fd);
+	if (r || !d->metrics_at.ss_family)
+		return r;
+	d->metrics = (struct metrics){ .u = d->u, .log = &d->log, .server = &d->server };
+	return metrics_start(&d->metrics, &d->loop, &d->metrics_at);
 }
 
 /* ---- what the service manager shows --------------------------------------------------------- */
@@ -166,8 +170,7 @@ static void ready(struct daemon *d)
 	tell_status(d, "READY=1\n");
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------------------------ */
 
 /* Within UVDPA_DRAIN_MS, unless a second signal makes it shorter. */
 static void stop(struct daemon *d)
@@ -179,6 +182,7 @@ static void stop(struct daemon *d)
 	vd_timer_del(&d->loop, &d->status);
 	uvdpa_watch_del(&d->watch);
 	manager_stopping(&d->manager);
+	metrics_stop(&d->metrics);
 	server_stop(&d->server);
 	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
@@ -196,6 +200,7 @@ int daemon_run(struct daemon *d)
 	r = start(d);
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
+		metrics_stop(&d->metrics);
 		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
 		uvdpa_destroy(d->u);

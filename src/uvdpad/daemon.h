@@ -7,17 +7,20 @@
 #include "base/loop.h"
 #include "base/unix.h"
 #include "uvdpad/manager.h"
+#include "uvdpad/metrics.h"
 #include "uvdpad/server.h"
 
 /**
  * struct daemon - All zero but what options say, log and loop
  * @path: the control socket
  * @fd: it listens already, inherited; -1: it does not
+ * @metrics_at: where they are served; ss_family 0: nowhere
  * @level: messages that are less important are not printed
  */
 struct daemon {
 	const char *path;
 	int fd;
+	struct sockaddr_storage metrics_at;
 	enum uvdpa_log_level level;
 	struct uvdpa *u;
 	struct vd_loop loop;
@@ -28,6 +31,7 @@ struct daemon {
 	struct uvdpa_watch watch;
 	struct vd_timer status; /* tell it to the manager */
 	struct server server;
+	struct metrics metrics;
 	struct vd_unix listen;
 	bool stop; /* a signal came */
 };

@@ -33,6 +33,11 @@ static int take_fd(struct daemon *d, const char *arg)
 	return 0;
 }
 
+static int take_metrics(struct daemon *d, const char *arg)
+{
+	return metrics_address(arg, &d->metrics_at);
+}
+
 static int take_log_level(struct daemon *d, const char *arg)
 {
 	static const char *const names[] = {
@@ -67,6 +72,8 @@ static const struct row {
 	{ "socket", 's', "PATH", "control socket (" VD_CONTROL_SOCKET ")", take_socket },
 	{ "fd", 0, "N", "the control socket listens already: this descriptor", take_fd },
 	{ "log-level", 'l', "LEVEL", "error, warning, info or debug (warning)", take_log_level },
+	{ "metrics", 0, "[ADDRESS:]PORT",
+	  "serve metrics for Prometheus, on a loopback address (off)", take_metrics },
 	{ "version", 'V', NULL, "print the version", take_version },
 	{ "help", 'h', NULL, "print this", take_help },
 };
