@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/probe.h"
 #include "core/dev.h"
 
 /*
@@ -91,6 +92,7 @@ int vd_gate_vq_start(struct vd_dev *d, unsigned int idx)
 		 "set_vq %u: num %u desc 0x%llx driver 0x%llx device 0x%llx state %u,%u", idx,
 		 q->vq.num, (unsigned long long)q->vq.desc, (unsigned long long)q->vq.driver,
 		 (unsigned long long)q->vq.device, q->vq.state.avail, q->vq.state.used);
+	vd_probe(gate, d->name, "set_vq", idx, q->vq.num);
 	r = vd_gate_inflight(d, idx, &q->vq);
 	if (!r)
 		r = ops->set_vq(d->dev, idx, &q->vq);
@@ -100,6 +102,7 @@ int vd_gate_vq_start(struct vd_dev *d, unsigned int idx)
 	q->running = true;
 	q->quiescing = false;
 	vd_trace(&d->u->log, d->name, "enable_vq %u", idx);
+	vd_probe(gate, d->name, "enable_vq", idx, 0);
 	r = ops->enable_vq(d->dev, idx);
 	if (r) {
 		q->running = false;

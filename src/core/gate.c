@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/probe.h"
 #include "core/dev.h"
 
 #define STATUS_BITS                                                                              \
@@ -186,6 +187,7 @@ int uvdpa_dev_set_status(struct uvdpa_dev *dev, uint8_t status)
 	if (!added)
 		return 0;
 	vd_trace(&d->u->log, d->name, "set_status 0x%02x", status);
+	vd_probe(gate, d->name, "set_status", status, 0);
 	if (added & VIRTIO_CONFIG_S_DRIVER_OK)
 		r = set_driver_ok(d, status);
 	else
@@ -217,6 +219,7 @@ int uvdpa_dev_set_features(struct uvdpa_dev *dev, uint64_t features)
 		return vd_err(-EOPNOTSUPP, "%s: features 0x%llx are not offered", d->name,
 			      (unsigned long long)(features & ~dev->info.features));
 	vd_trace(&d->u->log, d->name, "set_features 0x%llx", (unsigned long long)features);
+	vd_probe(gate, d->name, "set_features", features, 0);
 	r = dev->ops->set_features(dev, features);
 	if (r)
 		return r;
@@ -267,6 +270,7 @@ int uvdpa_dev_set_config(struct uvdpa_dev *dev, uint32_t off, const void *buf, u
 	if (r)
 		return r;
 	vd_trace(&dev->core->u->log, dev->core->name, "set_config %u+%u", off, len);
+	vd_probe(gate, dev->core->name, "set_config", off, len);
 	return dev->ops->set_config(dev, off, buf, len);
 }
 

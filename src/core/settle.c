@@ -17,6 +17,7 @@
 #include <linux/virtio_config.h>
 
 #include "base/err.h"
+#include "base/probe.h"
 #include "core/dev.h"
 
 bool vd_gate_quiet(const struct vd_dev *d)
@@ -101,10 +102,12 @@ static void stop_queues(struct vd_dev *d)
 		if (!others)
 			continue;
 		vd_trace(&d->u->log, d->name, "quiesce %u", i);
+		vd_probe(gate, d->name, "quiesce", i, 0);
 		ops->quiesce(d->dev, i);
 	}
 	if (!others) {
 		vd_trace(&d->u->log, d->name, "quiesce all");
+		vd_probe(gate, d->name, "quiesce", UVDPA_VQ_ALL, 0);
 		ops->quiesce(d->dev, UVDPA_VQ_ALL);
 	}
 }
@@ -115,6 +118,7 @@ static void reset_now(struct vd_dev *d)
 	bool changed = g->status != 0;
 
 	vd_trace(&d->u->log, d->name, "reset");
+	vd_probe(gate, d->name, "reset", 0, 0);
 	d->dev->ops->reset(d->dev);
 	for (unsigned int i = 0; i < d->gate.nvqs; i++)
 		vd_gate_vq_reset(d, i);

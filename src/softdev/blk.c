@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/probe.h"
 
 static_assert(sizeof(struct virtio_blk_outhdr) == 16, "virtio 1.3, 5.2.6");
 static_assert(offsetof(struct virtio_blk_config, wce) == 32, "virtio 1.3, 5.2.4");
@@ -347,6 +348,7 @@ static void blk_handle(struct vd_softq *q, struct vd_chain **chains, unsigned in
 		req->q = q;
 		if (!decode(blk, req))
 			continue;
+		vd_probe(request_submit, blk->sd.name, &req->chain);
 		reqs[good++] = req;
 		if (req->niov)
 			bytes += req->len;

@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/probe.h"
 #include "base/thread.h"
 
 #define EVENTS 16
@@ -77,6 +78,7 @@ static void queue_call(struct vd_softq *q)
 
 	if (call < 0)
 		return;
+	vd_probe(queue_notify, q->sd->name, q->idx);
 	vd_eventfd_signal(call);
 	vd_softq_count(&q->stats.calls, 1);
 }
@@ -201,6 +203,8 @@ static bool queue_pop(struct vd_softq *q)
 		for (int i = 0; i < n; i++)
 			chains[i]->since_ns = now;
 	}
+	for (int i = 0; i < n; i++)
+		vd_probe(request_take, q->sd->name, q->idx, chains[i]);
 	if (vd_unlikely(limited))
 		vd_limit_take(&q->sd->iops, (unsigned int)n, vd_now_ns());
 	q->sd->ops->handle(q, chains, (unsigned int)n);
@@ -523,6 +527,7 @@ void vd_softq_done(struct vd_softq *q, struct vd_chain *chain, uint32_t written,
 	if (vd_unlikely(!ok))
 		vd_softq_count(&q->stats.errors, 1);
 	chain->written = written;
+	vd_probe(request_done, q->sd->name, q->idx, chain, ok);
 	q->done[q->ndone++] = chain;
 	if (q->ndone == VD_SOFTQ_BURST)
 		queue_push(q);
@@ -535,6 +540,7 @@ void vd_softq_give(struct vd_softq *q, struct vd_chain *const *chains, unsigned 
 	for (unsigned int i = 0; i < n; i++) {
 		in += chains[i]->written;
 		out += chains[i]->out_len;
+		vd_probe(request_give, q->sd->name, q->idx, chains[i], chains[i]->written);
 	}
 	vd_softq_count(&q->stats.requests, n);
 	vd_softq_count(&q->stats.bytes_in, in);
