@@ -44,6 +44,11 @@ static const struct field blk_fields[] = {
 	BLK(discard_sector_alignment, "discard_sector_alignment", VIRTIO_BLK_F_DISCARD),
 	BLK(max_write_zeroes_sectors, "max_write_zeroes_sectors", VIRTIO_BLK_F_WRITE_ZEROES),
 	BLK(max_write_zeroes_seg, "max_write_zeroes_seg", VIRTIO_BLK_F_WRITE_ZEROES),
+	BLK(max_secure_erase_sectors, "max_secure_erase_sectors", VIRTIO_BLK_F_SECURE_ERASE),
+	BLK(max_secure_erase_seg, "max_secure_erase_seg", VIRTIO_BLK_F_SECURE_ERASE),
+	BLK(secure_erase_sector_alignment, "secure_erase_sector_alignment",
+	    VIRTIO_BLK_F_SECURE_ERASE),
+	BLK(wce, "writeback", VIRTIO_BLK_F_CONFIG_WCE),
 };
 
 static bool offers(const struct uvdpa_dev *dev, unsigned int bit)
