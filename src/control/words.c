@@ -2,20 +2,26 @@
 #include "control/words.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/util.h"
 #include "control/line.h"
 
-/* What of dev.add's parameters is a word of our own, in the order in which it is written. */
+/*
+ * What of dev.add's parameters is a word of our own, in the order in which it is written. @least
+ * letters of it will do: it is iproute2's, which has it so. Other words have to be whole, because
+ * the options between them have any name.
+ */
 static const struct {
 	const char *word, *param;
+	size_t least;
 } own[] = {
-	{ "name", "name" },
-	{ "mgmtdev", "mgmtdev" },
-	{ "device_features", "features" },
-	{ "driver", "driver" },
+	{ "name", "name", 1 },
+	{ "mgmtdev", "mgmtdev", 1 },
+	{ "device_features", "features", SIZE_MAX },
+	{ "driver", "driver", SIZE_MAX },
 };
 
 /* Return: 0; -EINVAL. */
@@ -47,15 +53,26 @@ int vd_words_attrs(int argc, char **argv, struct json_object **ret_attrs)
 static const char *param_of(const char *word)
 {
 	for (size_t i = 0; i < VD_ARRAY_SIZE(own); i++)
-		if (!strcmp(word, own[i].word))
+		if (!strcmp(word, own[i].word) ||
+		    (strlen(word) >= own[i].least && !strncmp(word, own[i].word, strlen(word))))
 			return own[i].param;
 	return NULL;
 }
 
-/*
- * The words of our own are not abbreviated, because the options between them have any name. What
- * stands behind "driver" belongs to the driver.
- */
+/* Feature bits are hexadecimal, with or without 0x, as iproute2's are. */
+static int add_features(struct json_object *o, const char *param, const char *word,
+			const char *value)
+{
+	char hex[32];
+
+	if (value[0] && (value[0] != '0' || (value[1] | 0x20) != 'x')) {
+		snprintf(hex, sizeof(hex), "0x%s", value);
+		value = hex;
+	}
+	return add_pair(o, param, word, value);
+}
+
+/* What stands behind "driver" belongs to the driver. */
 int vd_words_dev(int argc, char **argv, struct json_object **ret_params)
 {
 	struct json_object *params, *attrs;
@@ -71,7 +88,11 @@ int vd_words_dev(int argc, char **argv, struct json_object **ret_params)
 	for (int i = 0; !r && i < argc; i += 2) {
 		const char *param = param_of(argv[i]);
 
-		r = add_pair(param ? params : attrs, param ? param : argv[i], argv[i], argv[i + 1]);
+		if (param && !strcmp(param, "features"))
+			r = add_features(params, param, argv[i], argv[i + 1]);
+		else
+			r = add_pair(param ? params : attrs, param ? param : argv[i], argv[i],
+				     argv[i + 1]);
 		if (!r && !strcmp(argv[i], "driver")) {
 			attrs = json_object_new_object();
 			json_object_object_add(params, "driver_attrs", attrs);

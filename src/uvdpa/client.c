@@ -102,7 +102,8 @@ static int client_result(struct json_object *answer, struct json_object **ret_re
 		json_object_get(*ret_result);
 		r = 0;
 	} else if (json_object_object_get_ex(answer, "error", &error) &&
-		   json_object_object_get_ex(error, "message", &text)) {
+		   json_object_object_get_ex(error, "message", &text) &&
+		   json_object_is_type(text, json_type_string)) {
 		print_error("%s", json_object_get_string(text));
 		if (json_object_object_get_ex(error, "data", &data) &&
 		    json_object_object_get_ex(data, "errno", &err))
@@ -159,6 +160,41 @@ static struct json_object *nothing(const char *method)
 	return o;
 }
 
+/* {"WHAT": {"NAME": {...}, ...}} */
+static bool is_list(struct json_object *result)
+{
+	if (!json_object_is_type(result, json_type_object))
+		return false;
+	json_object_object_foreach(result, what, map)
+	{
+		(void)what;
+		if (!json_object_is_type(map, json_type_object))
+			return false;
+		json_object_object_foreach(map, name, o)
+		{
+			(void)name;
+			if (!json_object_is_type(o, json_type_object))
+				return false;
+		}
+	}
+	return true;
+}
+
+int client_list(const struct cmd *cmd, const char *method, struct json_object *params,
+		struct json_object **ret_result)
+{
+	struct json_object *result;
+	int r = client_call(cmd, method, params, &result);
+
+	if (!r && !is_list(result)) {
+		json_object_put(result);
+		return print_error("uvdpad's answer to %s is no list", method);
+	}
+	if (!r)
+		*ret_result = result;
+	return r;
+}
+
 int client_print(const struct cmd *cmd, const char *method, int r, struct json_object *result,
 		 enum print_layout layout)
 {
@@ -173,7 +209,7 @@ int client_tell(const struct cmd *cmd, const char *method, const char *name,
 		enum print_layout layout)
 {
 	struct json_object *result = NULL;
-	int r = client_call(cmd, method, words_param("name", name), &result);
+	int r = client_list(cmd, method, words_param("name", name), &result);
 
 	return client_print(cmd, method, r, result, layout);
 }

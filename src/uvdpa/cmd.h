@@ -53,6 +53,9 @@ struct cmd_verb {
 /* "uvdpa" itself. */
 extern const struct cmd_verb cmd_root;
 
+/* Do what the words say, among which may be -j and -p. */
+int cmd_words(struct cmd *cmd, int argc, char **argv);
+
 /* An option of the command's own. Without @help it is another word for the row before. */
 struct cmd_option {
 	char letter;
@@ -169,10 +172,14 @@ void print_options(const struct cmd *cmd, struct json_object *result);
 int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
 		struct json_object **ret_result);
 
+/* The same of a method that answers with {"WHAT": {"NAME": {...}, ...}}: and so it has. */
+int client_list(const struct cmd *cmd, const char *method, struct json_object *params,
+		struct json_object **ret_result);
+
 /* Call a method that has nothing to tell but that it succeeded. Takes @params. */
 int client_do(const struct cmd *cmd, const char *method, struct json_object *params);
 
-/* Print what client_call() made of @method; JSON has a shape when it was refused, too. Takes
+/* Print what client_list() made of @method; JSON has a shape when it was refused, too. Takes
  * @result. Return: @r. */
 int client_print(const struct cmd *cmd, const char *method, int r, struct json_object *result,
 		 enum print_layout layout);
@@ -192,6 +199,11 @@ int signals_catch(void);
 
 /* What came, or 0. From then on signals take their usual course: a second one ends the program. */
 int signals_take(int fd);
+
+/* ---- batch.c ---------------------------------------------------------------------------- */
+
+/* Do what the lines of a file say, "-" is standard input; the first that fails ends it. */
+int cmd_batch(const struct cmd *cmd, const char *path);
 
 /* ---- one for each first word ------------------------------------------------------------- */
 

@@ -43,16 +43,19 @@ static void offer_settable(const struct ask *a, const struct usage_at *at)
 {
 	struct json_object *result, *all = NULL, *dev, *options, *opt, *v;
 
-	if (client_call(a->cmd, "dev.settable", words_param("name", at->dev), &result))
+	if (client_list(a->cmd, "dev.settable", words_param("name", at->dev), &result))
 		return;
 	json_object_object_get_ex(result, "settable", &all);
 	if (json_object_object_get_ex(all, at->dev, &dev) &&
-	    json_object_object_get_ex(dev, "options", &options)) {
+	    json_object_object_get_ex(dev, "options", &options) &&
+	    json_object_is_type(options, json_type_object)) {
 		if (!at->option) {
 			json_object_object_foreach(options, key, o)
 			{
-				json_object_object_get_ex(o, "help", &v);
-				offer_word(a, key, json_object_get_string(v));
+				offer_word(a, key,
+					   json_object_object_get_ex(o, "help", &v)
+						   ? json_object_get_string(v)
+						   : NULL);
 			}
 		} else if (json_object_object_get_ex(options, at->option, &opt) &&
 			   json_object_object_get_ex(opt, "type", &v) &&
@@ -95,15 +98,17 @@ static void offer_devices(const struct ask *a)
 {
 	struct json_object *result, *map;
 
-	if (client_call(a->cmd, "dev.show", NULL, &result))
+	if (client_list(a->cmd, "dev.show", NULL, &result))
 		return;
 	if (json_object_object_get_ex(result, "dev", &map)) {
 		json_object_object_foreach(map, name, dev)
 		{
 			struct json_object *mgmtdev;
 
-			json_object_object_get_ex(dev, "mgmtdev", &mgmtdev);
-			offer_word(a, name, json_object_get_string(mgmtdev));
+			offer_word(a, name,
+				   json_object_object_get_ex(dev, "mgmtdev", &mgmtdev)
+					   ? json_object_get_string(mgmtdev)
+					   : NULL);
 		}
 	}
 	json_object_put(result);

@@ -2,6 +2,7 @@
 /* dev.c - devices, as iproute2's "vdpa dev", and which bus driver has them */
 #include <stdlib.h>
 
+#include "control/words.h"
 #include "uvdpa/cmd.h"
 
 int dev_show(const struct cmd *cmd, int argc, char **argv)
@@ -53,6 +54,27 @@ static int set(const struct cmd *cmd, int argc, char **argv)
 	return client_do(cmd, "dev.set", params);
 }
 
+/* Each device as the commands that make it; they are lines for -b, and for the daemon's file. */
+static int export(const struct cmd *cmd, int argc, char **argv)
+{
+	struct json_object *result = NULL;
+	int r = client_list(cmd, "dev.export", words_param("name", argc ? argv[0] : NULL), &result);
+
+	if (r || cmd->json)
+		return client_print(cmd, "dev.export", r, result, PRINT_LINE);
+	json_object_object_foreach(result, what, map)
+	{
+		(void)what;
+		json_object_object_foreach(map, name, params)
+		{
+			(void)name;
+			vd_words_put_dev(stdout, params);
+		}
+	}
+	json_object_put(result);
+	return 0;
+}
+
 static int config_show(const struct cmd *cmd, int argc, char **argv)
 {
 	return client_tell(cmd, "dev.config.show", argc ? argv[0] : NULL, PRINT_CONFIG);
@@ -76,7 +98,7 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 		}
 		json_object_object_add(params, "qidx", json_object_new_int64(idx));
 	}
-	r = client_call(cmd, "dev.vstats.show", params, &result);
+	r = client_list(cmd, "dev.vstats.show", params, &result);
 	return client_print(cmd, "dev.vstats.show", r, result, PRINT_STATS);
 }
 
@@ -98,5 +120,9 @@ const struct cmd_verb dev_verbs[] = {
 	{ .name = "config", .help = "its configuration", .fn = config_show, .sub = config_verbs },
 	{ .name = "vstats", .help = "its counters", .fn = vstats_show, .sub = vstats_verbs },
 	{ .name = "set", .args = "DEV KEY VALUE [ KEY VALUE ]...", .help = "change it while it is used", .fn = set },
+	{ .name = "export",
+	  .args = "[ DEV ]",
+	  .help = "the commands that make it again",
+	  .fn = export },
 	{ .sub = bind_verbs },
 };

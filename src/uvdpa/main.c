@@ -56,6 +56,7 @@ const struct cmd_option cmd_options[] = {
 	{ 'p', "pretty", NULL, "with -j: in several lines" },
 	{ 'q', "quiet", NULL, "show no progress on a terminal" },
 	{ 's', "socket", "PATH", "of uvdpad (" VD_CONTROL_SOCKET ")" },
+	{ 'b', "batch", "FILE", "commands of a file, one in each line; -: standard input" },
 	{ 'h', "help", NULL, "this text" },
 	{ 0 },
 };
@@ -98,11 +99,25 @@ static int late_options(struct cmd *cmd, int argc, char **argv)
 	return n;
 }
 
+int cmd_words(struct cmd *cmd, int argc, char **argv)
+{
+	return verb_run(&cmd_root, cmd, late_options(cmd, argc, argv), argv);
+}
+
+/* What was not written is a failure. Return: the exit status. */
+static int finish(int r)
+{
+	if ((fflush(stdout) || ferror(stdout)) && !r)
+		r = print_error("standard output: %m");
+	return r < 0 ? EXIT_FAILURE : r;
+}
+
 int main(int argc, char **argv)
 {
 	struct cmd cmd = { .socket = VD_CONTROL_SOCKET }, bare = { 0 };
 	struct option options[OPTIONS_MAX + 1];
 	char letters[2 * OPTIONS_MAX + 2];
+	const char *batch = NULL;
 	int opt, r;
 
 	vd_std_fds();
@@ -112,7 +127,7 @@ int main(int argc, char **argv)
 		switch (opt) {
 		case 'V':
 			puts("uvdpa " UVDPA_VERSION);
-			return EXIT_SUCCESS;
+			return finish(0);
 		case 'j':
 			cmd.json = true;
 			break;
@@ -125,8 +140,11 @@ int main(int argc, char **argv)
 		case 's':
 			cmd.socket = optarg;
 			break;
+		case 'b':
+			batch = optarg;
+			break;
 		case 'h':
-			return verb_help(&bare);
+			return finish(verb_help(&bare));
 		default:
 			verb_print(&bare, stderr);
 			return EXIT_FAILURE;
@@ -135,11 +153,12 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	/* It has any words behind it, so it is no verb. */
-	if (argc && !strcmp(argv[0], "complete"))
+	if (batch)
+		r = argc ? print_error("commands are in %s: what is \"%s\"?", batch, argv[0])
+			 : cmd_batch(&cmd, batch);
+	else if (argc && !strcmp(argv[0], "complete"))
 		r = cmd_complete(&cmd, argc - 1, argv + 1);
 	else
-		r = verb_run(&cmd_root, &cmd, late_options(&cmd, argc, argv), argv);
-	if ((fflush(stdout) || ferror(stdout)) && !r)
-		r = print_error("standard output: %m");
-	return r < 0 ? EXIT_FAILURE : r;
+		r = cmd_words(&cmd, argc, argv);
+	return finish(r);
 }

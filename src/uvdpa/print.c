@@ -156,6 +156,12 @@ static void print_one(const char *name, struct json_object *o, enum print_layout
 	putchar('\n');
 }
 
+static void print_queue(const char *name, struct json_object *o, enum print_layout layout)
+{
+	if (json_object_is_type(o, json_type_object))
+		print_one(name, o, layout);
+}
+
 void print_result(const struct cmd *cmd, struct json_object *result, enum print_layout layout)
 {
 	if (cmd->json) {
@@ -176,7 +182,7 @@ void print_result(const struct cmd *cmd, struct json_object *result, enum print_
 				continue;
 			}
 			for (size_t i = 0; i < json_object_array_length(queues); i++)
-				print_one(name, json_object_array_get_idx(queues, i), layout);
+				print_queue(name, json_object_array_get_idx(queues, i), layout);
 		}
 	}
 	json_object_put(result);
@@ -250,8 +256,11 @@ static void print_option(const char *key, struct json_object *o)
 {
 	char *text = NULL, head[64];
 	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	FILE *f;
 
+	if (!member(o, "type") || !member(o, "help"))
+		return; /* of a daemon that speaks otherwise */
+	f = open_memstream(&text, &len);
 	if (f) {
 		write_option(f, o);
 		fclose(f);
@@ -279,7 +288,9 @@ void print_options(const struct cmd *cmd, struct json_object *result)
 
 			printf("%s:%s%s\n", name, member(o, "help") ? " " : "",
 			       member(o, "help") ? member(o, "help") : "");
-			json_object_object_get_ex(o, "options", &options);
+			if (!json_object_object_get_ex(o, "options", &options) ||
+			    !json_object_is_type(options, json_type_object))
+				continue;
 			json_object_object_foreach(options, key, opt)
 			{
 				print_option(key, opt);

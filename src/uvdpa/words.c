@@ -35,7 +35,7 @@ int words_options(const struct cmd *cmd, const struct usage_at *at)
 		return local_options(cmd, "mgmtdev.show", words_param("name", at->parent));
 	if (!at->dev)
 		return 0;
-	r = client_call(cmd, "dev.settable", words_param("name", at->dev), &result);
+	r = client_list(cmd, "dev.settable", words_param("name", at->dev), &result);
 	if (!r)
 		print_options(cmd, result);
 	return r;

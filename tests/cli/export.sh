@@ -61,3 +61,48 @@ again
 # ---- all of them
 uvdpa dev add name d1 mgmtdev sim-net
 same '["d0","d1"]' "$(rpc '{"jsonrpc":"2.0","method":"dev.export","id":1}' | jq -c '.result.export | keys')"
+
+# ---- the command prints lines that make the same devices again, with -b and one by one
+truncate -s 1M "$tmp/a disk's \"image\" \\1.img"
+uvdpa dev del d0
+uvdpa dev del d1
+uvdpa dev add name d0 mgmtdev blk image "$tmp/a disk's \"image\" \\1.img" serial '#1' iops 5 device_features 100000204 \
+	driver vhost-user socket "$tmp/a b.sock"
+uvdpa dev add name n0 mgmtdev sim-net mac 52:54:00:12:34:56
+uvdpa override n0 none
+uvdpa dev set n0 mac 52:54:00:12:34:57
+uvdpa dev add name c0 mgmtdev console port "pty:$tmp/tty"
+uvdpa dev export >"$tmp/lines"
+same 4 "$(wc -l <"$tmp/lines")" lines
+same "$(grep ' c0 ' "$tmp/lines")" "$(uvdpa dev export c0)"
+uvdpa dev export -j | jq -e '.export | keys == ["c0", "d0", "n0"]' >/dev/null
+cp "$tmp/lines" "$tmp/before"
+remake() {
+	for name in d0 n0 c0; do
+		uvdpa dev del "$name"
+	done
+	same '' "$(uvdpa dev export)"
+	"$@"
+	uvdpa dev export | cmp - "$tmp/before"
+}
+remake uvdpa -b "$tmp/lines"
+uvdpa -b - <"$tmp/lines" 2>"$tmp/err" && fail "made twice"
+same "Error: uvdpa: name d0 is taken.
+uvdpad answers: File exists
+Command failed -:1" "$(cat "$tmp/err")"
+as_shell() {
+	sed "s|^|'$UVDPA' -s '$ctl' |" "$tmp/lines" | sh -e
+}
+remake as_shell
+
+# Other commands may stand there, and what is no command is named by its line.
+# shellcheck disable=SC1003 # it is one
+printf '%s\n' '# two' '' 'd s \' '  d0 -j' 'dev set n0 link off' '' 'dev sho' "bind 'd0" >"$tmp/lines"
+refused "^Command failed $tmp/lines:8$" uvdpa -b "$tmp/lines"
+grep -q 'a quote . is not closed' "$tmp/refused.err"
+[ "$(grep -c '^{"dev":{"d0":' "$tmp/refused.out")" = 1 ] || fail "$(cat "$tmp/refused.out")"
+grep -q '^n0: ' "$tmp/refused.out"
+refused 'Command "nothing" not found' uvdpa -b - <<<'dev nothing'
+refused 'none: No such file or directory\.$' uvdpa -b "$tmp/none"
+refused 'Is a directory' uvdpa -b "$tmp"
+refused 'what is "dev"\?$' uvdpa -b "$tmp/lines" dev show

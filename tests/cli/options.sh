@@ -86,7 +86,7 @@ one_table() {
 		jq -e '(.help | length > 0) and (.help | endswith(".") | not)' <<<"$option" >/dev/null ||
 			fail "$key: help"
 		case $key in
-		name | mgmtdev | driver | device_features) fail "option $key cannot be written" ;;
+		n | na | nam | name | m | mg | mgm | mgmt | mgmtd | mgmtde | mgmtdev | driver | device_features) fail "option $key cannot be written" ;;
 		esac
 		[ "$(jq .required <<<"$option")" = false ] ||
 			required+=("$key" "$(right "$key" x)")

@@ -78,7 +78,7 @@ refused 'driver "virtoi" not found; did you mean "virtio"\?$' uvdpa driver help 
 refused '"something-else"\.$' uvdpa mgmtdev show something-else
 refused 'qidx "x" is not a number' uvdpa dev vstats show d0 qidx x
 refused 'parameter "qidx": not a number 0 to 65535' uvdpa dev vstats show d0 qidx -1
-refused 'parameter "features": "0y", not a string of 64 bits' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
+refused 'parameter "features": "0x0y", not a string of 64 bits' uvdpa dev add name d0 mgmtdev sim-blk device_features 0y
 refused 'usage: uvdpa run ' uvdpa run mgmtdev sim-blk
 
 # What was misspelt: keys, parents, drivers, devices, choices, and the words of the command itself.
@@ -120,6 +120,13 @@ uvdpa dev add name n mgmtdev sim-blk
 uvdpa dev set n size 1M shrink on
 uvdpa dev set name n size 2M
 same 2097152 "$(json .dev.n.size dev show)"
+
+# As iproute2 has it: "name" and "mgmtdev" may be abbreviated, features are hexadecimal.
+uvdpa dev add na short mg sim-blk device_features 100000004
+same '["SEG_MAX","VERSION_1"]' "$(json .dev.short.device_features dev show)"
+same '"0x100000004"' "$(uvdpa -j dev export short | jq .export.short.features)"
+uvdpa dev del short
+refused 'parameter "features": "0x1000000000000000g"' uvdpa dev add name d0 mgmtdev sim-blk device_features 1000000000000000g
 
 # bind, unbind, override and describe stand alone, too.
 uvdpa bind disk0 vhost-user socket "$tmp/s"

@@ -10,7 +10,7 @@ need qemu-system-x86_64 busybox cpio strace
 truncate -s 8M "$tmp/disk0" "$tmp/disk1"
 daemon_start
 blk_add d0 "$tmp/disk0" engine threads
-blk_add d1 "$tmp/disk1" engine threads device_features $((1 << 32 | 1 << 2))	# no FLUSH
+blk_add d1 "$tmp/disk1" engine threads device_features 100000004	# no FLUSH
 background strace -f -qq -s 0 -p "$daemon_pid" -e trace=pwritev2,pwritev,pwrite64,fdatasync,fsync -o "$tmp/trace"
 strace=${pids[-1]}
 traced() {
