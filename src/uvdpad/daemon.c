@@ -114,7 +114,8 @@ static int start(struct daemon *d)
 		r = uvdpa_create(&d->u);
 	if (r)
 		return vd_err(r, "%s", uvdpa_error());
-	uvdpa_set_log(d->u, NULL, d->level);
+	uvdpa_set_log(d->u, &d->logger.log, logger_max(&d->logger));
+	logger_watch(&d->logger, d->u);
 	d->bus.fn = on_bus;
 	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
 	if (r)
@@ -186,6 +187,7 @@ static void stop(struct daemon *d)
 	server_stop(&d->server);
 	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
+	logger_unwatch(&d->logger);
 	uvdpa_destroy(d->u); /* ends what clients wait for */
 	server_fini(&d->server);
 	manager_fini(&d->manager);
@@ -203,6 +205,7 @@ int daemon_run(struct daemon *d)
 		metrics_stop(&d->metrics);
 		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
+		logger_unwatch(&d->logger);
 		uvdpa_destroy(d->u);
 		vd_close(&d->signals.fd);
 		manager_fini(&d->manager);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/unix.h"
+#include "uvdpad/logger.h"
 #include "uvdpad/manager.h"
 #include "uvdpad/metrics.h"
 #include "uvdpad/server.h"
@@ -15,13 +16,13 @@
  * @path: the control socket
  * @fd: it listens already, inherited; -1: it does not
  * @metrics_at: where they are served; ss_family 0: nowhere
- * @level: messages that are less important are not printed
+ * @logger: has its levels
  */
 struct daemon {
 	const char *path;
 	int fd;
 	struct sockaddr_storage metrics_at;
-	enum uvdpa_log_level level;
+	struct logger logger;
 	struct uvdpa *u;
 	struct vd_loop loop;
 	struct vd_log log;

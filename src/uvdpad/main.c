@@ -40,19 +40,7 @@ static int take_metrics(struct daemon *d, const char *arg)
 
 static int take_log_level(struct daemon *d, const char *arg)
 {
-	static const char *const names[] = {
-		[UVDPA_LOG_ERR] = "error",
-		[UVDPA_LOG_WARN] = "warning",
-		[UVDPA_LOG_INFO] = "info",
-		[UVDPA_LOG_DEBUG] = "debug",
-	};
-
-	for (unsigned int i = 0; i < VD_ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i], arg)) {
-			d->level = i;
-			return 0;
-		}
-	return vd_err(-EINVAL, "log level \"%s\" is none of error, warning, info, debug", arg);
+	return logger_parse(&d->logger, arg);
 }
 
 static int take_version(struct daemon *d, const char *arg);
@@ -71,7 +59,8 @@ static const struct row {
 } rows[] = {
 	{ "socket", 's', "PATH", "control socket (" VD_CONTROL_SOCKET ")", take_socket },
 	{ "fd", 0, "N", "the control socket listens already: this descriptor", take_fd },
-	{ "log-level", 'l', "LEVEL", "error, warning, info or debug (warning)", take_log_level },
+	{ "log-level", 'l', "LEVEL[,PART=LEVEL]", "error, warning, info or debug (warning)",
+	  take_log_level },
 	{ "metrics", 0, "[ADDRESS:]PORT",
 	  "serve metrics for Prometheus, on a loopback address (off)", take_metrics },
 	{ "version", 'V', NULL, "print the version", take_version },
@@ -168,9 +157,11 @@ static int complete(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = {
-		.path = VD_CONTROL_SOCKET, .fd = -1, .level = UVDPA_LOG_WARN, .listen = { .fd = -1 }
-	};
+	/* What could not be drained may have something to say until the very end. */
+	static struct daemon d = { .path = VD_CONTROL_SOCKET,
+				   .fd = -1,
+				   .logger = { .level = UVDPA_LOG_WARN },
+				   .listen = { .fd = -1 } };
 	int r;
 
 	vd_std_fds();
@@ -180,7 +171,8 @@ int main(int argc, char **argv)
 	if (r)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	vd_log_init(&d.log);
-	vd_log_set(&d.log, NULL, d.level);
+	logger_init(&d.logger);
+	vd_log_set(&d.log, &d.logger.log, logger_max(&d.logger));
 	r = vd_loop_init(&d.loop);
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
