@@ -12,6 +12,7 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/uvdpa-test.XXXXXX")
 ctl=$tmp/ctl		# the daemon's control socket
 daemon_pid=''
 daemon_args=()
+records=()		# of what went over its control socket, one for each daemon
 pids=()
 
 fail() {
@@ -50,6 +51,9 @@ test_end() {
 		daemon_stop || rc=1
 	fi
 	wait
+	if [ $rc = 0 ] && ! records_check; then
+		rc=1
+	fi
 	if [ $rc != 0 ] && [ $rc != 77 ] && [ -s "$tmp/daemon.log" ]; then
 		sed 's/^/daemon: /' "$tmp/daemon.log" >&2
 	fi
@@ -101,7 +105,8 @@ uvdpa() {
 # daemon_start: with $daemon_args; returns when it answers
 daemon_start() {
 	: "${UVDPAD:?the daemon}" "${UVDPA:?the command}"
-	"${UVDPAD:?}" -s "$ctl" "${daemon_args[@]}" >>"$tmp/daemon.log" 2>&1 &
+	records+=("$tmp/record.${#records[@]}")
+	"${UVDPAD:?}" -s "$ctl" --record "${records[-1]}" "${daemon_args[@]}" >>"$tmp/daemon.log" 2>&1 &
 	daemon_pid=$!
 	wait_for 20 daemon_answers
 }
@@ -121,6 +126,16 @@ daemon_stop() {
 	wait "$pid" || rc=$?
 	[ $rc = 0 ] || echo "FAIL: the daemon ended with $rc" >&2
 	return $rc
+}
+
+# Each answer, and each event, is what the schema says.
+records_check() {
+	local r
+
+	for r in "${records[@]}"; do
+		/usr/bin/python3 "$tests/protocol.py" "$tests/../doc/control-protocol.schema.json" "$r" >&2 ||
+			return
+	done
 }
 
 # As if by a crash: nothing can be cleaned up.

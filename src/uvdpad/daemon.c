@@ -124,7 +124,8 @@ static int start(struct daemon *d)
 	r = open_control(d);
 	if (r)
 		return r;
-	d->server = (struct server){ .loop = &d->loop, .log = &d->log, .u = d->u };
+	d->server =
+		(struct server){ .loop = &d->loop, .log = &d->log, .u = d->u, .record = d->record };
 	r = server_start(&d->server, d->listen.fd);
 	if (r || !d->metrics_at.ss_family)
 		return r;

@@ -3,6 +3,8 @@
 #ifndef VD_UVDPAD_DAEMON_H
 #define VD_UVDPAD_DAEMON_H
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/unix.h"
@@ -16,12 +18,14 @@
  * @path: the control socket
  * @fd: it listens already, inherited; -1: it does not
  * @metrics_at: where they are served; ss_family 0: nowhere
+ * @record: where lines of the control protocol are recorded, too; NULL: nowhere
  * @logger: has its levels
  */
 struct daemon {
 	const char *path;
 	int fd;
 	struct sockaddr_storage metrics_at;
+	FILE *record;
 	struct logger logger;
 	struct uvdpa *u;
 	struct vd_loop loop;

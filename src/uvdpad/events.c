@@ -3,6 +3,7 @@
 #include "uvdpad/events.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,12 @@ const struct event *events_at(const struct events *log, uint64_t seq)
 
 int events_start(struct events *log, struct uvdpa *u)
 {
+	struct timespec ts;
+
+	/* Daemons of one socket follow each other, so the time tells them apart. */
+	clock_gettime(CLOCK_REALTIME, &ts);
+	snprintf(log->daemon, sizeof(log->daemon), "%08" PRIx64 "%08lx",
+		 (uint64_t)ts.tv_sec & UINT32_MAX, (unsigned long)ts.tv_nsec);
 	log->ring = calloc(EVENTS_MAX, sizeof(*log->ring));
 	if (!log->ring)
 		return vd_err(-ENOMEM, "no memory for %u events", EVENTS_MAX);

@@ -25,12 +25,14 @@ struct event {
  * @added: called for each, after it is there
  * @next: sequence number of the next one; the first there ever was is 1
  * @first: of the oldest that is kept
+ * @daemon: whose numbers these are: no two daemons have the same
  */
 struct events {
 	struct uvdpa_watch watch;
 	void (*added)(struct events *log);
 	uint64_t first, next;
 	size_t bytes;
+	char daemon[17];
 	struct event *ring; /* EVENTS_MAX, by the number's remainder */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* main.c - uvdpad, the daemon: its options */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -38,6 +39,24 @@ static int take_metrics(struct daemon *d, const char *arg)
 	return metrics_address(arg, &d->metrics_at);
 }
 
+static int take_record(struct daemon *d, const char *arg)
+{
+	int fd = open(arg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
+
+	if (!f) {
+		int r = vd_err(-errno, "--record %s: %m", arg);
+
+		vd_close(&fd);
+		return r;
+	}
+	setlinebuf(f);
+	if (d->record)
+		fclose(d->record);
+	d->record = f;
+	return 0;
+}
+
 static int take_log_level(struct daemon *d, const char *arg)
 {
 	return logger_parse(&d->logger, arg);
@@ -63,6 +82,7 @@ static const struct row {
 	  take_log_level },
 	{ "metrics", 0, "[ADDRESS:]PORT",
 	  "serve metrics for Prometheus, on a loopback address (off)", take_metrics },
+	{ "record", 0, "FILE", "append each line of the control socket to a file", take_record },
 	{ "version", 'V', NULL, "print the version", take_version },
 	{ "help", 'h', NULL, "print this", take_help },
 };
@@ -181,5 +201,7 @@ int main(int argc, char **argv)
 	r = daemon_run(&d);
 	vd_loop_fini(&d.loop);
 	vd_log_fini(&d.log);
+	if (d.record)
+		fclose(d.record);
 	return r;
 }

@@ -34,6 +34,7 @@ struct buf {
 struct client {
 	struct server *s;
 	struct vd_fd fd;
+	unsigned int number; /* of the connection, for the record */
 	struct vd_list node; /* in s->clients */
 	struct vd_list requests;
 	unsigned int nrequests;
@@ -114,6 +115,7 @@ static void client_close(struct client *c)
 	close(c->fd.fd);
 	free(c->in.p);
 	free(c->out.p);
+	s->nwatchers -= c->watches;
 	free(c);
 	if (s->nclients-- == SERVER_CLIENTS_MAX && s->listen.loop)
 		vd_fd_mod(&s->listen, EPOLLIN);
@@ -145,6 +147,18 @@ static bool client_rearm(struct client *c)
 	return !vd_fd_mod(&c->fd, events);
 }
 
+/* @dir: '>' it said this, '<' it is told this; without the newline. */
+static void client_record(const struct client *c, char dir, const char *line, size_t len)
+{
+	FILE *f = c->s->record;
+
+	if (!f)
+		return;
+	fprintf(f, "%u%c ", c->number, dir);
+	fwrite(line, 1, len, f);
+	putc('\n', f);
+}
+
 static void client_put(struct client *c, struct json_object *o)
 {
 	const char *text;
@@ -154,6 +168,7 @@ static void client_put(struct client *c, struct json_object *o)
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (!buf_add(&c->out, text, len) || !buf_add(&c->out, "\n", 1))
 		c->eof = true; /* no memory: half an answer is worse than none */
+	client_record(c, '<', text, len);
 	json_object_put(o);
 }
 
@@ -169,9 +184,9 @@ static void client_answer(struct client *c, struct json_object *id, const char *
 	client_put(c, o);
 }
 
-static void client_error(struct client *c, int code, const char *text)
+static void client_error(struct client *c, int code, int err, const char *text)
 {
-	client_answer(c, NULL, "error", vd_rpc_error(code, 0, text));
+	client_answer(c, NULL, "error", vd_rpc_error(code, err, text));
 }
 
 /* ---- events ----------------------------------------------------------------------------- */
@@ -206,6 +221,7 @@ static void client_events(struct client *c)
 			c->seen++;
 			if (!buf_add(&c->out, e->line, e->len))
 				c->eof = true;
+			client_record(c, '<', e->line, e->len - 1);
 		} else {
 			uint64_t seen = vd_max(c->seen + 1, log->first - 1);
 
@@ -230,11 +246,21 @@ static void events_added(struct events *log)
 /* A number that is not ours yet is another daemon's: who has it has had none of ours. */
 static void client_watch(struct client *c, struct vd_call *call)
 {
-	uint64_t last = c->s->events.next - 1;
+	struct server *s = c->s;
+	uint64_t last = s->events.next - 1;
 
+	if (!c->watches && s->nwatchers >= SERVER_WATCHERS_MAX) {
+		vd_err(-EBUSY, "%u clients have events already, no more do", s->nwatchers);
+		json_object_put(call->result);
+		call->result = NULL;
+		call->error = vd_rpc_error(VD_RPC_FAILED, -EBUSY, vd_err_text());
+		return;
+	}
+	s->nwatchers += !c->watches;
 	c->watches = true;
 	c->seen = call->since <= last ? call->since : call->since == UINT64_MAX ? last : 0;
 	json_object_object_add(call->result, "seq", json_object_new_uint64(last));
+	json_object_object_add(call->result, "daemon", json_object_new_string(s->events.daemon));
 }
 
 /* ---- requests --------------------------------------------------------------------------- */
@@ -295,12 +321,12 @@ static void client_request(struct client *c, struct json_object *o)
 	struct request *rq;
 
 	if (wrong) {
-		client_error(c, VD_RPC_INVALID, wrong);
+		client_error(c, VD_RPC_INVALID, 0, wrong);
 		return;
 	}
 	rq = calloc(1, sizeof(*rq));
 	if (!rq) {
-		client_error(c, VD_RPC_FAILED, "no memory");
+		client_error(c, VD_RPC_FAILED, -ENOMEM, "no memory");
 		return;
 	}
 	rq->call.done = request_done;
@@ -314,7 +340,7 @@ static void client_request(struct client *c, struct json_object *o)
 	vd_log_debug(c->s->log, "control", "%s", json_object_get_string(method));
 	if (!vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
 		return;
-	if (rq->call.watch)
+	if (rq->call.watch && !rq->call.error)
 		client_watch(c, &rq->call);
 	request_end(rq);
 }
@@ -334,9 +360,10 @@ static void client_line(struct client *c, const char *line, size_t len)
 		len--;
 	if (!len)
 		return;
+	client_record(c, '>', line, len);
 	tok = json_tokener_new_ex(JSON_DEPTH);
 	if (!tok) {
-		client_error(c, VD_RPC_FAILED, "no memory");
+		client_error(c, VD_RPC_FAILED, -ENOMEM, "no memory");
 		return;
 	}
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -345,7 +372,7 @@ static void client_line(struct client *c, const char *line, size_t len)
 	    json_tokener_get_parse_end(tok) != len) {
 		vd_err(-EBADMSG, "not JSON: %s",
 		       json_tokener_error_desc(json_tokener_get_error(tok)));
-		client_error(c, VD_RPC_PARSE, vd_err_text());
+		client_error(c, VD_RPC_PARSE, 0, vd_err_text());
 	} else {
 		client_request(c, o);
 	}
@@ -361,7 +388,7 @@ static void client_no_line(struct client *c)
 		return;
 	if (!c->skip) {
 		vd_err(-EMSGSIZE, "a request is longer than %u bytes", SERVER_LINE_MAX);
-		client_error(c, VD_RPC_INVALID, vd_err_text());
+		client_error(c, VD_RPC_INVALID, 0, vd_err_text());
 	}
 	c->skip = true;
 	buf_eat(&c->in, c->in.len);
@@ -464,6 +491,7 @@ static void server_accept(struct vd_fd *f, uint32_t events)
 		return;
 	}
 	c->s = s;
+	c->number = ++s->naccepted;
 	c->fd.fn = client_event;
 	c->active_ns = vd_now_ns();
 	vd_list_init(&c->requests);

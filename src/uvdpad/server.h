@@ -8,6 +8,7 @@
 #ifndef VD_UVDPAD_SERVER_H
 #define VD_UVDPAD_SERVER_H
 
+#include <stdio.h>
 #include <uvdpa/uvdpa.h>
 
 #include "base/log.h"
@@ -16,11 +17,16 @@
 
 #define SERVER_LINE_MAX     (1u << 20) /* bytes of a request, with its newline */
 #define SERVER_CLIENTS_MAX  64         /* further ones wait in the listening queue */
+#define SERVER_WATCHERS_MAX 48 /* of them, with events: they stay, so others must find a place */
 #define SERVER_CALLS_MAX    8          /* calls of one client at a time; the next is not read yet */
 #define SERVER_OUT_HIGH     (64u << 10) /* bytes not taken yet; above, no request is read */
 #define SERVER_IDLE_MS      300000      /* a client that asks nothing, or takes no answer */
 #define SERVER_IDLE_FULL_MS 2000        /* the same while others wait for a place */
 
+/**
+ * struct server - A control socket and its clients
+ * @record: every line that comes and goes is written there, too; NULL: nowhere. Borrowed
+ */
 struct server {
 	struct vd_loop *loop;
 	struct vd_log *log;
@@ -29,13 +35,16 @@ struct server {
 	struct vd_timer tick;
 	struct vd_list clients;
 	unsigned int nclients;
+	unsigned int nwatchers;
+	unsigned int naccepted;
+	FILE *record;
 	struct events events;
 	bool stopping;
 };
 
 /**
  * server_start() - Serve on a socket that listens
- * @s: all zero but loop, log and u
+ * @s: all zero but loop, log, u and record
  * @fd: taken on success
  *
  * Return: 0 or -errno with a sentence.

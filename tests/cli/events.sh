@@ -22,7 +22,10 @@ class Client:
         self.s = connect()
         self.f = self.s.makefile("rb")
         self.s.sendall(line("events.subscribe", **params))
-        self.seq = self.read()["result"]["seq"]
+        answer = self.read()
+        self.refused = answer.get("error")
+        if not self.refused:
+            self.seq, self.daemon = answer["result"]["seq"], answer["result"]["daemon"]
     def read(self):
         return json.loads(self.f.readline())
     def event(self):
@@ -59,6 +62,16 @@ assert [Client(since=3).event()["seq"] for i in range(2)] == [4, 4]
 assert Client(since=1 << 40).event()["seq"] == 1
 late = Client(since=5)
 assert late.seq == 5
+assert late.daemon == w.daemon and len(w.daemon) == 16
+
+# ---- events for so many clients that others still find a place; who has them may ask for them again
+watchers = [Client() for i in range(46)]
+assert not watchers[-1].refused
+one_more = Client()
+assert one_more.refused["data"]["name"] == "EBUSY", one_more.refused
+assert call(late.s, late.f, "events.subscribe", since=5)["result"]["seq"] == 5
+do("version")
+del watchers, one_more
 
 # ---- ten thousand changes: none is missing, and none comes twice
 deaf = Client()
