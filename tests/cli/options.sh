@@ -137,6 +137,47 @@ cp "$tmp/drivers" "$tmp/tables"
 for name in $(jq -r '.driver|keys[]' "$tmp/drivers"); do
 	one_table ".driver[\"$name\"].options" sim-blk driver "$name"
 done
+
+# ---- what can be set while a device is there
+# refused_set KEY VALUE [OTHER...], taken KEY VALUE [OTHER...]
+refused_set() {
+	refused "$1" uvdpa dev set o "$@"
+	n_wrong=$((n_wrong + 1))
+}
+taken() {
+	uvdpa dev set o "$@" || fail "refused: $*"
+	n_right=$((n_right + 1))
+}
+for parent in sim-blk sim-net; do
+	attempt "$parent"
+	rpc '{"jsonrpc":"2.0","id":1,"method":"dev.settable","params":{"name":"o"}}' |
+		jq -c '.result.settable.o.options | to_entries[]' >"$tmp/options"
+	[ "$(wc -l <"$tmp/options")" -gt 3 ] || fail "$parent: what can be set"
+	was=$(uvdpa -j dev show o)
+	refused_set no-such-option 1
+	while read -r entry; do
+		key=$(jq -r .key <<<"$entry")
+		option=$(jq -c .value <<<"$entry")
+		uvdpa dev set o help | grep -q "^  $key " || fail "no help of $key"
+		refused "\"$key\" needs a value|usage" uvdpa dev set o "$key"
+		more=()
+		[ "$key" != shrink ] || more=(size 1M)
+		while IFS= read -r value; do
+			refused_set "$key" "$value" "${more[@]}"
+		done < <(wrong_values "$option")
+		same "$was" "$(uvdpa -j dev show o)" "after wrong values of $key"
+	done <"$tmp/options"
+	while read -r entry; do
+		key=$(jq -r .key <<<"$entry")
+		more=()
+		[ "$key" != shrink ] || more=(size 128M)
+		while IFS= read -r value; do
+			taken "$key" "$value" "${more[@]}"
+		done < <(right_values "$(jq -c .value <<<"$entry")")
+	done <"$tmp/options"
+	uvdpa dev del o
+done
+
 echo "$n_right right values, $n_wrong wrong ones"
 [ "$n_right" -gt 10 ]
 [ "$n_wrong" -gt 30 ]
