@@ -151,10 +151,10 @@ static void print_help(FILE *f, const struct cmd_verb *const *at)
 	unsigned int n = 0;
 	char *text;
 
-	while (at[n]) {
+	/* The first is "uvdpa". */
+	do
 		path[n] = at[n];
-		n++;
-	}
+	while (at[++n]);
 	path[n] = NULL;
 	if (n == 1) {
 		print_root(f);
