@@ -418,6 +418,19 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
  */
 int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w);
 
+/**
+ * uvdpa_dev_check() - Could this be added, as far as can be known without trying?
+ * @u: the context
+ * @o: borrowed for the call
+ *
+ * Looks at names, options and their values; that the name is free is not asked, and nothing that the
+ * options name is touched.
+ *
+ * Return: 0; -errno as uvdpa_dev_add().
+ * Context: control thread.
+ */
+int uvdpa_dev_check(struct uvdpa *u, const struct uvdpa_dev_opts *o);
+
 /* UVDPA_DRAIN_MS - The longest a device in use is waited for when it is moved or removed, milliseconds */
 #define UVDPA_DRAIN_MS 2000
 
@@ -614,6 +627,7 @@ enum uvdpa_event {
 	UVDPA_DEV_STATUS,	/* the status byte changed, perhaps more than once */
 	UVDPA_DEV_CONFIG,	/* the configuration space changed */
 	UVDPA_DEV_REMOVED,	/* the last one; the pointer is invalid afterwards */
+	UVDPA_DEV_ATTRS,	/* what it is made of changed: see uvdpa_dev_attrs(), _override() */
 };
 
 /**

@@ -57,6 +57,13 @@ bool vd_call_start(struct uvdpa *u, const char *method, struct json_object *para
 		   struct vd_call *call);
 
 /**
+ * vd_control_check() - Could dev.add be called with these parameters?
+ *
+ * As far as can be known without trying; the name may be taken. Return: 0; -errno with a sentence.
+ */
+int vd_control_check(struct uvdpa *u, struct json_object *params);
+
+/**
  * vd_rpc_error() - An error as JSON-RPC has it
  * @code: VD_RPC_...
  * @err: -errno, or 0 for none

@@ -265,35 +265,52 @@ static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_ca
 	return 0;
 }
 
-static int dev_add(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+/* Parameters of dev.add as the library takes them; all is borrowed from them. */
+struct add_opts {
+	struct uvdpa_dev_opts o;
+	struct attrs attrs, driver_attrs;
+};
+
+static void add_opts_free(struct add_opts *a)
 {
-	struct uvdpa_dev_opts o = {
-		.size = sizeof(o),
+	attrs_free(&a->attrs);
+	attrs_free(&a->driver_attrs);
+}
+
+static int add_opts_get(struct add_opts *a, struct json_object *params)
+{
+	struct uvdpa_dev_opts *o = &a->o;
+	struct json_object *bits;
+	int r;
+
+	*a = (struct add_opts){ .o = {
+		.size = sizeof(*o),
 		.name = param_str(params, "name"),
 		.mgmtdev = param_str(params, "mgmtdev"),
 		.driver = param_str(params, "driver"),
 		.driver_override = param_str(params, "driver_override"),
-	};
-	vd_cleanup(attrs_free) struct attrs attrs = { 0 };
-	vd_cleanup(attrs_free) struct attrs driver_attrs = { 0 };
-	struct json_object *bits;
-	struct uvdpa_dev *dev;
-	int r;
-
+	} };
 	if (json_object_object_get_ex(params, "features", &bits))
-		get_bits(bits, &o.features);
-	if (!o.driver && json_object_object_get_ex(params, "driver_attrs", NULL))
-		return vd_err(-EINVAL, "%s: options for a bus driver, but no driver", o.name);
-	r = attrs_get(&attrs, params, "attrs");
+		get_bits(bits, &o->features);
+	if (!o->driver && json_object_object_get_ex(params, "driver_attrs", NULL))
+		return vd_err(-EINVAL, "%s: options for a bus driver, but no driver", o->name);
+	r = attrs_get(&a->attrs, params, "attrs");
 	if (!r)
-		r = attrs_get(&driver_attrs, params, "driver_attrs");
-	if (r)
-		return r;
-	o.attrs = attrs.v;
-	o.nattrs = attrs.n;
-	o.driver_attrs = driver_attrs.v;
-	o.ndriver_attrs = driver_attrs.n;
-	return lib(uvdpa_dev_add(u, &o, &dev, &call->wait));
+		r = attrs_get(&a->driver_attrs, params, "driver_attrs");
+	o->attrs = a->attrs.v;
+	o->nattrs = a->attrs.n;
+	o->driver_attrs = a->driver_attrs.v;
+	o->ndriver_attrs = a->driver_attrs.n;
+	return r;
+}
+
+static int dev_add(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	vd_cleanup(add_opts_free) struct add_opts a = { 0 };
+	struct uvdpa_dev *dev;
+	int r = add_opts_get(&a, params);
+
+	return r ? r : lib(uvdpa_dev_add(u, &a.o, &dev, &call->wait));
 }
 
 static int dev_del(struct uvdpa *u, struct json_object *params, struct vd_call *call)
@@ -545,6 +562,20 @@ static const struct method methods[] = {
 	  { { "name", NAME, true }, { "qidx", INDEX, false } } },
 	{ "events.subscribe", events_subscribe, { { "since", COUNT, false } } },
 };
+
+int vd_control_check(struct uvdpa *u, struct json_object *params)
+{
+	vd_cleanup(add_opts_free) struct add_opts a = { 0 };
+	const struct method *m = methods;
+	int r;
+
+	while (m->fn != dev_add)
+		m++;
+	r = check_params(m, params);
+	if (!r)
+		r = add_opts_get(&a, params);
+	return r ? r : lib(uvdpa_dev_check(u, &a.o));
+}
 
 /* ---- calls ------------------------------------------------------------------------------ */
 

@@ -51,6 +51,7 @@ static void tell(struct vd_dev *d, enum uvdpa_event ev)
 		[UVDPA_DEV_STATUS] = { 0, 0 },
 		[UVDPA_DEV_CONFIG] = { 0, 0 },
 		[UVDPA_DEV_REMOVED] = { 0, ~0u },
+		[UVDPA_DEV_ATTRS] = { 0, 0 },
 	};
 
 	if (!(d->to_tell & 1u << ev))
@@ -94,6 +95,7 @@ void vd_dev_tell(struct vd_dev *d)
 	tell_pair(d, UVDPA_DEV_BOUND, UVDPA_DEV_UNBOUND);
 	tell(d, UVDPA_DEV_STATUS);
 	tell(d, UVDPA_DEV_CONFIG);
+	tell(d, UVDPA_DEV_ATTRS);
 	tell(d, UVDPA_DEV_REMOVED);
 }
 
@@ -126,7 +128,7 @@ void vd_dev_free(struct vd_dev *d)
 	release(d);
 }
 
-static int name_check(const struct uvdpa *u, const char *name)
+static int name_check(const char *name)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
@@ -141,8 +143,6 @@ static int name_check(const struct uvdpa *u, const char *name)
 		return vd_err(-EINVAL, "name %s begins with \"%c\"", name, name[0]);
 	if (strspn(name, allowed) != n)
 		return vd_err(-EINVAL, "name %s: only A-Z a-z 0-9 . _ - are allowed", name);
-	if (uvdpa_dev_find(u, name))
-		return vd_err(-EEXIST, "name %s is taken", name);
 	return 0;
 }
 
@@ -271,39 +271,59 @@ static int make(struct vd_dev *d)
 	return r ? r : made;
 }
 
-int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uvdpa_dev **ret_dev,
-		  struct uvdpa_wait *w)
+/* All that can be known before the parent is asked. On success both are the caller's. */
+static int prepare(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct vd_choice *choice,
+		   struct vd_dev **ret_d)
 {
-	struct uvdpa_dev_opts own;
-	const struct uvdpa_dev_opts *o = &own;
 	const struct uvdpa_parent *parent;
-	struct vd_choice choice = { 0 };
-	struct vd_dev *d = NULL;
-	int r;
+	struct uvdpa_dev_opts o;
+	int r = opts_take(given, &o);
 
-	r = opts_take(given, &own);
 	if (!r)
-		r = name_check(u, o->name);
+		r = name_check(o.name);
 	if (r)
 		return r;
-	parent = vd_parent_find(u, o->mgmtdev);
+	parent = vd_parent_find(u, o.mgmtdev);
 	if (!parent)
-		return vd_err_prefix(vd_parent_unknown(u, o->mgmtdev), "%s: ", o->name);
-	if (o->driver) {
-		r = vd_choice_make(u, o->name, o->driver, o->driver_attrs, o->ndriver_attrs,
-				   &choice);
-		if (r)
-			return r;
-	} else if (o->ndriver_attrs) {
-		return vd_err(-EINVAL, "%s: options for a bus driver, but no bus driver", o->name);
-	}
-	r = create(u, o, parent, &d);
+		return vd_err_prefix(vd_parent_unknown(u, o.mgmtdev), "%s: ", o.name);
+	if (o.driver)
+		r = vd_choice_make(u, o.name, o.driver, o.driver_attrs, o.ndriver_attrs, choice);
+	else if (o.ndriver_attrs)
+		r = vd_err(-EINVAL, "%s: options for a bus driver, but no bus driver", o.name);
+	if (!r)
+		r = create(u, &o, parent, ret_d);
 	if (r)
-		goto err_free_choice;
-	r = make(d);
-	if (r && r != -EINPROGRESS)
-		goto err_release;
+		vd_choice_fini(choice);
+	return r;
+}
 
+int uvdpa_dev_check(struct uvdpa *u, const struct uvdpa_dev_opts *o)
+{
+	struct vd_choice choice = { 0 };
+	struct vd_dev *d;
+	int r = prepare(u, o, &choice, &d);
+
+	if (!r)
+		release(d);
+	vd_choice_fini(&choice);
+	return r;
+}
+
+int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_dev **ret_dev,
+		  struct uvdpa_wait *w)
+{
+	struct vd_choice choice = { 0 };
+	struct vd_dev *d;
+	int r = prepare(u, o, &choice, &d);
+
+	if (r)
+		return r;
+	r = uvdpa_dev_find(u, d->name) ? vd_err(-EEXIST, "name %s is taken", d->name) : make(d);
+	if (r && r != -EINPROGRESS) {
+		vd_choice_fini(&choice);
+		release(d);
+		return r;
+	}
 	vd_list_add(&u->devs, &d->node);
 	vd_dev_raise(d, UVDPA_DEV_ADDED);
 	if (!r)
@@ -316,12 +336,6 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct uv
 		return r;
 	}
 	*ret_dev = d->dev;
-	return r;
-
-err_release:
-	release(d);
-err_free_choice:
-	vd_choice_fini(&choice);
 	return r;
 }
 
@@ -417,7 +431,11 @@ bool uvdpa_dev_ready(const struct uvdpa_dev *dev)
 
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver)
 {
-	return set_override(dev->core, driver);
+	int r = set_override(dev->core, driver);
+
+	if (!r)
+		vd_dev_raise(dev->core, UVDPA_DEV_ATTRS);
+	return r;
 }
 
 static uint64_t given(const struct uvdpa_opt *opts, const struct uvdpa_attr *attrs, unsigned int n)
@@ -484,6 +502,7 @@ int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigne
 
 		d->attrs = now;
 		now = before;
+		vd_dev_raise(d, UVDPA_DEV_ATTRS);
 	}
 	vd_attrs_fini(&now);
 	vd_opts_free(set->opts, conf);

@@ -171,7 +171,7 @@ static void be_turn(struct be *b)
 /* ---- the front-end's user: a bus driver that only holds the device --------------------------- */
 
 static struct uvdpa_binding held;	/* one device at a time */
-unsigned int changed[UVDPA_DEV_REMOVED + 1];
+unsigned int changed[UVDPA_DEV_ATTRS + 1];
 
 static int hold_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_binding **ret_b)
 {

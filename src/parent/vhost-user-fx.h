@@ -81,7 +81,7 @@ struct fx {
 #define DEVICE (IOVA + 0x2000)
 
 /* What the driver was told, by enum uvdpa_event; of the current test. */
-extern unsigned int changed[UVDPA_DEV_REMOVED + 1];
+extern unsigned int changed[UVDPA_DEV_ATTRS + 1];
 
 void be_listen(struct be *b);
 void be_hangup(struct be *b);

@@ -31,6 +31,11 @@ static void on_signal(struct vd_fd *f, uint32_t events)
 	(void)events;
 	if (read(f->fd, &si, sizeof(si)) != sizeof(si))
 		return;
+	if (si.ssi_signo == SIGHUP) {
+		manager_reloading(&d->manager);
+		provision_reload(&d->provision);
+		return;
+	}
 	vd_log_info(&d->log, "uvdpad", "stopping");
 	d->stop = true;
 }
@@ -59,6 +64,7 @@ static int watch_signals(struct daemon *d)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG of one write instead */
 	stop_signals(&set);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
@@ -102,6 +108,47 @@ static int open_control(struct daemon *d)
 	return r == -EADDRINUSE ? vd_err(r, "another daemon serves %s", d->path) : r;
 }
 
+static void loaded(struct provision *p);
+
+/* A state file with faults is kept as it was, beside the one that will be written. */
+static int keep_faulty(const char *path)
+{
+	char *kept;
+	int r;
+
+	if (asprintf(&kept, "%s.bad", path) < 0)
+		return vd_err(-ENOMEM, "no memory");
+	unlink(kept);
+	r = link(path, kept) ? vd_err(-errno, "%s: %m", kept) : 0;
+	free(kept);
+	return r;
+}
+
+/* Make what files ask for. */
+static int load(struct daemon *d)
+{
+	struct state *s = &d->state;
+	int r = 0;
+
+	d->provision = (struct provision){
+		.loop = &d->loop, .log = &d->log, .u = d->u, .done = loaded
+	};
+	provision_init(&d->provision, d->config);
+	if (s->path)
+		r = provision_restore(&d->provision, s->path);
+	if (r == -EINVAL)
+		r = keep_faulty(s->path);
+	if (!r)
+		r = provision_load(&d->provision, d->config_must);
+	if (r || !s->path)
+		return r;
+	s->loop = &d->loop;
+	s->log = &d->log;
+	s->u = d->u;
+	s->provision = &d->provision;
+	return state_start(s);
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -122,6 +169,8 @@ static int start(struct daemon *d)
 		return r;
 	uvdpa_set_keeper(d->u, &d->manager.keeper);
 	r = open_control(d);
+	if (!r)
+		r = load(d);
 	if (r)
 		return r;
 	d->server =
@@ -164,6 +213,17 @@ static void on_change(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_d
 		vd_timer_set(&d->loop, &d->status, STATUS_MS);
 }
 
+/* All that files ask for is there, or was told to be missing. */
+static void loaded(struct provision *p)
+{
+	struct daemon *d = container_of(p, struct daemon, provision);
+
+	if (d->state.path)
+		manager_forget_untaken(&d->manager);
+	if (d->watch.event) /* else it is not ready yet */
+		tell_status(d, "READY=1\n");
+}
+
 static void ready(struct daemon *d)
 {
 	d->status.fn = on_status;
@@ -173,6 +233,15 @@ static void ready(struct daemon *d)
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
+
+static void end_context(struct daemon *d)
+{
+	state_stop(&d->state);
+	provision_stop(&d->provision);
+	uvdpa_destroy(d->u);
+	state_fini(&d->state);
+	provision_fini(&d->provision);
+}
 
 /* Within UVDPA_DRAIN_MS, unless a second signal makes it shorter. */
 static void stop(struct daemon *d)
@@ -189,7 +258,7 @@ static void stop(struct daemon *d)
 	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
 	logger_unwatch(&d->logger);
-	uvdpa_destroy(d->u); /* ends what clients wait for */
+	end_context(d); /* ends what clients wait for */
 	server_fini(&d->server);
 	manager_fini(&d->manager);
 	vd_close(&d->signals.fd);
@@ -207,7 +276,7 @@ int daemon_run(struct daemon *d)
 		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
 		logger_unwatch(&d->logger);
-		uvdpa_destroy(d->u);
+		end_context(d);
 		vd_close(&d->signals.fd);
 		manager_fini(&d->manager);
 		return EXIT_FAILURE;

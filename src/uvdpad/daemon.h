@@ -11,7 +11,11 @@
 #include "uvdpad/logger.h"
 #include "uvdpad/manager.h"
 #include "uvdpad/metrics.h"
+#include "uvdpad/provision.h"
 #include "uvdpad/server.h"
+#include "uvdpad/state.h"
+
+#define DAEMON_CONFIG "/etc/uvdpa/uvdpad.conf"
 
 /**
  * struct daemon - All zero but what options say, log and loop
@@ -20,6 +24,10 @@
  * @metrics_at: where they are served; ss_family 0: nowhere
  * @record: where lines of the control protocol are recorded, too; NULL: nowhere
  * @logger: has its levels
+ * @config: the file of devices
+ * @config_must: it was asked for, so it must be there
+ * @check: look at it only
+ * @state.path: where the devices of clients are kept, or NULL
  */
 struct daemon {
 	const char *path;
@@ -27,6 +35,8 @@ struct daemon {
 	struct sockaddr_storage metrics_at;
 	FILE *record;
 	struct logger logger;
+	const char *config;
+	bool config_must, check;
 	struct uvdpa *u;
 	struct vd_loop loop;
 	struct vd_log log;
@@ -35,6 +45,8 @@ struct daemon {
 	struct manager manager;
 	struct uvdpa_watch watch;
 	struct vd_timer status; /* tell it to the manager */
+	struct provision provision;
+	struct state state;
 	struct server server;
 	struct metrics metrics;
 	struct vd_unix listen;

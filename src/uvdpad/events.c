@@ -56,6 +56,7 @@ static void add_news(struct json_object *o, enum uvdpa_event ev, struct uvdpa_de
 	case UVDPA_DEV_UNBOUND:
 	case UVDPA_DEV_CONFIG:
 	case UVDPA_DEV_REMOVED:
+	case UVDPA_DEV_ATTRS:
 		break;
 	}
 }
@@ -67,6 +68,7 @@ static struct json_object *tell(uint64_t seq, enum uvdpa_event ev, struct uvdpa_
 		[UVDPA_DEV_LOST] = "lost",       [UVDPA_DEV_BOUND] = "bound",
 		[UVDPA_DEV_UNBOUND] = "unbound", [UVDPA_DEV_STATUS] = "status",
 		[UVDPA_DEV_CONFIG] = "config",   [UVDPA_DEV_REMOVED] = "removed",
+		[UVDPA_DEV_ATTRS] = "attrs",
 	};
 	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
 

@@ -57,6 +57,26 @@ static int take_record(struct daemon *d, const char *arg)
 	return 0;
 }
 
+static int take_config(struct daemon *d, const char *arg)
+{
+	d->config = arg;
+	d->config_must = true;
+	return 0;
+}
+
+static int take_check(struct daemon *d, const char *arg)
+{
+	(void)arg;
+	d->check = true;
+	return 0;
+}
+
+static int take_state(struct daemon *d, const char *arg)
+{
+	d->state.path = arg;
+	return 0;
+}
+
 static int take_log_level(struct daemon *d, const char *arg)
 {
 	return logger_parse(&d->logger, arg);
@@ -78,6 +98,10 @@ static const struct row {
 } rows[] = {
 	{ "socket", 's', "PATH", "control socket (" VD_CONTROL_SOCKET ")", take_socket },
 	{ "fd", 0, "N", "the control socket listens already: this descriptor", take_fd },
+	{ "config", 'c', "FILE", "devices to make (" DAEMON_CONFIG ", if it is there)",
+	  take_config },
+	{ "check", 0, NULL, "say what is wrong with that file, and exit", take_check },
+	{ "state", 0, "FILE", "keep here what clients make, for the next start", take_state },
 	{ "log-level", 'l', "LEVEL[,PART=LEVEL]", "error, warning, info or debug (warning)",
 	  take_log_level },
 	{ "metrics", 0, "[ADDRESS:]PORT",
@@ -179,6 +203,7 @@ int main(int argc, char **argv)
 {
 	/* What could not be drained may have something to say until the very end. */
 	static struct daemon d = { .path = VD_CONTROL_SOCKET,
+				   .config = DAEMON_CONFIG,
 				   .fd = -1,
 				   .logger = { .level = UVDPA_LOG_WARN },
 				   .listen = { .fd = -1 } };
@@ -190,6 +215,8 @@ int main(int argc, char **argv)
 	r = parse(&d, argc, argv);
 	if (r)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (d.check)
+		return conf_check(d.config);
 	vd_log_init(&d.log);
 	logger_init(&d.logger);
 	vd_log_set(&d.log, &d.logger.log, logger_max(&d.logger));

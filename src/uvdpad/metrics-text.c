@@ -424,6 +424,7 @@ static const char *const event_names[METRICS_EVENTS] = {
 	[UVDPA_DEV_LOST] = "lost",       [UVDPA_DEV_BOUND] = "bound",
 	[UVDPA_DEV_UNBOUND] = "unbound", [UVDPA_DEV_STATUS] = "status",
 	[UVDPA_DEV_CONFIG] = "config",   [UVDPA_DEV_REMOVED] = "removed",
+	[UVDPA_DEV_ATTRS] = "attrs",
 };
 
 static void add_daemon(struct page *page, const struct metrics *m)

@@ -15,7 +15,7 @@
 #include "base/loop.h"
 #include "uvdpad/server.h"
 
-#define METRICS_EVENTS (UVDPA_DEV_REMOVED + 1)
+#define METRICS_EVENTS (UVDPA_DEV_ATTRS + 1)
 
 struct MHD_Daemon;
 struct metrics_lib;

@@ -178,7 +178,7 @@ struct cf {
 	void *model;			/* of the type's file; freed by the rig */
 	struct cf_peer *peer;		/* or NULL */
 	unsigned int lives;		/* how often features were negotiated */
-	unsigned int changed[UVDPA_DEV_REMOVED + 1];
+	unsigned int changed[UVDPA_DEV_ATTRS + 1];
 };
 
 /* peer.c: a device of the variant's parent, with these attributes; its end in two steps. */

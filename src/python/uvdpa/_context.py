@@ -17,13 +17,14 @@ from ._base import (LEVELS, Attrs, Error, Features, Value, Words, check, deadlin
                     feature_mask, feature_names, ffi, lib, local, options_of, text)
 from ._device import Device
 
-EVENTS = ("added", "ready", "lost", "bound", "unbound", "status", "config", "removed")
+EVENTS = ("added", "ready", "lost", "bound", "unbound", "status", "config", "removed",
+          "attrs")
 
 
 class Event(NamedTuple):
     """Something that happened to a device."""
 
-    #: "added", "ready", "lost", "bound", "unbound", "status", "config" or "removed"
+    #: "added", "ready", "lost", "bound", "unbound", "status", "config", "removed" or "attrs"
     event: str
     #: the device's name
     name: str

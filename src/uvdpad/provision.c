@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * provision.c - devices that files ask for
+ *
+ *	read -> plan, device by device -> everything that goes, goes -> everything that comes, comes
+ *
+ * What goes comes first, for all devices, because a name, a socket or an image may pass from one to
+ * another. Devices do not wait for each other beyond that: each has its row of calls.
+ */
+#include "uvdpad/provision.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "control/words.h"
+
+static void run_next(struct provision *p);
+
+/* ---- plans ---------------------------------------------------------------------------------- */
+
+static struct json_object *text(const char *s)
+{
+	return json_object_new_string(s);
+}
+
+static struct json_object *name_of(const struct conf_dev *d)
+{
+	struct json_object *params = json_object_new_object();
+
+	json_object_object_add(params, "name", text(d->name));
+	return params;
+}
+
+/* Add a call to a row of them. Takes @params. */
+static void plan(struct json_object **row, const char *method, struct json_object *params)
+{
+	struct json_object *call = json_object_new_array();
+
+	json_object_array_add(call, text(method));
+	json_object_array_add(call, params);
+	if (!*row)
+		*row = json_object_new_array();
+	json_object_array_add(*row, call);
+}
+
+static bool same(struct json_object *a, struct json_object *b, const char *key)
+{
+	struct json_object *x = NULL, *y = NULL;
+
+	json_object_object_get_ex(a, key, &x);
+	json_object_object_get_ex(b, key, &y);
+	return json_object_equal(x, y);
+}
+
+/* The option of what can be set that changes this one of the parent's, or NULL. */
+static const struct uvdpa_opt *setter(const struct uvdpa_dev *dev, const char *key)
+{
+	for (const struct uvdpa_opt *o = uvdpa_dev_set_opts(dev); o->key; o++)
+		if (o->changes && !strcmp(o->changes, key))
+			return o;
+	return NULL;
+}
+
+/* What an option of the parent's is if nobody gives it; NULL: not to be written. */
+static const char *unset(const struct uvdpa_dev *dev, const char *key)
+{
+	const struct uvdpa_opt *o = uvdpa_parent_opts(uvdpa_dev_parent(dev));
+
+	while (o->key && strcmp(o->key, key))
+		o++;
+	if (!o->key || o->def)
+		return o->def;
+	if (o->type == UVDPA_OPT_BOOL)
+		return "off";
+	return o->type == UVDPA_OPT_STRING || o->type == UVDPA_OPT_PATH || o->min ? NULL : "0";
+}
+
+/* Add one to what shall be set. Return: whether it can be. */
+static bool set_one(const struct uvdpa_dev *dev, const char *key, const char *value,
+		    struct json_object *set)
+{
+	const struct uvdpa_opt *o = setter(dev, key);
+
+	if (!value)
+		value = unset(dev, key);
+	if (!o || !value)
+		return false;
+	json_object_object_add(set, o->key, text(value));
+	return true;
+}
+
+/* Options that differ. Return: what to set, perhaps nothing; NULL: it cannot be done in place. */
+static struct json_object *difference(const struct uvdpa_dev *dev, const struct conf_dev *d)
+{
+	struct json_object *set = json_object_new_object(), *was = NULL, *is = NULL;
+	bool can = true;
+
+	json_object_object_get_ex(d->made, "attrs", &was);
+	json_object_object_get_ex(d->params, "attrs", &is);
+	json_object_object_foreach(is, key, value)
+	{
+		if (!same(was, is, key))
+			can = can && set_one(dev, key, json_object_get_string(value), set);
+	}
+	json_object_object_foreach(was, old, unused)
+	{
+		(void)unused;
+		if (!json_object_object_get_ex(is, old, NULL))
+			can = can && set_one(dev, old, NULL, set);
+	}
+	if (can)
+		return set;
+	json_object_put(set);
+	return NULL;
+}
+
+static struct json_object *bind_params(const struct conf_dev *d)
+{
+	struct json_object *params = name_of(d), *driver, *attrs;
+
+	json_object_object_get_ex(d->params, "driver", &driver);
+	json_object_object_add(params, "driver", json_object_get(driver));
+	if (json_object_object_get_ex(d->params, "driver_attrs", &attrs))
+		json_object_object_add(params, "attrs", json_object_get(attrs));
+	return params;
+}
+
+static void plan_override(struct conf_dev *d, const char *driver)
+{
+	struct json_object *params = name_of(d);
+
+	json_object_object_add(params, "driver", text(driver));
+	plan(&d->come, "dev.override", params);
+}
+
+/* Another driver: from the present one first; an override is in the way of the next. */
+static void plan_move(struct conf_dev *d, bool move)
+{
+	bool next = json_object_object_get_ex(d->params, "driver", NULL);
+	struct json_object *override = NULL;
+
+	json_object_object_get_ex(d->params, "driver_override", &override);
+	if (move) {
+		plan(&d->away, "dev.unbind", name_of(d));
+		if (next) {
+			plan_override(d, "");
+			plan(&d->come, "dev.bind", bind_params(d));
+		}
+	}
+	if ((move && next && override) || !same(d->made, d->params, "driver_override"))
+		plan_override(d, override ? json_object_get_string(override) : "");
+}
+
+/* A device that is there, and whose line is another: by the least that does it. */
+static void plan_change(struct conf_dev *d, const struct uvdpa_dev *dev)
+{
+	bool move = d->odd || !same(d->made, d->params, "driver") ||
+		    !same(d->made, d->params, "driver_attrs");
+	struct json_object *attrs = NULL, *params;
+
+	if (same(d->made, d->params, "mgmtdev") && same(d->made, d->params, "features"))
+		attrs = difference(dev, d);
+	if (!attrs) {
+		plan(&d->away, "dev.del", name_of(d));
+		plan(&d->come, "dev.add", json_object_get(d->params));
+		return;
+	}
+	if (json_object_object_length(attrs)) {
+		params = name_of(d);
+		json_object_object_add(params, "attrs", json_object_get(attrs));
+		plan(&d->come, "dev.set", params);
+	}
+	json_object_put(attrs);
+	plan_move(d, move);
+}
+
+static void plan_dev(struct provision *p, struct conf_dev *d)
+{
+	struct uvdpa_dev *dev = d->made ? uvdpa_dev_find(p->u, d->name) : NULL;
+
+	if (!dev) {
+		plan(&d->come, "dev.add", json_object_get(d->params));
+	} else if (d->odd || !json_object_equal(d->made, d->params)) {
+		plan_change(d, dev);
+	} else {
+		p->same++;
+		return;
+	}
+	if (!d->made)
+		p->added++;
+	else
+		p->changed++;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+static void log_failure(struct provision *p, struct conf_dev *d)
+{
+	struct json_object *message = NULL;
+
+	json_object_object_get_ex(d->call.error, "message", &message);
+	vd_log_error(p->log, NULL, "%s:%u: %s", d->c->path, d->line,
+		     json_object_get_string(message));
+}
+
+/* Something that it needs is in use. Of what we have just taken away ourselves, or a killed daemon had,
+ * it may be so for a moment yet. */
+static bool in_use(const struct conf_dev *d)
+{
+	struct json_object *data, *err;
+	int r;
+
+	if (!json_object_object_get_ex(d->call.error, "data", &data) ||
+	    !json_object_object_get_ex(data, "errno", &err))
+		return false;
+	r = json_object_get_int(err);
+	return r == -EBUSY || r == -EADDRINUSE;
+}
+
+/* One call of a row has ended. What cannot go is not in the way: what comes will say so. */
+static void took(struct provision *p, struct conf_dev *d)
+{
+	bool failed = d->call.error && p->step == PROVISION_COME;
+
+	d->wait = failed && p->tries < PROVISION_TRIES && in_use(d);
+	if (d->wait) {
+		d->at--;
+	} else if (failed) {
+		log_failure(p, d);
+		p->failed++;
+		d->odd = d->made != NULL;
+		json_object_put(d->come);
+		d->come = NULL;
+	}
+	json_object_put(d->call.result);
+	json_object_put(d->call.error);
+}
+
+/* A row has come to its end: the device is as its line says, and by this file. */
+static void ended(struct provision *p, struct conf_dev *d)
+{
+	if (p->step != PROVISION_COME)
+		return;
+	json_object_put(d->made);
+	d->made = json_object_get(d->params);
+	d->odd = false;
+}
+
+static void call_done(struct vd_call *call);
+
+/* Make the calls of a row that are left, up to one that takes time. */
+static void run(struct provision *p, struct conf_dev *d)
+{
+	for (;;) {
+		struct json_object *row = p->step == PROVISION_AWAY ? d->away : d->come, *call;
+
+		if (!row || p->stopping)
+			return;
+		if (d->at == json_object_array_length(row)) {
+			ended(p, d);
+			return;
+		}
+		call = json_object_array_get_idx(row, d->at++);
+		d->call = (struct vd_call){ .done = call_done };
+		if (!vd_call_start(p->u, json_object_get_string(json_object_array_get_idx(call, 0)),
+				   json_object_array_get_idx(call, 1), &d->call)) {
+			d->busy = true;
+			p->busy++;
+			return;
+		}
+		took(p, d);
+		if (d->wait)
+			return;
+	}
+}
+
+static void call_done(struct vd_call *call)
+{
+	struct conf_dev *d = container_of(call, struct conf_dev, call);
+	struct provision *p = d->c->p;
+
+	d->busy = false;
+	p->busy--;
+	took(p, d);
+	if (!d->wait)
+		run(p, d);
+	if (!p->busy)
+		run_next(p);
+}
+
+static void run_all(struct provision *p, struct conf *c)
+{
+	struct conf_dev *d, *tmp;
+
+	vd_list_for_each_safe(d, tmp, &c->devs, node) {
+		d->at = 0;
+		run(p, d);
+	}
+}
+
+/* Return: whether there is something to be made again, after a while. */
+static bool wait_more(struct provision *p)
+{
+	struct conf *const confs[] = { &p->conf, &p->kept };
+	struct conf_dev *d;
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(confs); i++)
+		vd_list_for_each(d, &confs[i]->devs, node)
+			if (d->wait) {
+				vd_timer_set(p->loop, &p->retry, PROVISION_RETRY_MS);
+				return true;
+			}
+	return false;
+}
+
+static void on_retry(struct vd_timer *t)
+{
+	struct provision *p = container_of(t, struct provision, retry);
+	struct conf *const confs[] = { &p->conf, &p->kept };
+	struct conf_dev *d;
+
+	p->tries++;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(confs); i++)
+		vd_list_for_each(d, &confs[i]->devs, node)
+			if (d->wait) {
+				d->wait = false;
+				run(p, d);
+			}
+	run_next(p);
+}
+
+static void settle(struct conf_dev *d)
+{
+	json_object_put(d->away);
+	json_object_put(d->come);
+	d->away = d->come = NULL;
+}
+
+static void settle_all(struct provision *p)
+{
+	struct conf_dev *d, *tmp;
+
+	vd_list_for_each(d, &p->conf.devs, node)
+		settle(d);
+	/* From here on it is a client's, as before. */
+	vd_list_for_each_safe(d, tmp, &p->kept.devs, node) {
+		settle(d);
+		if (d->made)
+			conf_dev_free(d);
+	}
+}
+
+static void sum_up(struct provision *p)
+{
+	if (!p->conf.path && !p->added && !p->failed)
+		return;
+	printf("uvdpad: %s: %u devices added, %u changed, %u removed, %u as before; %u failed\n",
+	       p->conf.path ? p->conf.path : p->kept.path, p->added, p->changed, p->removed, p->same,
+	       p->failed);
+	fflush(stdout);
+}
+
+/* Nothing is under way: the next step. */
+static void run_next(struct provision *p)
+{
+	while (!p->busy && p->step != PROVISION_REST) {
+		if (p->step == PROVISION_AWAY) {
+			conf_fini(&p->gone);
+			p->step = PROVISION_COME;
+			run_all(p, &p->conf);
+			run_all(p, &p->kept);
+			continue;
+		}
+		if (wait_more(p))
+			return;
+		settle_all(p);
+		p->step = PROVISION_REST;
+		sum_up(p);
+		if (p->again)
+			provision_reload(p);
+		else if (p->done)
+			p->done(p);
+	}
+}
+
+/* ---- loads ---------------------------------------------------------------------------------- */
+
+static void conf_fault(struct conf *c, unsigned int line, const char *sentence)
+{
+	struct provision *p = c->p;
+
+	if (line)
+		vd_log_error(p->log, NULL, "%s:%u: %s", c->path, line, sentence);
+	else
+		vd_log_error(p->log, NULL, "%s: %s", c->path, sentence);
+}
+
+/* Into the place of the present one, which gives what it made to the new lines of the same name. */
+static void replace(struct provision *p, struct conf *now)
+{
+	struct conf_dev *d, *tmp, *next;
+
+	vd_list_for_each_safe(d, tmp, &p->conf.devs, node) {
+		next = conf_find(now, d->name);
+		if (next) {
+			next->made = json_object_get(d->made);
+			next->odd = d->odd;
+		} else if (d->made) {
+			plan(&d->away, "dev.del", name_of(d));
+			p->removed++;
+			vd_list_del(&d->node);
+			vd_list_add(&p->gone.devs, &d->node);
+			d->c->n--;
+			d->c = &p->gone;
+			p->gone.n++;
+			continue;
+		}
+		conf_dev_free(d);
+	}
+	vd_list_for_each_safe(d, tmp, &now->devs, node) {
+		vd_list_del(&d->node);
+		vd_list_add(&p->conf.devs, &d->node);
+		d->c = &p->conf;
+		p->conf.n++;
+	}
+}
+
+/* What is kept of the state file is made unless the configuration, or a client, has the name. */
+static void plan_kept(struct provision *p)
+{
+	struct conf_dev *d, *tmp;
+
+	vd_list_for_each_safe(d, tmp, &p->kept.devs, node) {
+		if (conf_find(&p->conf, d->name) || uvdpa_dev_find(p->u, d->name)) {
+			vd_log_warn(p->log, NULL, "%s:%u: %s is another's now; forgotten",
+				    d->c->path, d->line, d->name);
+			conf_dev_free(d);
+			continue;
+		}
+		plan(&d->come, "dev.add", json_object_get(d->params));
+		p->added++;
+	}
+}
+
+static int read_conf(struct provision *p, struct conf *now, bool must)
+{
+	int r;
+
+	if (!now->path) {
+		vd_list_init(&now->devs);
+		return 0;
+	}
+	r = conf_read(now, p->u);
+	if (r == -ENOENT && !must && !p->known)
+		return 0;
+	p->known = p->known || !r;
+	return r;
+}
+
+int provision_load(struct provision *p, bool must)
+{
+	struct conf now = { .path = p->conf.path, .fault = conf_fault, .p = p };
+	struct conf_dev *d;
+	int r;
+
+	p->again = p->step != PROVISION_REST;
+	if (p->again)
+		return 0;
+	r = read_conf(p, &now, must);
+	if (r) {
+		conf_fini(&now);
+		return r;
+	}
+	p->tries = 0;
+	p->added = p->changed = p->removed = p->same = p->failed = 0;
+	replace(p, &now);
+	vd_list_for_each(d, &p->conf.devs, node)
+		plan_dev(p, d);
+	plan_kept(p);
+	p->step = PROVISION_AWAY;
+	run_all(p, &p->gone);
+	run_all(p, &p->conf);
+	run_next(p);
+	return 0;
+}
+
+void provision_reload(struct provision *p)
+{
+	if (!provision_load(p, false))
+		return;
+	vd_log_error(p->log, NULL, "%s; nothing has changed", vd_err_text());
+	if (p->done)
+		p->done(p);
+}
+
+int provision_restore(struct provision *p, const char *path)
+{
+	int r;
+
+	p->kept.path = path;
+	r = conf_read(&p->kept, p->u);
+	return r == -ENOENT ? 0 : r;
+}
+
+void provision_put(struct provision *p, FILE *f)
+{
+	struct uvdpa_dev *dev = NULL;
+	struct json_object *params;
+	struct conf_dev *d;
+
+	while ((dev = uvdpa_dev_next(p->u, dev))) {
+		d = conf_find(&p->conf, uvdpa_dev_name(dev));
+		if ((d && (d->made || d->away || d->come)) ||
+		    conf_find(&p->gone, uvdpa_dev_name(dev)))
+			continue;
+		params = vd_show_provision(dev);
+		vd_words_put_dev(f, params);
+		json_object_put(params);
+	}
+	vd_list_for_each(d, &p->kept.devs, node)
+		if (!uvdpa_dev_find(p->u, d->name))
+			vd_words_put_dev(f, d->params);
+}
+
+/* ---- from the start to the end ------------------------------------------------------------------ */
+
+/* What a client takes away is made again at the next load, if the file still has it. */
+static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
+	struct provision *p = container_of(w, struct provision, watch);
+	struct conf_dev *d = NULL;
+
+	if (ev == UVDPA_DEV_REMOVED)
+		d = conf_find(&p->conf, uvdpa_dev_name(dev));
+	if (!d)
+		return;
+	json_object_put(d->made);
+	d->made = NULL;
+}
+
+static void conf_init(struct conf *c, struct provision *p)
+{
+	c->p = p;
+	c->fault = conf_fault;
+	vd_list_init(&c->devs);
+}
+
+void provision_init(struct provision *p, const char *path)
+{
+	conf_init(&p->conf, p);
+	conf_init(&p->kept, p);
+	conf_init(&p->gone, p);
+	p->conf.path = p->gone.path = path;
+	p->watch.event = on_event;
+	p->retry.fn = on_retry;
+	uvdpa_watch_add(p->u, &p->watch);
+}
+
+void provision_stop(struct provision *p)
+{
+	p->stopping = true;
+	p->done = NULL;
+	if (p->loop)
+		vd_timer_del(p->loop, &p->retry);
+	uvdpa_watch_del(&p->watch);
+}
+
+void provision_fini(struct provision *p)
+{
+	conf_fini(&p->conf);
+	conf_fini(&p->kept);
+	conf_fini(&p->gone);
+}

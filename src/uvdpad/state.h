@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * state.h - a file that has the devices of clients, for the next start
+ *
+ * A change is written STATE_MS after the first of those that are not written yet, so a thousand are
+ * a few files. Each is a new file that takes the place of the last one when all of it is on the
+ * disk; a thread does that, as a disk may take its time.
+ */
+#ifndef VD_UVDPAD_STATE_H
+#define VD_UVDPAD_STATE_H
+
+#include <pthread.h>
+#include <uvdpa/uvdpa.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+
+#define STATE_MS       100
+#define STATE_RETRY_MS 2000 /* after a failure */
+#define STATE_END_MS   500  /* that the end of the daemon waits for the last one */
+
+struct provision;
+
+/**
+ * struct state - All zero but the first of these
+ * @path: the file
+ * @provision: has what is to be written
+ * @text: that is being written, or was written last
+ * @busy: a thread writes it
+ * @dirty: there was a change since
+ * @err: how the last attempt ended
+ * @post: the thread's end
+ * @end_fd: the same, for who waits
+ */
+struct state {
+	const char *path;
+	struct vd_loop *loop;
+	struct vd_log *log;
+	struct uvdpa *u;
+	struct provision *provision;
+	struct uvdpa_watch watch;
+	struct vd_timer timer;
+	char *text;
+	bool busy, dirty;
+	int err, result;
+	char sentence[256];
+	pthread_t thread;
+	struct vd_post post;
+	int end_fd;
+};
+
+/* Write each change from now on. Return: 0; -errno with a sentence. */
+int state_start(struct state *s);
+
+/* Before the context goes: what there is now is the last to be written. */
+void state_stop(struct state *s);
+
+/* After it: wait for it to be written, if that takes no more than STATE_END_MS. */
+void state_fini(struct state *s);
+
+#endif

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What clients made comes back: after a restart, a crash, a full disk. In a namespace of mounts of its own.
+. "$(dirname "$0")/../cli/cli.sh"
+[ -n "${STATE_NS:-}" ] || {
+	rm -rf "$tmp"
+	STATE_NS=1 exec unshare -m "$0"
+}
+state=$tmp/var/state
+conf=$tmp/conf
+mkdir "$tmp/var"
+: >"$conf"
+daemon_args=(--config "$conf" --state "$state")
+truncate -s 1M "$tmp/a.img"
+
+take_back() {
+	umount -l "$tmp/var" 2>/dev/null || true
+}
+# has LINE... - the file has these lines, and no others
+has() {
+	diff <(printf '%s\n' "$@") <(grep -v '^#' "$state") >"$tmp/diff" 2>&1
+}
+written() {
+	wait_for 20 has "$@" || fail "$(cat "$tmp/diff")"
+}
+exports() {
+	rpc '{"jsonrpc":"2.0","method":"dev.export","id":1}' | jq -cS .result.export
+}
+
+# ---- driver, override, what was set; not what the configuration has
+echo 'dev add name conf0 mgmtdev sim-net' >"$conf"
+daemon_start
+uvdpa dev add name d0 mgmtdev blk image "$tmp/a.img" driver vhost-user socket "$tmp/d 0.sock"
+uvdpa dev add name d1 mgmtdev sim-blk capacity 1M
+uvdpa dev override d1 none
+uvdpa dev set d1 iops 100
+uvdpa dev add name d2 mgmtdev sim-net
+d0="dev add name d0 mgmtdev blk image $tmp/a.img driver vhost-user socket '$tmp/d 0.sock'"
+written "$d0" 'dev add name d1 mgmtdev sim-blk capacity 1M iops 100' 'dev override d1 none' \
+	'dev add name d2 mgmtdev sim-net'
+same 600 "$(stat -c %a "$state")" mode
+before=$(exports)
+daemon_kill
+daemon_start
+wait_for 20 uvdpa dev show d0 >/dev/null # the kernel closes the image of a killed process in its own time
+same "$(jq -S . <<<"$before")" "$(exports | jq -S .)" "after a crash"
+[ -S "$tmp/d 0.sock" ] || fail "no socket"
+uvdpa dev del d2
+uvdpa dev bind d0 vhost-user socket "$tmp/new.sock"
+before=$(exports)
+daemon_stop
+daemon_start	# at once: what was not written yet was written at the end
+same "$before" "$(exports)" "after a restart"
+
+# ---- the configuration has the name; what cannot be made is kept until it can
+daemon_stop
+rm "$tmp/a.img"
+echo 'dev add name d1 mgmtdev sim-net' >>"$conf"
+daemon_start
+grep -q 'd1 is another.s now; forgotten' "$tmp/daemon.log" || fail "no word of d1"
+same '"network"' "$(uvdpa -j dev show d1 | jq .dev.d1.type)"
+d0="dev add name d0 mgmtdev blk image $tmp/a.img driver vhost-user socket $tmp/new.sock"
+uvdpa dev add name d3 mgmtdev sim-net
+written 'dev add name d3 mgmtdev sim-net' "$d0"
+truncate -s 1M "$tmp/a.img"
+kill -HUP "$daemon_pid"
+wait_for 20 uvdpa dev show d0 >/dev/null
+written 'dev add name d3 mgmtdev sim-net' "$d0"
+
+# ---- a line that makes no sense is left out, and kept beside
+daemon_stop
+echo 'dev add name' >>"$state"
+cp "$state" "$tmp/bad"
+daemon_start
+same '["conf0","d0","d1","d3"]' "$(json '.dev | keys' dev show)"
+cmp "$tmp/bad" "$state.bad"
+written 'dev add name d3 mgmtdev sim-net' "$d0"
+
+# ---- a disk that is full: the file stays whole, and is written when there is room
+daemon_stop
+mount -t tmpfs -o size=64k none "$tmp/var"
+daemon_start
+uvdpa dev add name d0 mgmtdev sim-net
+written 'dev add name d0 mgmtdev sim-net'
+head -c 1M /dev/zero >"$tmp/var/fill" 2>/dev/null || true
+[ ! -s "$tmp/var/fill" ] && fail "nothing fills it"
+uvdpa dev add name d4 mgmtdev sim-net
+wait_for 20 grep -q 'the state is not written: .*: No space left on device' "$tmp/daemon.log"
+has 'dev add name d0 mgmtdev sim-net' || fail "$(cat "$tmp/diff")"
+[ ! -e "$state.new" ] || fail "half a file"
+uvdpa dev show d4 >/dev/null
+rm "$tmp/var/fill"
+written 'dev add name d0 mgmtdev sim-net' 'dev add name d4 mgmtdev sim-net'
+grep -q 'the state is written again' "$tmp/daemon.log" || fail "not told"
+
+# ---- and one that is read-only: the daemon goes on, and ends
+mount -o remount,ro "$tmp/var"
+uvdpa dev del d4
+wait_for 20 grep -q 'the state is not written: .*: Read-only file system' "$tmp/daemon.log"
+uvdpa dev show d0 >/dev/null
+daemon_stop
+umount -l "$tmp/var"
+
+# ---- 1,000 of them, after a crash: listed and bound in less than two seconds
+for ((i = 0; i < 1000; i++)); do
+	echo "dev add name n$i mgmtdev sim-net driver vhost-user socket $tmp/n$i.sock"
+done >"$state"
+all_bound() {
+	same 1000 "$(uvdpa -j dev show | jq '[.dev[] | select(.driver)] | length')" "bound devices"
+}
+limit=2000
+! nm -D "$UVDPAD" | grep -q __asan || limit=20000	# a sanitizer's time is nobody's
+# The machine may have others to serve: the best of some.
+best=$limit
+daemon_start
+all_bound
+for _ in 1 2 3 4 5 6 7 8; do
+	daemon_kill
+	begin=$(now_ms)
+	daemon_start
+	all_bound
+	took=$(($(now_ms) - begin))
+	echo "1,000 devices: $took ms" >&2
+	[ "$took" -ge "$best" ] || best=$took
+	[ "$best" -ge "$limit" ] || break
+done
+[ "$best" -lt "$limit" ] || fail "1,000 devices took $best ms and more"
+same 1000 "$(grep -c '^dev add' "$state")" "lines"
