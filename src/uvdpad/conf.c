@@ -163,7 +163,7 @@ static int of_dev(struct reader *rd, int argc, char **argv, const char *usage,
 static int bind_driver(struct reader *rd, int argc, char **argv)
 {
 	struct conf_dev *d;
-	struct json_object *attrs;
+	struct json_object *attrs = NULL;
 	int r = of_dev(rd, argc, argv, "dev bind DEV DRIVER [ KEY VALUE ]...", &d);
 
 	if (!r && param(d->params, "driver"))
