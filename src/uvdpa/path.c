@@ -14,6 +14,21 @@
 #include "uvdpa/cmd.h"
 #include "uvdpa/usage.h"
 
+/*
+ * A context that has the tables, for as long as the command runs: to end one takes longer than all
+ * else that most commands do. NULL: it was printed why.
+ */
+static const struct uvdpa *tables(void)
+{
+	static struct uvdpa *u;
+
+	if (!u && uvdpa_create(&u)) {
+		print_error("%s", uvdpa_error());
+		return NULL;
+	}
+	return u;
+}
+
 const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name)
 {
 	const struct uvdpa_parent *p = NULL;
@@ -70,19 +85,18 @@ static int of_table(const struct uvdpa_opt *table, struct json_object *attrs)
 
 int words_paths(struct json_object *params, const char *attrs, const char *driver_attrs)
 {
+	const struct uvdpa *u = tables();
 	struct json_object *name, *o;
-	struct uvdpa *u;
 	int r = 0;
 
-	if (uvdpa_create(&u))
-		return print_error("%s", uvdpa_error());
+	if (!u)
+		return -1;
 	if (attrs && json_object_object_get_ex(params, "mgmtdev", &name) &&
 	    json_object_object_get_ex(params, attrs, &o))
 		r = of_table(words_parent_opts(u, json_object_get_string(name)), o);
 	if (!r && json_object_object_get_ex(params, "driver", &name) &&
 	    json_object_object_get_ex(params, driver_attrs, &o))
 		r = of_table(words_driver_opts(u, json_object_get_string(name)), o);
-	uvdpa_destroy(u);
 	return r;
 }
 
@@ -129,11 +143,11 @@ int words_known(const struct cmd *cmd, struct json_object *params)
 {
 	struct json_object *parent, *driver;
 	const char *args = verb_args(cmd);
-	struct uvdpa *u;
+	const struct uvdpa *u = tables();
 	int r;
 
-	if (uvdpa_create(&u))
-		return print_error("%s", uvdpa_error());
+	if (!u)
+		return -1;
 	json_object_object_get_ex(params, "mgmtdev", &parent);
 	json_object_object_get_ex(params, "driver", &driver);
 	r = all_known(parent ? words_parent_opts(u, json_object_get_string(parent)) : NULL, params,
@@ -141,6 +155,5 @@ int words_known(const struct cmd *cmd, struct json_object *params)
 	if (!r && driver)
 		r = all_known(words_driver_opts(u, json_object_get_string(driver)), params,
 			      "driver_attrs", args);
-	uvdpa_destroy(u);
 	return r;
 }

@@ -95,6 +95,11 @@ as_shell() {
 }
 remake as_shell
 
+# 1,000 lines take no longer than their devices.
+seq 1000 | sed "s|.*|dev add name m& mgmtdev sim-blk capacity 64K|" >"$tmp/many"
+in_time 20000 uvdpa -b "$tmp/many"
+same 1000 "$(uvdpa dev export | grep -c " name m")"
+
 # Other commands may stand there, and what is no command is named by its line.
 # shellcheck disable=SC1003 # it is one
 printf '%s\n' '# two' '' 'd s \' '  d0 -j' 'dev set n0 link off' '' 'dev sho' "bind 'd0" >"$tmp/lines"
