@@ -42,7 +42,7 @@ done
 kill -INT "$tracer"
 wait "$tracer" || fail "bpftrace: $(cat "$tmp/bt.out")"
 for what in decode_ns parent_ns batch_ns total_ns; do
-	grep -qF "@$what[b]: " "$tmp/bt.out" || fail "no $what: $(cat "$tmp/bt.out")"
+	grep -qF "@${what}[b]: " "$tmp/bt.out" || fail "no $what: $(cat "$tmp/bt.out")"
 done
 requests=$(sed -n 's/^@requests\[b\]: //p' "$tmp/bt.out")
 [ "${requests:-0}" -gt 256 ] || fail "it saw ${requests:-no} requests of 2560"
