@@ -62,7 +62,7 @@ ip -d link show v0 | grep -q xdp && fail "a program stays after what was refused
 
 for round in 1 2 3; do
 	add
-	[ "$(uvdpa -j dev show n0 | jq -r '.. | .xdp? // empty')" = "$kind" ] || fail "$(uvdpa dev show n0)"
+	[ "$(uvdpa -j dev show n0 | jq -r .dev.n0.xdp)" = "$kind" ] || fail "$(uvdpa dev show n0)"
 	ip -d link show v0 | grep -q 'xdp' || fail "no program"
 	refused 'XDP program already' ifname v0
 	link_is one LOWER_UP
