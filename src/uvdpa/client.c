@@ -1,95 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* client.c - one request to the daemon, and its answer */
-#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "base/fd.h"
-#include "base/unix.h"
+#include "base/loop.h"
 #include "uvdpa/cmd.h"
+#include "uvdpa/link.h"
+#include "uvdpa/progress.h"
 
-#define ANSWER_CHUNK (64u << 10)
-
-/* Return: a descriptor. */
-static int client_connect(const char *path)
-{
-	int fd = vd_unix_connect(path, 0);
-
-	if (fd == -ENAMETOOLONG)
-		print_error("%s", vd_err_text());
-	else if (fd == -ENOENT || fd == -ECONNREFUSED)
-		print_error("cannot reach uvdpad at %s: %s; is it running? (uvdpad --socket %s)",
-			    path, strerror(-fd), path);
-	else if (fd < 0)
-		print_error("cannot reach uvdpad at %s: %s", path, strerror(-fd));
-	return fd;
-}
-
-/* A daemon that takes longer than @ms (0: as long as it likes) has not answered. */
+/* A daemon that takes nothing for @ms (0: as long as it likes) takes no request. */
 static void client_hurry(int fd, int ms)
 {
 	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
-static int client_send(int fd, struct json_object *request)
+/* Return: the answer, or NULL and an error was printed. */
+static struct json_object *client_receive(struct link *l, const struct cmd *cmd,
+					  struct progress *progress)
 {
-	size_t len;
-	const char *text = json_object_to_json_string_length(
-		request, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	struct json_object *o;
+	int r;
 
-	/* The text is terminated by a NUL, the line by a newline. */
-	for (bool newline = false;;) {
-		ssize_t n = send(fd, newline ? "\n" : text, newline ? 1 : len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return print_error("send to uvdpad: %s", strerror(errno));
-		if (newline)
-			return 0;
-		text += n;
-		len -= (size_t)n;
-		newline = !len;
-	}
-}
-
-/* Read until the end of the line; it parses itself. */
-static struct json_object *client_receive(int fd)
-{
-	struct json_tokener *tok = json_tokener_new();
-	struct json_object *o = NULL;
-	char *buf = malloc(ANSWER_CHUNK);
-	ssize_t n;
-
-	if (!tok || !buf) {
-		print_error("no memory");
-		goto out;
-	}
-	do {
-		n = recv(fd, buf, ANSWER_CHUNK, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			print_error("uvdpad closed the connection: %s",
-				    n ? strerror(errno) : "no answer");
-			goto out;
+	while (!(r = link_next(l, &o))) {
+		progress_show(progress, vd_now_ns());
+		r = poll(&p, 1, cmd->timeout_ms ? cmd->timeout_ms : progress_wait_ms(progress));
+		if (!r && cmd->timeout_ms) {
+			print_error("uvdpad has not answered for %d ms", cmd->timeout_ms);
+			return NULL;
 		}
-		o = json_tokener_parse_ex(tok, buf, (int)n);
-	} while (!o && json_tokener_get_error(tok) == json_tokener_continue);
-	if (!o)
-		print_error("uvdpad's answer is not JSON");
-out:
-	free(buf);
-	json_tokener_free(tok);
-	return o;
+	}
+	if (r < 0)
+		print_error("%s: no answer", vd_err_text());
+	return r < 0 ? NULL : o;
 }
 
 /* Takes @answer. */
@@ -117,22 +67,39 @@ static int client_result(struct json_object *answer, struct json_object **ret_re
 	return r;
 }
 
+/* "dev.add d0" */
+static char *request_text(const char *method, struct json_object *params)
+{
+	struct json_object *name;
+	char *text;
+
+	if (!json_object_object_get_ex(params, "name", &name))
+		return strdup(method);
+	return asprintf(&text, "%s %s", method, json_object_get_string(name)) < 0 ? NULL : text;
+}
+
 int client_call(const struct cmd *cmd, const char *method, struct json_object *params,
 		struct json_object **ret_result)
 {
-	struct json_object *request = json_object_new_object();
-	vd_cleanup(vd_closep) int fd = -1;
+	char *text = request_text(method, params);
+	struct progress progress = { .what = text };
 	struct json_object *answer = NULL;
+	struct link l;
 
-	json_object_object_add(request, "jsonrpc", json_object_new_string("2.0"));
-	json_object_object_add(request, "method", json_object_new_string(method));
-	json_object_object_add(request, "params", params);
-	json_object_object_add(request, "id", json_object_new_int(1));
-	fd = client_connect(cmd->socket);
-	client_hurry(fd, cmd->timeout_ms);
-	if (fd >= 0 && !client_send(fd, request))
-		answer = client_receive(fd);
-	json_object_put(request);
+	progress_begin(&progress, cmd);
+	if (link_open(&l, cmd->socket, true)) {
+		print_error("%s", vd_err_text());
+		json_object_put(params);
+	} else {
+		client_hurry(l.fd, cmd->timeout_ms);
+		if (link_send(&l, method, params, 1))
+			print_error("%s", vd_err_text());
+		else
+			answer = client_receive(&l, cmd, &progress);
+	}
+	progress_end(&progress);
+	link_close(&l);
+	free(text);
 	return answer ? client_result(answer, ret_result) : -1;
 }
 
