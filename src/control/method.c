@@ -489,29 +489,43 @@ static int stats_of(struct uvdpa_dev *dev, unsigned int idx, struct json_object 
 	return lib(uvdpa_dev_stats(dev, idx, &e.emit));
 }
 
-/* With an index: its counters, as iproute2 has them. Without: a list, each with its qidx. */
+/* {"queues": [...]}, each with its qidx. */
+static int all_stats_of(struct uvdpa_dev *dev, struct json_object *map)
+{
+	struct json_object *obj = json_object_new_object(), *list = json_object_new_array();
+	int r = 0;
+
+	json_object_object_add(obj, "queues", list);
+	for (unsigned int i = 0; !r && i < uvdpa_dev_info(dev)->nvqs; i++) {
+		struct json_object *q = json_object_new_object();
+
+		json_object_object_add(q, "qidx", json_object_new_int((int)i));
+		json_object_array_add(list, q);
+		r = stats_of(dev, i, q);
+	}
+	if (r)
+		json_object_put(obj);
+	else
+		json_object_object_add(map, uvdpa_dev_name(dev), obj);
+	return r;
+}
+
+/* With an index: its counters, as iproute2 has them. Without: a list of all. */
 static int dev_vstats_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	struct json_object *idx, *obj, *list;
+	struct json_object *idx, *obj;
 	struct uvdpa_dev *dev;
-	int r = find_dev(u, params, &dev);
+	int r;
 
+	if (!json_object_object_get_ex(params, "qidx", &idx))
+		return tell(u, params, call, "vstats", all_stats_of);
+	if (!param_str(params, "name"))
+		return vd_err(-EINVAL, "qidx %d, but of no device", json_object_get_int(idx));
+	r = find_dev(u, params, &dev);
 	if (r)
 		return r;
 	obj = json_object_new_object();
-	if (json_object_object_get_ex(params, "qidx", &idx)) {
-		r = stats_of(dev, (unsigned int)json_object_get_int(idx), obj);
-	} else {
-		list = json_object_new_array();
-		json_object_object_add(obj, "queues", list);
-		for (unsigned int i = 0; !r && i < uvdpa_dev_info(dev)->nvqs; i++) {
-			struct json_object *q = json_object_new_object();
-
-			json_object_object_add(q, "qidx", json_object_new_int((int)i));
-			json_object_array_add(list, q);
-			r = stats_of(dev, i, q);
-		}
-	}
+	r = stats_of(dev, (unsigned int)json_object_get_int(idx), obj);
 	if (r)
 		json_object_put(obj);
 	else
@@ -559,7 +573,7 @@ static const struct method methods[] = {
 	{ "dev.export", dev_export, { { "name", NAME, false } } },
 	{ "dev.vstats.show",
 	  dev_vstats_show,
-	  { { "name", NAME, true }, { "qidx", INDEX, false } } },
+	  { { "name", NAME, false }, { "qidx", INDEX, false } } },
 	{ "events.subscribe", events_subscribe, { { "since", COUNT, false } } },
 };
 
