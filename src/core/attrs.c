@@ -14,16 +14,17 @@ static int no_memory(void)
 
 int vd_attrs_put(struct vd_attrs *a, const char *key, const char *value)
 {
-	struct uvdpa_attr *at = a->v, *grown;
 	char *copy = strdup(value);
+	struct uvdpa_attr *grown;
+	unsigned int i = 0;
 
 	if (!copy)
 		return no_memory();
-	while (at != a->v + a->n && strcmp(at->key, key))
-		at++;
-	if (at != a->v + a->n) {
-		free((char *)(uintptr_t)at->value);
-		at->value = copy;
+	while (i < a->n && strcmp(a->v[i].key, key))
+		i++;
+	if (i < a->n) {
+		free((char *)(uintptr_t)a->v[i].value);
+		a->v[i].value = copy;
 		return 0;
 	}
 	grown = reallocarray(a->v, a->n + 1, sizeof(*a->v));
