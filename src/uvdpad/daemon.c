@@ -149,6 +149,27 @@ static int load(struct daemon *d)
 	return state_start(s);
 }
 
+/* Files that a bus driver needs, and nobody says where, are beside the control socket. */
+static int start_sysfs(struct daemon *d)
+{
+	char *folder = strdup(d->listen.sa.sun_path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+	struct vd_sysfs_opts o = {
+		.loop = &d->loop, .log = &d->log, .u = d->u, .dir = d->sysfs_at, .folder = folder
+	};
+	int r;
+
+	if (!folder)
+		return vd_err(-ENOMEM, "no memory");
+	if (slash)
+		*slash = '\0';
+	else
+		o.folder = ".";
+	r = vd_sysfs_start(&o, &d->sysfs);
+	free(folder);
+	return r;
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -176,6 +197,8 @@ static int start(struct daemon *d)
 	d->server =
 		(struct server){ .loop = &d->loop, .log = &d->log, .u = d->u, .record = d->record };
 	r = server_start(&d->server, d->listen.fd);
+	if (!r && d->sysfs_at)
+		r = start_sysfs(d);
 	if (r || !d->metrics_at.ss_family)
 		return r;
 	d->metrics = (struct metrics){ .u = d->u, .log = &d->log, .server = &d->server };
@@ -254,11 +277,13 @@ static void stop(struct daemon *d)
 	uvdpa_watch_del(&d->watch);
 	manager_stopping(&d->manager);
 	metrics_stop(&d->metrics);
+	vd_sysfs_stop(d->sysfs);
 	server_stop(&d->server);
 	vd_unix_close(&d->listen);
 	vd_fd_del(&d->bus);
 	logger_unwatch(&d->logger);
 	end_context(d); /* ends what clients wait for */
+	vd_sysfs_fini(d->sysfs);
 	server_fini(&d->server);
 	manager_fini(&d->manager);
 	vd_close(&d->signals.fd);
@@ -273,10 +298,12 @@ int daemon_run(struct daemon *d)
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
 		metrics_stop(&d->metrics);
+		vd_sysfs_stop(d->sysfs);
 		vd_unix_close(&d->listen);
 		vd_fd_del(&d->bus);
 		logger_unwatch(&d->logger);
 		end_context(d);
+		vd_sysfs_fini(d->sysfs);
 		vd_close(&d->signals.fd);
 		manager_fini(&d->manager);
 		return EXIT_FAILURE;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/unix.h"
+#include "sysfs/sysfs.h"
 #include "uvdpad/logger.h"
 #include "uvdpad/manager.h"
 #include "uvdpad/metrics.h"
@@ -22,6 +23,7 @@
  * @path: the control socket
  * @fd: it listens already, inherited; -1: it does not
  * @metrics_at: where they are served; ss_family 0: nowhere
+ * @sysfs_at: where the bus is shown as files; NULL: nowhere
  * @record: where lines of the control protocol are recorded, too; NULL: nowhere
  * @logger: has its levels
  * @config: the file of devices
@@ -33,6 +35,7 @@ struct daemon {
 	const char *path;
 	int fd;
 	struct sockaddr_storage metrics_at;
+	const char *sysfs_at;
 	FILE *record;
 	struct logger logger;
 	const char *config;
@@ -47,6 +50,7 @@ struct daemon {
 	struct vd_timer status; /* tell it to the manager */
 	struct provision provision;
 	struct state state;
+	struct vd_sysfs *sysfs;
 	struct server server;
 	struct metrics metrics;
 	struct vd_unix listen;

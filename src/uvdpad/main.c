@@ -34,6 +34,12 @@ static int take_fd(struct daemon *d, const char *arg)
 	return 0;
 }
 
+static int take_sysfs(struct daemon *d, const char *arg)
+{
+	d->sysfs_at = arg;
+	return 0;
+}
+
 static int take_metrics(struct daemon *d, const char *arg)
 {
 	return metrics_address(arg, &d->metrics_at);
@@ -106,6 +112,7 @@ static const struct row {
 	  take_log_level },
 	{ "metrics", 0, "[ADDRESS:]PORT",
 	  "serve metrics for Prometheus, on a loopback address (off)", take_metrics },
+	{ "sysfs", 0, "DIR", "show the bus as files there, as /sys does (nowhere)", take_sysfs },
 	{ "record", 0, "FILE", "append each line of the control socket to a file", take_record },
 	{ "version", 'V', NULL, "print the version", take_version },
 	{ "help", 'h', NULL, "print this", take_help },

@@ -115,7 +115,7 @@ def same(mark, theirs, ours, kinds):
 def main(golden, path, differences):
     """Return: the exit status"""
     with open(differences, encoding='utf-8') as file:
-        kinds = [Difference(p.split('\n')) for p in file.read().strip().split('\n\n') if p[:2] != '#!']
+        kinds = [Difference(p.split('\n')) for p in file.read().strip().split('\n\n') if p.strip() and p[:2] != '#!']
     assert all(d.reason and (d.parts or d.keys) for d in kinds), 'a difference without its reason'
     theirs, ours, bad = transcript(golden), transcript(path), 0
     assert [t[0] for t in theirs] == [o[0] for o in ours], f'{golden} is not of these commands'

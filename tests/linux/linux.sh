@@ -10,46 +10,35 @@ names='vdpasim_net=sim-net vdpasim_blk=sim-blk vhost_vdpa=vhost-user virtio_vdpa
 # The functions that transcript.sh wants, for a shell that has as few words as the guest's.
 cat >"$tmp/run" <<SHELL
 . "$tests/linux/transcript.sh"
-bus=${bus:-}
-ours() {
-	case \$1 in
-$(for n in $names; do echo "	${n%=*}) echo ${n#*=} ;;"; done)
-	*)	printf '%s\n' "\$1" ;;
-	esac
-}
+bus=$tmp/sys/bus/vdpa
 vdpa() {
-	n=\$#
-	while [ \$n -gt 0 ]; do
-		set -- "\$@" "\$(ours "\$1")"
-		shift
-		n=\$((n - 1))
-	done
 	"$UVDPA" -s "$ctl" "\$@"
 }
 bind() {
 	case \$1 in
-	n*)	"$UVDPA" -s "$ctl" dev bind "\$1" "\$(ours "\$2")" tap "\$1" ;;
-	*)	"$UVDPA" -s "$ctl" dev bind "\$1" "\$(ours "\$2")" file "$tmp/\$1" ;;
+	n*)	vdpa dev bind "\$1" "\$2" tap "\$1" ;;
+	*)	vdpa dev bind "\$1" "\$2" file "$tmp/\$1" ;;
 	esac || return
-	until "$UVDPA" -s "$ctl" dev show "\$1" | grep -q DRIVER_OK; do
+	until vdpa dev show "\$1" | grep -q DRIVER_OK; do
 		sleep 0.05
 	done
 }
 unbind() {
-	"$UVDPA" -s "$ctl" dev unbind "\$1"
+	vdpa dev unbind "\$1"
 }
 transcript "$tmp"
 SHELL
 
 # compare NAME: NAME.cmd, as it is here and as it was there
 compare() {
-	local n theirs=()
+	local n ours=() theirs=()
 
 	for n in $names; do
+		ours+=(-e "s/\\b${n%=*}\\b/${n#*=}/g")
 		theirs+=(-e "s/\\b${n#*=}\\b/${n%=*}/g")
 	done
-	busybox sh "$tmp/run" <"$tests/linux/$1.cmd" >"$tmp/raw"
-	sed -e 's/\buvdpa\b/vdpa/g; s/\buvdpad answers/kernel answers/' "${theirs[@]}" "$tmp/raw" >"$tmp/ours"
+	sed "${ours[@]}" "$tests/linux/$1.cmd" | busybox sh "$tmp/run" >"$tmp/raw"
+	sed -e "s|$tmp/sys/|/sys/|g" -e 's/\buvdpa\b/vdpa/g; s/\buvdpad answers/kernel answers/' "${theirs[@]}" "$tmp/raw" >"$tmp/ours"
 	/usr/bin/python3 "$tests/linux/compare.py" "$tests/linux/$1.golden" "$tmp/ours" "$tests/linux/$1.differences" ||
 		fail "not as Linux, and no reason is known"
 }

@@ -89,10 +89,11 @@ printf "" >$bus/devices/n0/driver_override
 cat $bus/devices/n0/driver_override
 printf "\n" >$bus/devices/n0/driver_override
 cat $bus/devices/n0/driver_override
-head -c 4095 /dev/zero | tr '\0' x >$bus/devices/n0/driver_override
+head -c 4095 /dev/zero | tr '\0' x | dd iflag=fullblock bs=8192 of=$bus/devices/n0/driver_override 2>/dev/null
 wc -c <$bus/devices/n0/driver_override
-head -c 4096 /dev/zero | tr '\0' x >$bus/devices/n0/driver_override
+head -c 4096 /dev/zero | tr '\0' x | dd iflag=fullblock bs=8192 of=$bus/devices/n0/driver_override 2>/dev/null
 put "" $bus/devices/n0/driver_override
+cat $bus/devices/n0/driver_override
 
 # Given without a word, by the bus
 put 1 $bus/drivers_autoprobe
