@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$1"
 
 # What cannot carry a line: the licence itself, prose, data, configuration of editors and tools.
-none='^(LICENSE|\.clang-format|\.clang-tidy|\.editorconfig|\.gitignore|\.git-blame-ignore-revs|.*\.md|.*\.(json|txt|map|abi)|.*/corpus/.*)$'
+none='^(LICENSE|\.clang-format|\.clang-tidy|\.editorconfig|\.gitignore|\.git-blame-ignore-revs|.*\.md|.*\.(json|txt|map|abi)|.*/corpus/.*|debian/(.*\.(install|examples|symbols)|changelog|control|copyright|source/format|tests/control))$'
 bad=0
 while read -r f; do
 	if [[ $f =~ $none ]]; then
