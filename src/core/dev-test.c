@@ -369,7 +369,7 @@ static void a_device_tells(void **state)
 	struct fake *blk = fake_add(u, "d0", NULL, NULL, "a"), *odd = fake_add(u, "d1", "id", "5", NULL);
 	struct fake *net = fake_add(u, "d2", "id", "1", NULL);
 	struct fake *proxy = fake_add(u, "d3", "proxy", "on", NULL);
-	struct text t = { .e = { emit_str, emit_num, emit_flag } };
+	struct text t = { .e = { .str = emit_str, .num = emit_num, .flag = emit_flag } };
 
 	(void)state;
 	blk->config[0] = 8;
@@ -406,7 +406,7 @@ static void what_can_be_set(void **state)
 				  { "word", "y" },
 				  { "wird", "z" },
 				  { "size", "2M" } };
-	struct text t = { .e = { emit_str, emit_num, emit_flag } };
+	struct text t = { .e = { .str = emit_str, .num = emit_num, .flag = emit_flag } };
 
 	(void)state;
 	fake_log(f);
@@ -442,7 +442,7 @@ static const char *read_back(struct fake *f, struct text *t)
 {
 	const struct uvdpa_driver *d;
 
-	*t = (struct text){ .e = { emit_str, emit_num, emit_flag } };
+	*t = (struct text){ .e = { .str = emit_str, .num = emit_num, .flag = emit_flag } };
 	uvdpa_dev_attrs(&f->dev, &t->e);
 	t->e.str(&t->e, "features", uvdpa_dev_features_mask(&f->dev) ? "some" : "all");
 	d = uvdpa_dev_driver_attrs(&f->dev, &t->e);
