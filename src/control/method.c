@@ -579,7 +579,7 @@ static const struct method methods[] = {
 
 int vd_control_check(struct uvdpa *u, struct json_object *params)
 {
-	vd_cleanup(add_opts_free) struct add_opts a = { 0 };
+	struct add_opts a = { 0 };
 	const struct method *m = methods;
 	int r;
 
@@ -588,7 +588,10 @@ int vd_control_check(struct uvdpa *u, struct json_object *params)
 	r = check_params(m, params);
 	if (!r)
 		r = add_opts_get(&a, params);
-	return r ? r : lib(uvdpa_dev_check(u, &a.o));
+	if (!r)
+		r = lib(uvdpa_dev_check(u, &a.o));
+	add_opts_free(&a);
+	return r;
 }
 
 /* ---- calls ------------------------------------------------------------------------------ */

@@ -24,7 +24,8 @@ struct scribe {
 static void scribe_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
 {
 	static const char *const names[] = { "added",	"ready",  "lost",   "bound",
-					     "unbound", "status", "config", "removed" };
+					     "unbound", "status", "config", "removed",
+					     "attrs" };
 	struct scribe *s = container_of(w, struct scribe, w);
 	size_t n = strlen(s->log);
 

@@ -191,7 +191,7 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *name, const struct uvdpa_a
 {
 	struct vd_dev *d = dev->core;
 	struct vd_bind *bind = &d->bind;
-	struct vd_choice c;
+	struct vd_choice c = { 0 };
 	int r;
 
 	if (bind->deleting)

@@ -284,8 +284,10 @@ static int prepare(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct v
 	if (r)
 		return r;
 	parent = vd_parent_find(u, o.mgmtdev);
-	if (!parent)
-		return vd_err_prefix(vd_parent_unknown(u, o.mgmtdev), "%s: ", o.name);
+	if (!parent) {
+		vd_parent_unknown(u, o.mgmtdev);
+		return vd_err_prefix(-ENODEV, "%s: ", o.name);
+	}
 	if (o.driver)
 		r = vd_choice_make(u, o.name, o.driver, o.driver_attrs, o.ndriver_attrs, choice);
 	else if (o.ndriver_attrs)

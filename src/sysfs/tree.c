@@ -159,8 +159,7 @@ static const char *name_of(const struct ref *r)
 {
 	if (r->row->name)
 		return r->row->name;
-	return r->row->each == EACH_DRIVER ? uvdpa_driver_name(r->driver)
-					   : uvdpa_dev_name(r->seen->dev);
+	return r->seen ? uvdpa_dev_name(r->seen->dev) : uvdpa_driver_name(r->driver);
 }
 
 /* Return: true to go on no further. @off: of the entry, later than those before it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* client.c - one request to the daemon, and its answer */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,9 @@ static struct json_object *client_receive(struct link *l, const struct cmd *cmd,
 			return NULL;
 		}
 	}
-	if (r < 0)
+	if (r == -EPROTO)
+		print_error("%s", vd_err_text());
+	else if (r < 0)
 		print_error("%s: no answer", vd_err_text());
 	return r < 0 ? NULL : o;
 }

@@ -193,7 +193,7 @@ static const char *capitals(const char *name, char text[16])
 {
 	size_t i;
 
-	for (i = 0; name[i] && i < 15; i++)
+	for (i = 0; i < 15 && name[i]; i++)
 		text[i] = (char)toupper((unsigned char)name[i]);
 	text[i] = '\0';
 	return text;

@@ -39,8 +39,12 @@ void conf_dev_free(struct conf_dev *d)
 
 void conf_fini(struct conf *c)
 {
-	while (c->devs.next && !vd_list_empty(&c->devs))
-		conf_dev_free(vd_list_entry(c->devs.next, struct conf_dev, node));
+	struct conf_dev *d, *tmp;
+
+	if (!c->devs.next)
+		return;
+	vd_list_for_each_safe(d, tmp, &c->devs, node)
+		conf_dev_free(d);
 }
 
 /* ---- paths ---------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@ monitor() {
 	shift
 	"$UVDPA" -s "$ctl" monitor "$@" >"$tmp/$file" 2>"$tmp/$file.err" &
 	monitor_pid=$!
-	pids+=($monitor_pid)
+	pids+=("$monitor_pid")
 }
 
 # has FILE PATTERN: sooner or later
@@ -69,6 +69,7 @@ kill $now
 wait $now || fail "SIGTERM: status $?"
 
 # ---- nobody reads any more: seen without an event
+# shellcheck disable=SC2016 # eval expands it
 in_time 20000 eval '"$UVDPA" -s "$ctl" monitor --since 0 | head -n 1 >"$tmp/first"'
 same 'd0: added mgmtdev sim-blk' "$(cat "$tmp/first")" "first line"
 full() {
@@ -78,7 +79,7 @@ refused 'standard output: No space left' full
 
 # ---- ten thousand changes, seen by who was there and by who comes later
 begin=$(jq -s 'last.seq' <(timeout 5 "$UVDPA" -s "$ctl" monitor -j --since 0 || true))
-monitor many -j
+monitor many -j --since "$begin"
 {
 	for i in $(seq 2500); do
 		echo '{"jsonrpc":"2.0","method":"dev.add","params":{"name":"x'"$i"'","mgmtdev":"sim-net"}}'

@@ -44,6 +44,7 @@ jq -e '.top.dev | .d0.requests_per_second > 100 and .d0.bytes_in_per_second > 10
 	.d1.requests_per_second == 0 and (.n0|has("driver")|not)' "$tmp/out" >/dev/null ||
 	fail "$(cat "$tmp/out")"
 # Nobody reads any more, or a signal comes: it ends, and has not failed.
+# shellcheck disable=SC2016 # eval expands it
 in_time 20000 eval '"$UVDPA" -s "$ctl" top -b -d .1 | head -n 3 >"$tmp/out"'
 "$UVDPA" -s "$ctl" top -b -d .1 >"$tmp/out" &
 pid=$!
