@@ -35,8 +35,10 @@ int vd_choice_make(const struct uvdpa *u, const char *who, const char *name,
 	struct vd_choice c = { .driver = vd_driver_find(u, name) };
 	int r;
 
-	if (!c.driver)
-		return vd_err_prefix(vd_driver_unknown(u, name), "%s: ", who);
+	if (!c.driver) {
+		vd_driver_unknown(u, name);
+		return vd_err_prefix(-ENODEV, "%s: ", who);
+	}
 	r = vd_opts_parse(c.driver->name, c.driver->opts, c.driver->conf_size, attrs, n, &c.conf);
 	if (!r)
 		r = vd_attrs_copy(&c.attrs, attrs, n);
