@@ -135,6 +135,10 @@ static int load(struct daemon *d)
 	};
 	provision_init(&d->provision, d->config);
 	if (s->path)
+		r = state_check(s->path);
+	if (r)
+		return r;
+	if (s->path)
 		r = provision_restore(&d->provision, s->path);
 	if (r == -EINVAL)
 		r = keep_faulty(s->path);

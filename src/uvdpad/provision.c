@@ -354,10 +354,11 @@ static void settle_all(struct provision *p)
 
 static void sum_up(struct provision *p)
 {
-	if (!p->conf.path && !p->added && !p->failed)
+	/* A configuration that nobody asked for need not be there. */
+	if (!p->known && !p->added && !p->failed)
 		return;
 	printf("uvdpad: %s: %u devices added, %u changed, %u removed, %u as before; %u failed\n",
-	       p->conf.path ? p->conf.path : p->kept.path, p->added, p->changed, p->removed, p->same,
+	       p->known ? p->conf.path : p->kept.path, p->added, p->changed, p->removed, p->same,
 	       p->failed);
 	fflush(stdout);
 }

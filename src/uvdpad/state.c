@@ -47,7 +47,15 @@ static int sync_folder(const char *path)
 	return r;
 }
 
-static int write_file(const char *path, const char *text)
+/* Return: what @path leads to, for free(): a link stays a link. */
+static char *file_of(const char *path)
+{
+	char *file = realpath(path, NULL);
+
+	return file ? file : strdup(path);
+}
+
+static int replace(const char *path, const char *text)
 {
 	char *temporary;
 	int fd, r;
@@ -68,6 +76,15 @@ static int write_file(const char *path, const char *text)
 	free(temporary);
 	errno = -r;
 	return r ? vd_err(r, "%s: %m", path) : 0;
+}
+
+static int write_file(const char *path, const char *text)
+{
+	char *file = file_of(path);
+	int r = file ? replace(file, text) : vd_err(-ENOMEM, "no memory");
+
+	free(file);
+	return r;
 }
 
 static void *thread(void *arg)
@@ -181,6 +198,15 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 	(void)dev;
 	if (ev != UVDPA_DEV_STATUS && ev != UVDPA_DEV_CONFIG && ev != UVDPA_DEV_LOST)
 		again(container_of(w, struct state, watch), STATE_MS);
+}
+
+int state_check(const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return vd_err(-EINVAL, "%s: not a regular file, as the state is", path);
+	return 0;
 }
 
 int state_start(struct state *s)

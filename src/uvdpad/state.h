@@ -49,6 +49,8 @@ struct state {
 	int end_fd;
 };
 
+/* What is there would be replaced. Return: 0: a file, or nothing; -EINVAL with a sentence. */
+int state_check(const char *path);
 /* Write each change from now on. Return: 0; -errno with a sentence. */
 int state_start(struct state *s);
 
