@@ -146,6 +146,8 @@ void uvdpa_destroy(struct uvdpa *u)
 		vd_log_error(&u->log, NULL, "destroyed while it is dispatched: nothing is done");
 		return;
 	}
+	/* Its callbacks may neither wait nor destroy it once more. */
+	__atomic_store_n(&u->inside, vd_err_text(), __ATOMIC_RELAXED);
 	u->drain_ms = END_MS;
 	vd_list_for_each(d, &u->devs, node)
 		uvdpa_dev_del(d->dev, NULL);

@@ -24,8 +24,10 @@ static int take(struct uvdpa_keeper *k, struct vd_unix *s, const char *path, mod
 		return r;
 	s->fd = r;
 	r = made ? vd_unix_adopt(s, mode) : 0;
-	if (r)
+	if (r) {
+		k->drop(k, path);
 		vd_close(&s->fd);
+	}
 	return r;
 }
 

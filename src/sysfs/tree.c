@@ -572,7 +572,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t dir, const char *name, fuse_ino
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
-	conn->max_write = WORD_MAX;
+	conn->max_write = 2 * WORD_MAX; /* a word may lie across two pages */
 	conn->want &= ~(unsigned int)FUSE_CAP_SPLICE_READ;
 }
 

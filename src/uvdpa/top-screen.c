@@ -472,6 +472,7 @@ static void key_pressed(struct screen *s, int key)
 		break;
 	case ' ':
 		s->due_ns = 0;
+		s->dirty = true; /* if that fails, nothing of before is there any more */
 		top_feed_ask(&s->t->feed);
 		break;
 	case 'd':

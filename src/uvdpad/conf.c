@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -96,7 +97,7 @@ static int check(struct reader *rd, struct json_object *params)
 {
 	int r = vd_control_check(rd->u, params);
 
-	return r ? r : check_paths(rd->u, params);
+	return r || rd->c->clients ? r : check_paths(rd->u, params);
 }
 
 static const char *param(struct json_object *params, const char *key)
@@ -261,12 +262,16 @@ int conf_parse(struct conf *c, struct uvdpa *u, const char *text, size_t len)
 /* Return: bytes; -errno with a sentence. */
 static ssize_t read_text(const char *path, char *text)
 {
-	vd_cleanup(vd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	vd_cleanup(vd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	size_t len = 0;
+	struct stat st;
 	ssize_t n = 0;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return vd_err(-errno, "%s: %m", path);
+	/* /dev/null is one, too; what could keep us waiting is not. */
+	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+		return vd_err(-EINVAL, "%s: not a file", path);
 	while (len <= CONF_SIZE_MAX && (n = read(fd, text + len, CONF_SIZE_MAX + 1 - len)) > 0)
 		len += (size_t)n;
 	if (n < 0)

@@ -62,6 +62,7 @@ struct conf {
 	void (*fault)(struct conf *c, unsigned int line, const char *sentence);
 	struct provision *p;
 	struct vd_list devs;
+	bool clients; /* it has what clients gave, who may have left paths as they were */
 	unsigned int n;
 	unsigned int nfaults;
 };

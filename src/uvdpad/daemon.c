@@ -7,6 +7,7 @@
 #include "uvdpad/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +120,7 @@ static int keep_faulty(const char *path)
 	if (asprintf(&kept, "%s.bad", path) < 0)
 		return vd_err(-ENOMEM, "no memory");
 	unlink(kept);
-	r = link(path, kept) ? vd_err(-errno, "%s: %m", kept) : 0;
+	r = linkat(AT_FDCWD, path, AT_FDCWD, kept, AT_SYMLINK_FOLLOW) ? vd_err(-errno, "%s: %m", kept) : 0;
 	free(kept);
 	return r;
 }

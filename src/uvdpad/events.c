@@ -92,9 +92,8 @@ static void drop_first(struct events *log)
 	*e = (struct event){ 0 };
 }
 
-static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+static void keep(struct events *log, enum uvdpa_event ev, struct uvdpa_dev *dev)
 {
-	struct events *log = container_of(w, struct events, watch);
 	struct json_object *o = tell(log->next, ev, dev);
 	struct event e = { 0 };
 	const char *text = json_object_to_json_string_length(
@@ -114,6 +113,12 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 	json_object_put(o);
 	log->ring[log->next++ % EVENTS_MAX] = e;
 	log->added(log);
+}
+
+static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
+	if (ev <= UVDPA_DEV_ATTRS) /* a newer library may have others */
+		keep(container_of(w, struct events, watch), ev, dev);
 }
 
 const struct event *events_at(const struct events *log, uint64_t seq)

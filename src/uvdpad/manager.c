@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <uvdpa/parent.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -96,10 +97,12 @@ static void on_room(struct vd_fd *f, uint32_t events)
 {
 	struct manager *m = container_of(f, struct manager, notify);
 
-	if (events & (EPOLLERR | EPOLLHUP))
-		vd_fd_del(f); /* it has gone: what is told later goes to nobody */
-	else
+	if (!(events & (EPOLLERR | EPOLLHUP))) {
 		flush(m);
+		return;
+	}
+	vd_fd_del(f); /* it has gone: what is told later goes to nobody */
+	vd_close(&f->fd);
 }
 
 /* @fd: borrowed, or -1. The manager is never waited for: what it does not take now comes later. */
@@ -189,17 +192,21 @@ static int keeper_take(struct uvdpa_keeper *k, const char *path, bool *ret_made)
 	struct manager *m = to_manager(k);
 	struct stored *s = find(m, path);
 	struct stat st;
+	int fd;
 
 	if (!s)
 		return -ENOENT;
+	if (s->taken)
+		return uvdpa_set_error(-EADDRINUSE, "socket %s: somebody else listens there", path);
 	/* Who removed or replaced the file took away the way to our socket. */
 	if (s->ours && (lstat(path, &st) || st.st_dev != s->at.dev || st.st_ino != s->at.ino)) {
 		forget(m, s);
 		return -ENOENT;
 	}
-	s->taken = true;
+	fd = vd_dup(s->at.fd);
+	s->taken = fd >= 0;
 	*ret_made = s->ours;
-	return vd_dup(s->at.fd);
+	return fd;
 }
 
 static void keeper_keep(struct uvdpa_keeper *k, const char *who, const char *path, int fd)
@@ -270,6 +277,7 @@ int manager_socket(struct manager *m, const char *name, const char *path, struct
 	fd = vd_dup(found->at.fd);
 	if (fd < 0)
 		return fd;
+	found->taken = true;
 	*ret_at = (struct vd_unix){ .fd = fd, .sa = found->at.sa };
 	return 0;
 }

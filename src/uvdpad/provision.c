@@ -256,8 +256,13 @@ static void run(struct provision *p, struct conf_dev *d)
 	for (;;) {
 		struct json_object *row = p->step == PROVISION_AWAY ? d->away : d->come, *call;
 
-		if (!row || p->stopping)
+		if (p->stopping)
 			return;
+		if (!row) {
+			if (d->away) /* what there was to do is done */
+				ended(p, d);
+			return;
+		}
 		if (d->at == json_object_array_length(row)) {
 			ended(p, d);
 			return;
@@ -501,6 +506,7 @@ int provision_restore(struct provision *p, const char *path)
 	int r;
 
 	p->kept.path = path;
+	p->kept.clients = true;
 	r = conf_read(&p->kept, p->u);
 	return r == -ENOENT ? 0 : r;
 }

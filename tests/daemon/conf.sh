@@ -141,6 +141,18 @@ uvdpa dev del d3
 reload '1 devices added, 0 changed, 0 removed, 3 as before; 0 failed'
 same 7 "$(json .dev.d1.iops dev show d1)"
 
+# A driver that a line has no more is taken away once; then it is whoever's.
+echo 'dev add name d5 mgmtdev sim-blk driver vhost-user socket "'"$tmp"'/5.sock"' >>"$conf"
+reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
+sed -i 's/^\(dev add name d5 mgmtdev sim-blk\) .*/\1/' "$conf"
+reload '0 devices added, 1 changed, 0 removed, 4 as before; 0 failed'
+same null "$(json .dev.d5.driver dev show d5)"
+uvdpa bind d5 vhost-user socket "$tmp/5.sock"
+reload '0 devices added, 0 changed, 0 removed, 5 as before; 0 failed'
+same vhost-user "$(json .dev.d5.driver dev show d5)"
+sed -i '/name d5/d' "$conf"
+reload '0 devices added, 0 changed, 1 removed, 4 as before; 0 failed'
+
 # A name that a client has is the client's; as soon as it is free the file has it.
 echo 'dev add name c0 mgmtdev sim-net' >>"$conf"
 reload '1 devices added, 0 changed, 0 removed, 4 as before; 1 failed'

@@ -146,6 +146,10 @@ def kept():
     add("d0", path)
     add("d1", tmp + "/d1.sock")
     until("two in the store", lambda: m.hear() and len(m.store) == 2)
+    # What is kept is not for two.
+    second = subprocess.run([command, "-s", ctl, "dev", "add", "name", "d2", "mgmtdev", "sim-blk", "driver",
+                             "vhost-user", "socket", path], capture_output=True, timeout=60)
+    assert second.returncode and b"listens there" in second.stderr, second
     uvdpa("dev", "del", "d1")
     until("one in the store", lambda: m.hear() and len(m.store) == 1)
     assert list(m.store)[0] == "d0@%d" % os.stat(path).st_ino

@@ -127,7 +127,16 @@ ln -s target "$tmp/link"
 : >"$tmp/target"
 state=$tmp/target
 daemon_args=(--state "$tmp/link")
+cd "$tmp"
 daemon_start
 uvdpa dev add name d0 mgmtdev sim-blk
 wait_for 20 grep -q '^dev add name d0' "$tmp/target"
+
+# A client's path is what it was.
+rpc '{"jsonrpc":"2.0","method":"dev.add","id":1,"params":{"name":"near","mgmtdev":"sim-blk","driver":"vhost-user","driver_attrs":{"socket":"./near.sock"}}}' >"$tmp/out"
+grep -q '"result":{}' "$tmp/out" || fail "$(cat "$tmp/out")"
+wait_for 20 grep -q near "$tmp/target"
+daemon_stop
+daemon_start
+same near "$(json '.dev.near | if .driver then "near" else . end' dev show near)"
 [ -L "$tmp/link" ] || fail "the link is gone"

@@ -190,6 +190,8 @@ class Blk(Opened):
             raise ValueError(f"op: one of {', '.join(OPS)}")
         if callback is not None and not callable(callback):
             raise TypeError("callback: a function of a request")
+        if (op == "write") != (data is not None):
+            raise TypeError(f"{op}: data is what a write has, and nothing else")
         if data is not None:
             data = memoryview(data).cast("B")
             length = len(data)
@@ -260,7 +262,7 @@ class Blk(Opened):
         due = deadline(timeout)
         while not req.done:
             self.poll()
-            if not req.done and not self._ctx._turn(due, lib.uvdpa_blkq_fd(self._q)):
+            if not req.done and not self._ctx._turn(due, self.fileno()):
                 self.poll()
                 break
         return req.done

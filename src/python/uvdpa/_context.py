@@ -325,7 +325,8 @@ class Context:
 
         def told(event: int, dev: Any) -> None:
             d = self._gone(dev) if event == lib.UVDPA_DEV_REMOVED else self._device(dev)
-            fn(Event(EVENTS[event], d.name, d))
+            if event < len(EVENTS):	# a newer library may have others
+                fn(Event(EVENTS[event], d.name, d))
 
         with self._guard:
             return self._watch_c(told)
