@@ -136,7 +136,7 @@ static int load(struct daemon *d)
 	};
 	provision_init(&d->provision, d->config);
 	if (s->path)
-		r = state_check(s->path);
+		r = state_check(s->path, d->config);
 	if (r)
 		return r;
 	if (s->path)

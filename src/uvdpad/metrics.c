@@ -89,6 +89,8 @@ int metrics_address(const char *text, struct sockaddr_storage *ret_sa)
 	X(MHD_start_daemon)                \
 	X(MHD_stop_daemon)
 
+#define TURN_MS 1000 /* at the latest */
+
 struct metrics_lib {
 	LIB(VD_DL_MEMBER)
 };
@@ -178,10 +180,12 @@ static void turn(struct metrics *m)
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	m->lib->MHD_run(m->http);
-	if (m->lib->MHD_get_timeout(m->http, &ms) == MHD_YES)
-		vd_timer_set(m->fd.loop, &m->timer, ms);
-	else
-		vd_timer_del(m->fd.loop, &m->timer);
+	/* Once it had as many connections as it may, it listens again in a later turn, for which its
+	 * descriptor does not ask.
+	 */
+	if (m->lib->MHD_get_timeout(m->http, &ms) != MHD_YES || ms > TURN_MS)
+		ms = TURN_MS;
+	vd_timer_set(m->fd.loop, &m->timer, ms);
 }
 
 static void on_ready(struct vd_fd *f, uint32_t events)

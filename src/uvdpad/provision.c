@@ -232,7 +232,8 @@ static void took(struct provision *p, struct conf_dev *d)
 		p->failed++;
 		d->odd = d->made != NULL;
 		json_object_put(d->come);
-		d->come = NULL;
+		json_object_put(d->away);
+		d->come = d->away = NULL; /* so that nobody takes it for done */
 	}
 	json_object_put(d->call.result);
 	json_object_put(d->call.error);

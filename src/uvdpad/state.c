@@ -200,12 +200,19 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 		again(container_of(w, struct state, watch), STATE_MS);
 }
 
-int state_check(const char *path)
+int state_check(const char *path, const char *config)
 {
-	struct stat st;
+	struct stat st, other;
 
-	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+	if (stat(path, &st)) {
+		if (errno == ENOENT && !lstat(path, &st))
+			return vd_err(-EINVAL, "%s: a link to a file that is not there", path);
+		return 0;
+	}
+	if (!S_ISREG(st.st_mode))
 		return vd_err(-EINVAL, "%s: not a regular file, as the state is", path);
+	if (!stat(config, &other) && other.st_dev == st.st_dev && other.st_ino == st.st_ino)
+		return vd_err(-EINVAL, "%s: the configuration cannot be the state, too", path);
 	return 0;
 }
 

@@ -49,8 +49,8 @@ struct state {
 	int end_fd;
 };
 
-/* What is there would be replaced. Return: 0: a file, or nothing; -EINVAL with a sentence. */
-int state_check(const char *path);
+/* What is there would be replaced; it is not @config, a path. Return: 0: a file, or nothing; -EINVAL with a sentence. */
+int state_check(const char *path, const char *config);
 /* Write each change from now on. Return: 0; -errno with a sentence. */
 int state_start(struct state *s);
 

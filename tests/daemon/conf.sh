@@ -153,6 +153,17 @@ same vhost-user "$(json .dev.d5.driver dev show d5)"
 sed -i '/name d5/d' "$conf"
 reload '0 devices added, 0 changed, 1 removed, 4 as before; 0 failed'
 
+# What failed is not done: the next time it is tried again, and a client's device is not the file's.
+echo 'dev add name d5 mgmtdev sim-blk capacity 1M' >>"$conf"
+reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
+sed -i "s#name d5 mgmtdev sim-blk .*#name d5 mgmtdev blk image $tmp/missing.img#" "$conf"
+reload '0 devices added, 1 changed, 0 removed, 4 as before; 1 failed'
+uvdpa dev add name d5 mgmtdev sim-blk capacity 3M
+sed -i '/name d5/d' "$conf"
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
+same 3145728 "$(json .dev.d5.size dev show d5)"
+uvdpa dev del d5
+
 # A name that a client has is the client's; as soon as it is free the file has it.
 echo 'dev add name c0 mgmtdev sim-net' >>"$conf"
 reload '1 devices added, 0 changed, 0 removed, 4 as before; 1 failed'

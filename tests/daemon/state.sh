@@ -123,6 +123,9 @@ mknod "$tmp/null" c 1 3
 refused 'null: not a regular file' "$UVDPAD" -s "$ctl" --state "$tmp/null"
 [ -c "$tmp/null" ] || fail "the device node is gone"
 refused 'not a regular file' "$UVDPAD" -s "$ctl" --state "$tmp"
+refused 'the configuration cannot be the state' "$UVDPAD" -s "$ctl" --config "$conf" --state "$conf"
+ln -s nowhere "$tmp/dangling"
+refused 'a link to a file that is not there' "$UVDPAD" -s "$ctl" --state "$tmp/dangling"
 ln -s target "$tmp/link"
 : >"$tmp/target"
 state=$tmp/target
