@@ -470,7 +470,7 @@ int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w);
  *
  * Does not bind or unbind, as driver_override in Linux.
  *
- * Return: 0; -ENOMEM.
+ * Return: 0; -EINVAL it is longer than 255 bytes, or not of printable ASCII; -ENOMEM.
  */
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver);
 

@@ -13,6 +13,8 @@
 #include "base/sized.h"
 #include "core/opt.h"
 
+#define OVERRIDE_MAX 255u
+
 struct uvdpa *uvdpa_dev_context(const struct uvdpa_dev *dev)
 {
 	return dev->core->u;
@@ -204,8 +206,16 @@ static bool ops_complete(const struct uvdpa_dev *dev)
 static int set_override(struct vd_dev *d, const char *driver)
 {
 	char *copy = NULL;
+	size_t len = driver ? strlen(driver) : 0;
 
-	if (driver && *driver) {
+	if (len > OVERRIDE_MAX)
+		return vd_err(-EINVAL, "%s: driver_override of %zu bytes, at most %u", d->name, len,
+			      OVERRIDE_MAX);
+	for (size_t i = 0; i < len; i++)
+		if (driver[i] < ' ' || driver[i] > '~')
+			return vd_err(-EINVAL, "%s: byte %#x in driver_override", d->name,
+				      (unsigned char)driver[i]);
+	if (len) {
 		copy = strdup(driver);
 		if (!copy)
 			return vd_err(-ENOMEM, "%s: override: out of memory", d->name);

@@ -10,8 +10,11 @@
 #include "uvdpad/provision.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "control/words.h"
@@ -360,8 +363,10 @@ static void settle_all(struct provision *p)
 
 static void sum_up(struct provision *p)
 {
-	/* A configuration that nobody asked for need not be there. */
-	if (!p->known && !p->added && !p->failed)
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	/* A configuration that nobody asked for need not be there; nor somebody who reads this. */
+	if ((!p->known && !p->added && !p->failed) || poll(&out, 1, 0) < 1)
 		return;
 	printf("uvdpad: %s: %u devices added, %u changed, %u removed, %u as before; %u failed\n",
 	       p->known ? p->conf.path : p->kept.path, p->added, p->changed, p->removed, p->same,

@@ -149,3 +149,10 @@ for i in {1..40}; do
 	uvdpa dev del "m$i"
 done
 same '{"dev":{}}' "$(uvdpa -j dev show)"
+
+# ---- an override is a name, not a text
+uvdpa dev add name over mgmtdev sim-blk
+refused 'byte 0xa in driver_override' uvdpa override over $'a\nb'
+refused 'driver_override of 256 bytes, at most 255' uvdpa override over "$(printf '%256s' '' | tr ' ' x)"
+uvdpa override over none
+uvdpa dev del over
