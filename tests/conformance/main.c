@@ -244,6 +244,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGALRM, too_long);
 	printf("TAP version 13\n");
+	fflush(stdout); /* before a fixture forks: a child may have it to say, too */
 	for (unsigned int i = 0; vd_parents[i]; i++) {
 		if (run_parent(vd_parents[i]->name) || foreign)
 			continue;
