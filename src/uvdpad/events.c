@@ -61,7 +61,7 @@ static void add_news(struct json_object *o, enum uvdpa_event ev, struct uvdpa_de
 	}
 }
 
-static struct json_object *tell(uint64_t seq, enum uvdpa_event ev, struct uvdpa_dev *dev)
+const char *events_name(enum uvdpa_event ev)
 {
 	static const char *const names[] = {
 		[UVDPA_DEV_ADDED] = "added",     [UVDPA_DEV_READY] = "ready",
@@ -70,6 +70,12 @@ static struct json_object *tell(uint64_t seq, enum uvdpa_event ev, struct uvdpa_
 		[UVDPA_DEV_CONFIG] = "config",   [UVDPA_DEV_REMOVED] = "removed",
 		[UVDPA_DEV_ATTRS] = "attrs",
 	};
+
+	return names[ev];
+}
+
+static struct json_object *tell(uint64_t seq, enum uvdpa_event ev, struct uvdpa_dev *dev)
+{
 	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
 
 	add_str(o, "jsonrpc", "2.0");
@@ -77,7 +83,7 @@ static struct json_object *tell(uint64_t seq, enum uvdpa_event ev, struct uvdpa_
 	json_object_object_add(o, "params", p);
 	json_object_object_add(p, "seq", json_object_new_uint64(seq));
 	add_time(p);
-	add_str(p, "event", names[ev]);
+	add_str(p, "event", events_name(ev));
 	add_str(p, "dev", uvdpa_dev_name(dev));
 	add_news(p, ev, dev);
 	return o;

@@ -47,6 +47,9 @@ int events_start(struct events *log, struct uvdpa *u);
 void events_stop(struct events *log);
 void events_fini(struct events *log);
 
+/* "added", "ready", ...: what the protocol calls it. */
+const char *events_name(enum uvdpa_event ev);
+
 /* Return: event @seq, borrowed until the next is added; NULL: it is not there, or no more. */
 const struct event *events_at(const struct events *log, uint64_t seq);
 

@@ -19,6 +19,7 @@
 
 #include "base/util.h"
 #include "config.h"
+#include "uvdpad/events.h"
 
 /* Upper bounds of a histogram's buckets: powers of two from 2 us to 8.6 s, in ns. */
 #define LE_FIRST 11
@@ -419,14 +420,6 @@ static void add_process(struct page *page)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-static const char *const event_names[METRICS_EVENTS] = {
-	[UVDPA_DEV_ADDED] = "added",     [UVDPA_DEV_READY] = "ready",
-	[UVDPA_DEV_LOST] = "lost",       [UVDPA_DEV_BOUND] = "bound",
-	[UVDPA_DEV_UNBOUND] = "unbound", [UVDPA_DEV_STATUS] = "status",
-	[UVDPA_DEV_CONFIG] = "config",   [UVDPA_DEV_REMOVED] = "removed",
-	[UVDPA_DEV_ATTRS] = "attrs",
-};
-
 static void add_daemon(struct page *page, const struct metrics *m)
 {
 	unsigned int devices = 0;
@@ -441,7 +434,7 @@ static void add_daemon(struct page *page, const struct metrics *m)
 	print(page, DEVICES, "%s %u\n", rows[DEVICES].name, devices);
 	print(page, CLIENTS, "%s %u\n", rows[CLIENTS].name, m->server->nclients);
 	for (unsigned int i = 0; i < METRICS_EVENTS; i++) {
-		snprintf(labels, sizeof(labels), "event=\"%s\"", event_names[i]);
+		snprintf(labels, sizeof(labels), "event=\"%s\"", events_name(i));
 		sample(page, EVENTS, labels, m->events[i]);
 	}
 }
