@@ -147,7 +147,7 @@ if command -v zsh >/dev/null; then
 		zmodload zsh/zpty
 		zpty z zsh -f -i
 		zpty -w z "PS1= PS2= RPS1=; unsetopt zle_bracketed_paste; fpath=($1 \$fpath)"
-		zpty -w z 'autoload -Uz compinit && compinit -u -d /dev/null; bindkey "^I" complete-word'
+		zpty -w z 'autoload -Uz compinit && compinit -u; bindkey "^I" complete-word'
 		zpty -w z 'null-line() { BUFFER= }; zle -N null-line; compadd() {
 			builtin compadd -O hits "$@" 2>/dev/null
 			(( $#hits )) && print -rl -- "<"$^hits">"
