@@ -30,6 +30,7 @@ struct provision;
  * @made: params with which it is on the bus; NULL: it is not, or not by this file
  * @odd: a change of @made has failed half-way
  * @away, @come: calls that are to be made, [METHOD, PARAMS] each, or NULL
+ * @counts: what it is counted as when they are made; NULL: there is nothing to do, or it has failed
  * @at: the next of them
  * @busy: a call is under way
  * @wait: the last one found something in use; it will be made again
@@ -43,6 +44,7 @@ struct conf_dev {
 	struct json_object *made;
 	bool odd;
 	struct json_object *away, *come;
+	unsigned int *counts;
 	size_t at;
 	bool busy, wait;
 	struct vd_call call;

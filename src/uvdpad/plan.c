@@ -146,27 +146,49 @@ static void plan_move(struct conf_dev *d, bool move)
 		plan_override(d, override ? json_object_get_string(override) : "");
 }
 
-/* A device that is there, and whose line is another: by the least that does it. */
-static void plan_change(struct conf_dev *d, const struct uvdpa_dev *dev)
+/* What can be refused is tried while the device has all that it had. Takes @attrs. Return: whether it was
+ * taken; else that is told, and what the line says beside it is left undone, too. */
+static bool set_now(struct provision *p, struct conf_dev *d, struct json_object *attrs)
+{
+	struct json_object *params = name_of(d);
+	bool ok;
+
+	json_object_object_add(params, "attrs", attrs);
+	d->call = (struct vd_call){ 0 };
+	vd_call_start(p->u, "dev.set", params, &d->call); /* takes no time */
+	json_object_put(params);
+	ok = !d->call.error;
+	if (!ok) {
+		provision_failed(p, d, "; nothing of this line is done");
+	} else if (json_object_object_get_ex(d->params, "attrs", &attrs)) {
+		json_object_object_add(d->made, "attrs", json_object_get(attrs));
+	}
+	json_object_put(d->call.result);
+	json_object_put(d->call.error);
+	return ok;
+}
+
+/* A device that is there, and whose line is another: by the least that does it. Return: whether there is
+ * a way. */
+static bool plan_change(struct provision *p, struct conf_dev *d, const struct uvdpa_dev *dev)
 {
 	bool move = d->odd || !same(d->made, d->params, "driver") ||
 		    !same(d->made, d->params, "driver_attrs");
-	struct json_object *attrs = NULL, *params;
+	struct json_object *attrs = NULL;
 
 	if (same(d->made, d->params, "mgmtdev") && same(d->made, d->params, "features"))
 		attrs = difference(dev, d);
 	if (!attrs) {
 		plan_gone(d);
 		plan_new(d);
-		return;
+		return true;
 	}
-	if (json_object_object_length(attrs)) {
-		params = name_of(d);
-		json_object_object_add(params, "attrs", json_object_get(attrs));
-		plan(&d->come, "dev.set", params);
-	}
-	json_object_put(attrs);
+	if (!json_object_object_length(attrs))
+		json_object_put(attrs);
+	else if (!set_now(p, d, attrs))
+		return false;
 	plan_move(d, move);
+	return true;
 }
 
 void plan_dev(struct provision *p, struct conf_dev *d)
@@ -175,14 +197,10 @@ void plan_dev(struct provision *p, struct conf_dev *d)
 
 	if (!dev) {
 		plan_new(d);
-	} else if (d->odd || !json_object_equal(d->made, d->params)) {
-		plan_change(d, dev);
-	} else {
+		d->counts = &p->added;
+	} else if (!d->odd && json_object_equal(d->made, d->params)) {
 		p->same++;
-		return;
+	} else if (plan_change(p, d, dev)) {
+		d->counts = &p->changed;
 	}
-	if (!d->made)
-		p->added++;
-	else
-		p->changed++;
 }

@@ -11,7 +11,7 @@ void plan_new(struct conf_dev *d);
 /* It is made, and shall not be there any more. */
 void plan_gone(struct conf_dev *d);
 
-/* Whatever it is now, by the least that does it; and count it. */
+/* Whatever it is now, by the least that does it. What can be set in place is set at once. */
 void plan_dev(struct provision *p, struct conf_dev *d);
 
 #endif

@@ -23,13 +23,15 @@ static void run_next(struct provision *p);
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-static void log_failure(struct provision *p, struct conf_dev *d)
+void provision_failed(struct provision *p, struct conf_dev *d, const char *then)
 {
 	struct json_object *message = NULL;
 
 	json_object_object_get_ex(d->call.error, "message", &message);
-	vd_log_error(p->log, NULL, "%s:%u: %s", d->c->path, d->line,
-		     json_object_get_string(message));
+	vd_log_error(p->log, NULL, "%s:%u: %s%s", d->c->path, d->line,
+		     json_object_get_string(message), then);
+	p->failed++;
+	d->counts = NULL; /* nobody takes it for done */
 }
 
 /* Something that it needs is in use. Of what we have just taken away ourselves, or a killed daemon had,
@@ -46,6 +48,14 @@ static bool in_use(const struct conf_dev *d)
 	return r == -EBUSY || r == -EADDRINUSE;
 }
 
+/* What was moved has lost its bus driver before it can be known whether the next takes it. */
+static bool unbound(const struct provision *p, const struct conf_dev *d)
+{
+	const struct uvdpa_dev *dev = d->made ? uvdpa_dev_find(p->u, d->name) : NULL;
+
+	return dev && !uvdpa_dev_driver(dev);
+}
+
 /* One call of a row has ended. What cannot go is not in the way: what comes will say so. */
 static void took(struct provision *p, struct conf_dev *d)
 {
@@ -55,12 +65,10 @@ static void took(struct provision *p, struct conf_dev *d)
 	if (d->wait) {
 		d->at--;
 	} else if (failed) {
-		log_failure(p, d);
-		p->failed++;
 		d->odd = d->made != NULL;
+		provision_failed(p, d, unbound(p, d) ? "; it has no bus driver now" : "");
 		json_object_put(d->come);
-		json_object_put(d->away);
-		d->come = d->away = NULL; /* so that nobody takes it for done */
+		d->come = NULL;
 	}
 	json_object_put(d->call.result);
 	json_object_put(d->call.error);
@@ -69,11 +77,13 @@ static void took(struct provision *p, struct conf_dev *d)
 /* A row has come to its end: the device is as its line says, and by this file. */
 static void ended(struct provision *p, struct conf_dev *d)
 {
-	if (p->step != PROVISION_COME)
+	if (p->step != PROVISION_COME || !d->counts)
 		return;
 	json_object_put(d->made);
 	d->made = json_object_get(d->params);
 	d->odd = false;
+	++*d->counts;
+	d->counts = NULL;
 }
 
 static void call_done(struct vd_call *call);
@@ -86,12 +96,7 @@ static void run(struct provision *p, struct conf_dev *d)
 
 		if (p->stopping)
 			return;
-		if (!row) {
-			if (d->away) /* what there was to do is done */
-				ended(p, d);
-			return;
-		}
-		if (d->at == json_object_array_length(row)) {
+		if (!row || d->at == json_object_array_length(row)) {
 			ended(p, d);
 			return;
 		}
@@ -276,7 +281,7 @@ static void plan_kept(struct provision *p)
 			continue;
 		}
 		plan_new(d);
-		p->added++;
+		d->counts = &p->added;
 	}
 }
 

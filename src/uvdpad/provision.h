@@ -79,6 +79,9 @@ void provision_reload(struct provision *p);
  */
 int provision_restore(struct provision *p, const char *path);
 
+/* The last call for a device was refused: tell it, and @then what it means. */
+void provision_failed(struct provision *p, struct conf_dev *d, const char *then);
+
 /* Write the lines that make what the configuration does not. */
 void provision_put(struct provision *p, FILE *f);
 

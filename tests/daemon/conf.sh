@@ -157,16 +157,39 @@ reload '0 devices added, 0 changed, 1 removed, 4 as before; 0 failed'
 echo 'dev add name d5 mgmtdev sim-blk capacity 1M' >>"$conf"
 reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
 sed -i "s#name d5 mgmtdev sim-blk .*#name d5 mgmtdev blk image $tmp/missing.img#" "$conf"
-reload '0 devices added, 1 changed, 0 removed, 4 as before; 1 failed'
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
 uvdpa dev add name d5 mgmtdev sim-blk capacity 3M
 sed -i '/name d5/d' "$conf"
 reload '0 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
 same 3145728 "$(json .dev.d5.size dev show d5)"
 uvdpa dev del d5
 
+# What cannot be set is told, and the rest of its line is left with it: the device stays where it is.
+echo "dev add name d6 mgmtdev sim-blk capacity_max 4M capacity 1M driver vhost-user socket $tmp/6.sock" >>"$conf"
+reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
+sed -i 's#capacity 1M driver vhost-user socket .*/6.sock#capacity 64K driver vhost-user socket '"$tmp/7.sock#" "$conf"
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
+grep -q 'conf:5: d6: size 64K, and it has 1M: what is beyond would be lost' "$tmp/daemon.log" ||
+	fail "no word of what could not be set"
+same "$tmp/6.sock" "$(json .describe.d6.socket dev describe d6)"
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
+same "$tmp/6.sock" "$(json .describe.d6.socket dev describe d6)"
+sed -i 's#capacity 64K#capacity 2M#' "$conf"
+reload '0 devices added, 1 changed, 0 removed, 4 as before; 0 failed'
+same "$tmp/7.sock,2097152" "$(json .describe.d6.socket dev describe d6),$(json .dev.d6.size dev show d6)"
+sed -i 's#/7.sock#/none/7.sock#' "$conf"
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
+grep -q 'conf:5: .*: No such file or directory; it has no bus driver now' "$tmp/daemon.log" ||
+	fail "no word of what could not be bound"
+mkdir "$tmp/none"
+reload '0 devices added, 1 changed, 0 removed, 4 as before; 0 failed'
+same "$tmp/none/7.sock" "$(json .describe.d6.socket dev describe d6)"
+sed -i '/name d6/d' "$conf"
+reload '0 devices added, 0 changed, 1 removed, 4 as before; 0 failed'
+
 # A name that a client has is the client's; as soon as it is free the file has it.
 echo 'dev add name c0 mgmtdev sim-net' >>"$conf"
-reload '1 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
+reload '0 devices added, 0 changed, 0 removed, 4 as before; 1 failed'
 same block "$(json .dev.c0.type dev show c0)"
 uvdpa dev del c0
 reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
