@@ -12,7 +12,7 @@
 #include <linux/aio_abi.h>
 
 struct vd_bell {
-	aio_context_t ctx;	/* 0: this kernel has none */
+	aio_context_t ctx;	/* 0: none yet, or this kernel has none */
 	int null;
 };
 
@@ -20,7 +20,8 @@ struct vd_bell {
 void vd_bell_init(struct vd_bell *b);
 void vd_bell_fini(struct vd_bell *b);
 
-/* Add one to an eventfd; a pipe gets a write, unless it is full. Never blocks on an eventfd. */
+/* Add one to an eventfd; a pipe gets a write, unless it is full. Never blocks on an eventfd.
+ * @b: NULL: one of ours, to which nobody else has reason to write; a write checked first will do. */
 void vd_bell_ring(struct vd_bell *b, int fd);
 
 #endif

@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/bell.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "virtio/console.h"
@@ -57,10 +58,10 @@ static void say_port(struct vd_hvc_ctrl *c, struct vd_hvc_port *p)
 		p->told_open = open;
 }
 
-static void publish(struct vd_hvc_ctrl *c, struct vd_hvc_queue *q)
+static void publish(struct vd_hvc_queue *q)
 {
 	if (vd_hvc_queue_publish(q))
-		vd_bell_ring(&c->bell, q->kick);
+		vd_bell_ring(NULL, q->kick);
 }
 
 void vd_hvc_ctrl_flush(struct vd_hvc_ctrl *c)
@@ -72,7 +73,7 @@ void vd_hvc_ctrl_flush(struct vd_hvc_ctrl *c)
 	for (unsigned int i = 0; i < c->con->nports; i++)
 		if (c->con->ports[i].state == VD_HVC_PRESENT)
 			say_port(c, &c->con->ports[i]);
-	publish(c, &c->tx);
+	publish(&c->tx);
 }
 
 static void broke(struct vd_hvc_ctrl *c)
@@ -193,7 +194,7 @@ static bool hear(struct vd_hvc_ctrl *c)
 		broke(c);
 		return false;
 	}
-	publish(c, q);
+	publish(q);
 	return r > 0 || vd_virtq_drv_calls_on(q->vq);
 }
 
@@ -267,7 +268,7 @@ void vd_hvc_ctrl_begin(struct vd_hvc_ctrl *c)
 {
 	c->running = true;
 	c->ready_due = true;
-	publish(c, &c->rx);
+	publish(&c->rx);
 	vd_hvc_ctrl_flush(c);
 	/* Ask for calls, and see what may have come. */
 	vd_loop_post(vdev_of(c)->loop, &c->more);

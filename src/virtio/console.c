@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bell.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/thread.h"
@@ -342,17 +343,15 @@ static void broke(struct vd_hvc *con)
  * told. */
 static void nudge(struct vd_hvc *con)
 {
-	struct vd_bell *bell = &con->ctrl.bell;
-
 	for (unsigned int i = 0; i < con->nports; i++) {
-		vd_bell_ring(bell, con->ports[i].rx.kick);
-		vd_bell_ring(bell, con->ports[i].tx.kick);
+		vd_bell_ring(NULL, con->ports[i].rx.kick);
+		vd_bell_ring(NULL, con->ports[i].tx.kick);
 	}
 	vd_hvc_wake(con);
 	if (!con->ctrl.running)
 		return;
-	vd_bell_ring(bell, con->ctrl.rx.kick);
-	vd_bell_ring(bell, con->ctrl.tx.kick);
+	vd_bell_ring(NULL, con->ctrl.rx.kick);
+	vd_bell_ring(NULL, con->ctrl.tx.kick);
 	vd_hvc_ctrl_begin(&con->ctrl);
 }
 

@@ -28,7 +28,6 @@
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 
-#include "base/bell.h"
 #include "base/chan.h"
 #include "base/keep.h"
 #include "virtio/dma.h"
@@ -178,7 +177,6 @@ struct vd_hvc_ctrl {
 	int call;
 	struct vd_fd call_fd;
 	struct vd_post more; /* messages are left for the next turn of the loop */
-	struct vd_bell bell; /* without asynchronous reads: to end those takes the kernel long */
 	bool ready_due;      /* the device shall be told that we are ready */
 	bool running;
 };

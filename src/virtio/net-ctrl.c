@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bell.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "virtio/net.h"
@@ -225,8 +226,8 @@ void vd_net_ctrl_nudge(struct vd_net_ctrl *c)
 {
 	if (c->broken)
 		return;
-	vd_bell_ring(&c->bell, c->kick);
-	vd_bell_ring(&c->bell, c->call);
+	vd_bell_ring(NULL, c->kick);
+	vd_bell_ring(NULL, c->call);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -287,7 +288,7 @@ static int send(struct uvdpa_net *net, const struct command *cmd, struct uvdpa_w
 		vdev->config->wait_begin(vdev, w);
 	set_timer(c);
 	if (vd_virtq_drv_publish(c->vq))
-		vd_bell_ring(&c->bell, c->kick);
+		vd_bell_ring(NULL, c->kick);
 	return -EINPROGRESS;
 }
 

@@ -21,7 +21,6 @@
 #include <linux/virtio_ring.h>
 #include <uvdpa/net.h>
 
-#include "base/bell.h"
 #include "virtio/dma.h"
 #include "virtio/virtio.h"
 #include "virtq/net-uapi.h"
@@ -135,7 +134,6 @@ struct vd_net_ctrl {
 	int kick, call;
 	struct vd_fd call_fd;
 	struct vd_timer timer;
-	struct vd_bell bell;	/* without asynchronous reads: to end those takes the kernel long */
 	int broken;
 	struct vd_net_slot vd_guest *slots;
 	uint64_t slots_iova;
