@@ -28,7 +28,8 @@ struct bench {
 	struct vd_fd bus;
 	struct uvdpa *u;
 	struct server server;
-	int listen, client;
+	struct vd_unix listen;
+	int client;
 	char *told; /* not a whole line yet */
 	size_t len;
 	bool answered;
@@ -64,12 +65,14 @@ static void begin(struct bench *b)
 	uvdpa_set_log(b->u, NULL, UVDPA_LOG_ERR);
 	b->bus.fn = on_bus;
 	must(!vd_fd_add(&b->loop, &b->bus, uvdpa_fd(b->u), EPOLLIN));
-	b->listen = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	b->listen.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Without a name: the kernel finds one, which is no file. */
-	must(b->listen >= 0 && !bind(b->listen, (void *)&sa, sizeof(sa.sun_family)));
-	must(!listen(b->listen, 1) && !getsockname(b->listen, (void *)&sa, &len));
-	b->server = (struct server){ .loop = &b->loop, .log = &b->log, .u = b->u };
-	must(!server_start(&b->server, b->listen));
+	must(b->listen.fd >= 0 && !bind(b->listen.fd, (void *)&sa, sizeof(sa.sun_family)));
+	must(!listen(b->listen.fd, 1) && !getsockname(b->listen.fd, (void *)&sa, &len));
+	b->server = (struct server){
+		.loop = &b->loop, .log = &b->log, .u = b->u, .listen = &b->listen
+	};
+	must(!server_start(&b->server));
 	b->client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must(b->client >= 0 && !connect(b->client, (void *)&sa, len));
 }
@@ -137,7 +140,7 @@ static void end(struct bench *b)
 	vd_fd_del(&b->bus);
 	uvdpa_destroy(b->u);
 	server_fini(&b->server);
-	close(b->listen);
+	close(b->listen.fd);
 	vd_log_fini(&b->log);
 	vd_loop_fini(&b->loop);
 	free(b->told);

@@ -15,7 +15,6 @@
 #include "base/size.h"
 
 #define BACKLOG         1
-#define ACCEPT_AGAIN_MS 1000  /* no descriptors, say */
 #define CONNECT_MS      10000 /* a host that does not answer */
 #define TCP_HALF_MS     2000  /* nobody can know of TCP whether who has said all still listens */
 #define TCP_IDLE_S      60    /* then the kernel asks whether they are there */
@@ -128,42 +127,32 @@ static int connected(struct vd_chan *c, int fd)
 }
 
 /* One at a time; the next waits in the queue of the socket. */
-static void own_event(struct vd_fd *f, uint32_t events)
+static void came(struct vd_accept *a, int fd)
 {
-	struct vd_chan *c = container_of(f, struct vd_chan, own_fd);
-	int fd = accept4(c->own.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct vd_chan *c = container_of(a, struct vd_chan, accept);
 
-	(void)events;
-	if (fd >= 0) {
-		vd_fd_mod(f, 0);
-		if (!connected(c, fd))
-			return;
-	} else if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) {
-		return;
-	} else {
-		vd_err(-errno, "%s: accept: %m", c->where);
-	}
-	vd_chan_warn(c);
-	vd_fd_mod(f, 0);
-	vd_timer_set(c->loop, &c->again, ACCEPT_AGAIN_MS);
+	if (connected(c, fd))
+		vd_chan_warn(c);
+	else
+		vd_accept_stop(a);
 }
 
-static void listen_again(struct vd_chan *c)
+static void let_in(struct vd_chan *c)
 {
-	vd_fd_mod(&c->own_fd, EPOLLIN);
-}
-
-static int listen_watch(struct vd_chan *c)
-{
-	c->own_fd.fn = own_event;
-	return vd_fd_add(c->loop, &c->own_fd, c->own.fd, EPOLLIN);
+	c->accept.came = came;
+	c->accept.log = c->log;
+	c->accept.who = c->name;
+	c->accept.where = c->where;
+	vd_accept_start(&c->accept, c->loop, c->own.fd);
 }
 
 static int unix_listen_open(struct vd_chan *c)
 {
 	int r = vd_unix_listen(&c->own, c->addr.path, c->conf.mode, BACKLOG);
 
-	return r ? r : listen_watch(c);
+	if (!r)
+		let_in(c);
+	return r;
 }
 
 static int tcp_listen_open(struct vd_chan *c)
@@ -182,7 +171,8 @@ static int tcp_listen_open(struct vd_chan *c)
 		return vd_err(-errno, "listen on %s: %m", c->where);
 	if (!getsockname(c->own.fd, (struct sockaddr *)&sa, &len))
 		set_where(c, &sa, len); /* the kernel may have chosen the port */
-	return listen_watch(c);
+	let_in(c);
+	return 0;
 }
 
 /* ---- to connect ------------------------------------------------------------------------------ */
@@ -325,9 +315,9 @@ const struct vd_chan_kind vd_chan_unix_listen = {
 	.parse = parse_unix,
 	.how = VD_CHAN_SOCKET,
 	.open = unix_listen_open,
-	.again = listen_again,
+	.again = vd_chan_nothing,
 	.said_all = vd_chan_nothing,
-	.gone = listen_again,
+	.gone = let_in,
 	.rotate = vd_chan_nothing,
 	.close = vd_chan_nothing,
 };
@@ -353,9 +343,9 @@ const struct vd_chan_kind vd_chan_tcp_listen = {
 	.parse = parse_tcp,
 	.how = VD_CHAN_SOCKET,
 	.open = tcp_listen_open,
-	.again = listen_again,
+	.again = vd_chan_nothing,
 	.said_all = vd_chan_nothing,
-	.gone = listen_again,
+	.gone = let_in,
 	.rotate = vd_chan_nothing,
 	.close = vd_chan_nothing,
 };

@@ -321,6 +321,7 @@ void vd_chan_close(struct vd_chan *c)
 	vd_post_del(c->loop, &c->post);
 	vd_fd_del(&c->peer_fd);
 	vd_fd_del(&c->own_fd);
+	vd_accept_stop(&c->accept);
 	vd_notice_del(&c->opened);
 	c->addr.kind->close(c);
 	publish(c, -1);

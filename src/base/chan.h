@@ -32,6 +32,7 @@
 #include <sys/uio.h>
 #include <termios.h>
 
+#include "base/accept.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notice.h"
@@ -101,6 +102,7 @@ struct vd_chan {
 	struct vd_fd peer_fd;
 	struct vd_unix own; /* what listens; @fd also a pseudo terminal's */
 	struct vd_fd own_fd;
+	struct vd_accept accept;
 	struct vd_notice opened; /* of a pseudo terminal */
 	bool linked; /* addr.path is a link of ours */
 	struct vd_timer again, linger, tick;

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/accept.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/foreign.h"
@@ -56,8 +57,8 @@ struct vu_server {
 	struct vd_loop *loop;
 	struct vd_log *log;
 	struct vd_unix listen;		/* its fd is -1 with connect=on */
-	struct vd_fd watch;		/* of it, while there is no session */
-	struct vd_timer retry;		/* connect, or accept, again */
+	struct vd_accept accept;	/* there, while there is no session */
+	struct vd_timer retry;		/* connect, or a session, again */
 	struct vd_vus_session *session;	/* NULL: no front-end */
 };
 
@@ -70,7 +71,7 @@ static struct vu_server *to_server(struct uvdpa_binding *b)
 
 static void begin(struct vu_server *v, int fd)
 {
-	vd_fd_del(&v->watch);
+	vd_accept_stop(&v->accept);
 	if (!vd_vus_session_start(v->dev, fd, &v->owner, &v->session))
 		return;
 	vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
@@ -97,9 +98,8 @@ static void next(struct vu_server *v)
 			vd_timer_set(v->loop, &v->retry, RETRY_MS);
 		else
 			begin(v, fd);
-	} else if (vd_fd_add(v->loop, &v->watch, v->listen.fd, EPOLLIN)) {
-		vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
-		vd_timer_set(v->loop, &v->retry, RETRY_MS);
+	} else {
+		vd_accept_start(&v->accept, v->loop, v->listen.fd);
 	}
 }
 
@@ -108,20 +108,9 @@ static void retry_event(struct vd_timer *t)
 	next(container_of(t, struct vu_server, retry));
 }
 
-static void accept_event(struct vd_fd *f, uint32_t events)
+static void came(struct vd_accept *a, int fd)
 {
-	struct vu_server *v = container_of(f, struct vu_server, watch);
-	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd >= 0) {
-		begin(v, fd);
-	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		/* No descriptors left, say: the one that waits would wake us for ever. */
-		vd_log_warn(v->log, uvdpa_dev_name(v->dev), "accept: %s", strerror(errno));
-		vd_fd_del(f);
-		vd_timer_set(v->loop, &v->retry, RETRY_MS);
-	}
+	begin(container_of(a, struct vu_server, accept), fd);
 }
 
 static void session_ended(struct vd_vus_owner *o)
@@ -173,7 +162,6 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 	v->loop = vd_ctx_loop(uvdpa_dev_context(dev));
 	v->log = vd_ctx_log(uvdpa_dev_context(dev));
 	v->listen.fd = -1;
-	v->watch.fn = accept_event;
 	v->retry.fn = retry_event;
 	v->owner.ended = session_ended;
 	v->owner.frozen = session_frozen;
@@ -183,6 +171,10 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 		free(v);
 		return e;
 	}
+	v->accept.came = came;
+	v->accept.log = v->log;
+	v->accept.who = uvdpa_dev_name(dev);
+	v->accept.where = v->listen.sa.sun_path;
 	next(v);
 	*ret_b = &v->b;
 	return 0;
@@ -193,7 +185,7 @@ static void vu_quiesce(struct uvdpa_binding *b)
 {
 	struct vu_server *v = to_server(b);
 
-	vd_fd_del(&v->watch);
+	vd_accept_stop(&v->accept);
 	vd_timer_del(v->loop, &v->retry);
 	if (!v->session || !vd_vus_session_freeze(v->session))
 		uvdpa_binding_quiesced(b);
@@ -203,7 +195,7 @@ static void vu_remove(struct uvdpa_binding *b)
 {
 	struct vu_server *v = to_server(b);
 
-	vd_fd_del(&v->watch);
+	vd_accept_stop(&v->accept);
 	vd_timer_del(v->loop, &v->retry);
 	if (v->session)
 		vd_vus_session_destroy(v->session);

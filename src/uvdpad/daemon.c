@@ -199,9 +199,12 @@ static int start(struct daemon *d)
 		r = load(d);
 	if (r)
 		return r;
-	d->server =
-		(struct server){ .loop = &d->loop, .log = &d->log, .u = d->u, .record = d->record };
-	r = server_start(&d->server, d->listen.fd);
+	d->server = (struct server){ .loop = &d->loop,
+				     .log = &d->log,
+				     .u = d->u,
+				     .listen = &d->listen,
+				     .record = d->record };
+	r = server_start(&d->server);
 	if (!r && d->sysfs_at)
 		r = start_sysfs(d);
 	if (r || !d->metrics_at.ss_family)

@@ -4,11 +4,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "config.h"
 
 /* ---- where --------------------------------------------------------------------------------- */
@@ -79,6 +83,7 @@ int metrics_address(const char *text, struct sockaddr_storage *ret_sa)
 
 /* It brings GnuTLS with it, which only who serves metrics shall have: base/dl.h. */
 #define LIB(X)                             \
+	X(MHD_add_connection)              \
 	X(MHD_add_response_header)         \
 	X(MHD_create_response_from_buffer) \
 	X(MHD_destroy_response)            \
@@ -88,8 +93,6 @@ int metrics_address(const char *text, struct sockaddr_storage *ret_sa)
 	X(MHD_run)                         \
 	X(MHD_start_daemon)                \
 	X(MHD_stop_daemon)
-
-#define TURN_MS 1000 /* at the latest */
 
 struct metrics_lib {
 	LIB(VD_DL_MEMBER)
@@ -175,17 +178,40 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 /* ---- in the loop -------------------------------------------------------------------------------
  */
 
+static unsigned int connections(const struct metrics *m)
+{
+	return m->lib->MHD_get_daemon_info(m->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+		->num_connections;
+}
+
 static void turn(struct metrics *m)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	m->lib->MHD_run(m->http);
-	/* Once it had as many connections as it may, it listens again in a later turn, for which its
-	 * descriptor does not ask.
-	 */
-	if (m->lib->MHD_get_timeout(m->http, &ms) != MHD_YES || ms > TURN_MS)
-		ms = TURN_MS;
-	vd_timer_set(m->fd.loop, &m->timer, ms);
+	if (connections(m) < CONNECTIONS_MAX)
+		vd_accept_start(&m->accept, m->fd.loop, m->listen);
+	if (m->lib->MHD_get_timeout(m->http, &ms) == MHD_YES)
+		vd_timer_set(m->fd.loop, &m->timer, ms);
+	else
+		vd_timer_del(m->fd.loop, &m->timer);
+}
+
+/* It would accept by itself, but without descriptors it tries for ever. */
+static void came(struct vd_accept *a, int fd)
+{
+	struct metrics *m = container_of(a, struct metrics, accept);
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getpeername(fd, (struct sockaddr *)&sa, &len)) {
+		close(fd); /* it has gone */
+		return;
+	}
+	m->lib->MHD_add_connection(m->http, fd, (struct sockaddr *)&sa, len);
+	if (connections(m) >= CONNECTIONS_MAX)
+		vd_accept_stop(a);
+	turn(m);
 }
 
 static void on_ready(struct vd_fd *f, uint32_t events)
@@ -208,48 +234,77 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 		m->events[ev]++;
 }
 
+static int serve(struct metrics *m)
+{
+	m->http = m->lib->MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, m,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S, MHD_OPTION_END);
+	return m->http ? 0 : vd_err(-EIO, "metrics: libmicrohttpd does not start");
+}
+
+static int listen_at(struct metrics *m, const struct sockaddr_storage *sa)
+{
+	socklen_t len = sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						  : sizeof(struct sockaddr_in);
+	char host[INET6_ADDRSTRLEN], port[8];
+	int on = 1;
+
+	getnameinfo((const struct sockaddr *)sa, len, host, sizeof(host), port, sizeof(port),
+		    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(m->where, sizeof(m->where), sa->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+		 port);
+	m->listen = socket(sa->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (m->listen < 0)
+		return vd_err(-errno, "metrics: socket: %m");
+	setsockopt(m->listen, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(m->listen, (const struct sockaddr *)sa, len) || listen(m->listen, BACKLOG))
+		return vd_err(-errno, "metrics: listen on %s: %m", m->where);
+	return 0;
+}
+
 int metrics_start(struct metrics *m, struct vd_loop *loop, const struct sockaddr_storage *sa)
 {
-	unsigned int flags = MHD_USE_EPOLL;
-	const union MHD_DaemonInfo *info;
-	int r;
+	int r = load(m);
 
-	if (sa->ss_family == AF_INET6)
-		flags |= MHD_USE_IPv6;
-	r = load(m);
-	if (r)
-		return r;
-	errno = 0;
-	m->http = m->lib->MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, m, MHD_OPTION_SOCK_ADDR, sa,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
-		MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned int)BACKLOG, MHD_OPTION_END);
-	if (!m->http)
-		return vd_err(errno ? -errno : -EIO, "metrics: listen: %m");
-	info = m->lib->MHD_get_daemon_info(m->http, MHD_DAEMON_INFO_EPOLL_FD);
+	m->listen = -1;
+	if (!r)
+		r = listen_at(m, sa);
+	if (!r)
+		r = serve(m);
 	m->fd.fn = on_ready;
 	m->timer.fn = on_time;
 	m->watch.event = on_event;
-	r = vd_fd_add(loop, &m->fd, info->epoll_fd, EPOLLIN);
+	if (!r)
+		r = vd_fd_add(
+			loop, &m->fd,
+			m->lib->MHD_get_daemon_info(m->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+			EPOLLIN);
 	if (r) {
-		m->lib->MHD_stop_daemon(m->http);
-		m->http = NULL;
+		metrics_stop(m);
 		return r;
 	}
 	uvdpa_watch_add(m->u, &m->watch);
+	m->accept = (struct vd_accept){
+		.came = came, .log = m->log, .who = "metrics", .where = m->where
+	};
+	vd_accept_start(&m->accept, loop, m->listen);
 	return 0;
 }
 
 void metrics_stop(struct metrics *m)
 {
-	if (m->http) {
-		uvdpa_watch_del(&m->watch);
+	if (!m->lib)
+		return;
+	uvdpa_watch_del(&m->watch);
+	vd_accept_stop(&m->accept);
+	vd_close(&m->listen);
+	if (m->fd.loop)
 		vd_timer_del(m->fd.loop, &m->timer);
-		vd_fd_del(&m->fd);
+	vd_fd_del(&m->fd);
+	if (m->http)
 		m->lib->MHD_stop_daemon(m->http);
-		m->http = NULL;
-	}
+	m->http = NULL;
 	free(m->lib);
 	m->lib = NULL;
 }

@@ -11,11 +11,13 @@
 #include <stddef.h>
 #include <uvdpa/uvdpa.h>
 
+#include "base/accept.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "uvdpad/server.h"
 
 #define METRICS_EVENTS (UVDPA_DEV_ATTRS + 1)
+#define METRICS_WHERE  64 /* [ADDRESS]:PORT */
 
 struct MHD_Daemon;
 struct metrics_lib;
@@ -34,6 +36,9 @@ struct metrics {
 	uint64_t events[METRICS_EVENTS];
 	struct MHD_Daemon *http;
 	struct metrics_lib *lib; /* functions of libmicrohttpd */
+	int listen;              /* on http's behalf */
+	char where[METRICS_WHERE];
+	struct vd_accept accept;
 	struct vd_fd fd;         /* its epoll descriptor */
 	struct vd_timer timer;
 };

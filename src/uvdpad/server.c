@@ -117,8 +117,9 @@ static void client_close(struct client *c)
 	free(c->out.p);
 	s->nwatchers -= c->watches;
 	free(c);
-	if (s->nclients-- == SERVER_CLIENTS_MAX && s->listen.loop)
-		vd_fd_mod(&s->listen, EPOLLIN);
+	s->nclients--;
+	if (!s->stopping)
+		vd_accept_start(&s->accept, s->loop, s->listen->fd);
 }
 
 /* Lines may be there that were not handled while it was busy. */
@@ -469,22 +470,13 @@ static void client_event(struct vd_fd *f, uint32_t events)
 
 /* ---- the server ------------------------------------------------------------------------- */
 
-static void server_accept(struct vd_fd *f, uint32_t events)
+static void server_came(struct vd_accept *a, int fd)
 {
-	struct server *s = container_of(f, struct server, listen);
+	struct server *s = container_of(a, struct server, accept);
 	struct client *c;
-	int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)events;
 	if (!s->tick.armed)
 		vd_timer_set(s->loop, &s->tick, TICK_MS);
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			vd_log_warn(s->log, "control", "accept: %m");
-			vd_fd_mod(&s->listen, 0); /* the tick tries again */
-		}
-		return;
-	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
 		close(fd);
@@ -503,7 +495,7 @@ static void server_accept(struct vd_fd *f, uint32_t events)
 	}
 	vd_list_add(&s->clients, &c->node);
 	if (++s->nclients == SERVER_CLIENTS_MAX)
-		vd_fd_mod(&s->listen, 0);
+		vd_accept_stop(a);
 }
 
 /* A client with a call in progress, or that wants events, waits for us, so it is not idle; the others are
@@ -523,27 +515,26 @@ static void server_tick(struct vd_timer *t)
 			    (unsigned int)((now - c->active_ns) / 1000000));
 		client_close(c);
 	}
-	if (!s->stopping && s->nclients < SERVER_CLIENTS_MAX)
-		vd_fd_mod(&s->listen, EPOLLIN);
 	if (s->nclients)
 		vd_timer_set(s->loop, &s->tick, TICK_MS);
 }
 
-int server_start(struct server *s, int fd)
+int server_start(struct server *s)
 {
 	int r;
 
 	vd_list_init(&s->clients);
-	s->listen.fn = server_accept;
 	s->tick.fn = server_tick;
 	s->events.added = events_added;
-	r = vd_fd_add(s->loop, &s->listen, fd, EPOLLIN);
-	if (r)
-		return r;
 	r = events_start(&s->events, s->u);
 	if (r)
-		vd_fd_del(&s->listen);
-	return r;
+		return r;
+	s->accept = (struct vd_accept){ .came = server_came,
+					.log = s->log,
+					.who = "control",
+					.where = s->listen->sa.sun_path };
+	vd_accept_start(&s->accept, s->loop, s->listen->fd);
+	return 0;
 }
 
 void server_stop(struct server *s)
@@ -552,7 +543,7 @@ void server_stop(struct server *s)
 
 	s->stopping = true;
 	events_stop(&s->events);
-	vd_fd_del(&s->listen);
+	vd_accept_stop(&s->accept);
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		c->eof = true;
 		if (!client_rearm(c))
@@ -565,7 +556,6 @@ void server_fini(struct server *s)
 	struct client *c, *tmp;
 
 	vd_timer_del(s->loop, &s->tick);
-	vd_fd_del(&s->listen);
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		if (client_behind(c))
 			client_events(c);

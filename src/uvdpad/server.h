@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <uvdpa/uvdpa.h>
 
-#include "base/log.h"
+#include "base/accept.h"
 #include "base/loop.h"
+#include "base/unix.h"
 #include "uvdpad/events.h"
 
 #define SERVER_LINE_MAX     (1u << 20) /* bytes of a request, with its newline */
@@ -25,13 +26,15 @@
 
 /**
  * struct server - A control socket and its clients
+ * @listen: the socket; borrowed
  * @record: every line that comes and goes is written there, too; NULL: nowhere. Borrowed
  */
 struct server {
 	struct vd_loop *loop;
 	struct vd_log *log;
 	struct uvdpa *u;
-	struct vd_fd listen;
+	const struct vd_unix *listen;
+	struct vd_accept accept;
 	struct vd_timer tick;
 	struct vd_list clients;
 	unsigned int nclients;
@@ -44,12 +47,11 @@ struct server {
 
 /**
  * server_start() - Serve on a socket that listens
- * @s: all zero but loop, log, u and record
- * @fd: taken on success
+ * @s: all zero but loop, log, u, listen and record
  *
  * Return: 0 or -errno with a sentence.
  */
-int server_start(struct server *s, int fd);
+int server_start(struct server *s);
 
 /* Take no client and no request any more. */
 void server_stop(struct server *s);
