@@ -7,34 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
-
-/* Bytes of the character that begins @p, 0 if it is no UTF-8 (RFC 3629, 4). */
-static size_t utf8(const char *text, size_t left)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	unsigned int min = 0x80, max = 0xbf; /* of the second byte */
-	size_t n;
-
-	if (*p < 0x80)
-		return 1;
-	if (*p < 0xc2 || *p > 0xf4)
-		return 0;
-	n = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-	if (*p == 0xe0)
-		min = 0xa0;
-	else if (*p == 0xed)
-		max = 0x9f;
-	else if (*p == 0xf0)
-		min = 0x90;
-	else if (*p == 0xf4)
-		max = 0x8f;
-	if (left < n || p[1] < min || p[1] > max)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
+#include "base/utf8.h"
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -52,7 +25,7 @@ static bool is_blank(char c)
 /* The next byte as it stands; the end of a line is counted. Return: 0; -EINVAL. */
 static int take(struct vd_lines *l, struct out *out)
 {
-	size_t n = utf8(l->p, (size_t)(l->end - l->p));
+	size_t n = vd_utf8_len(l->p, (size_t)(l->end - l->p));
 
 	if (!n)
 		return vd_err(-EINVAL, "byte 0x%02x is not UTF-8", (unsigned char)*l->p);

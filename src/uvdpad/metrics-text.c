@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 #include "config.h"
 #include "uvdpad/events.h"
@@ -172,45 +173,18 @@ static void sample(struct page *page, unsigned int i, const char *labels, uint64
 	add(page, t, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-/* Bytes of a character of UTF-8 at @s; 0: it is none. */
-static size_t utf8_len(const char *s)
-{
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t min;
-	} forms[] = {
-		{ 0x80, 0, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
-	};
-	unsigned char c = (unsigned char)*s;
-
-	for (size_t n = 0; n < VD_ARRAY_SIZE(forms); n++) {
-		uint32_t code = c & (unsigned char)~forms[n].mask;
-
-		if ((c & forms[n].mask) != forms[n].lead)
-			continue;
-		for (size_t k = 1; k <= n; k++) {
-			if (((unsigned char)s[k] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | ((unsigned char)s[k] & 0x3f);
-		}
-		return code < forms[n].min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)
-			       ? 0
-			       : n + 1;
-	}
-	return 0;
-}
-
 /* A value of a label: a path may have anything in it, the format wants UTF-8, and three escapes. */
 static const char *escape(const char *from, char *to, size_t size)
 {
-	size_t len = 0;
+	size_t left = strlen(from), len = 0;
 
-	while (*from && len + 5 < size) {
-		size_t n = utf8_len(from);
+	while (left && len + 5 < size) {
+		size_t n = vd_utf8_len(from, left);
 
 		if (!n) {
 			to[len++] = '?';
 			from++;
+			left--;
 			continue;
 		}
 		if (*from == '\\' || *from == '"' || *from == '\n')
@@ -218,6 +192,7 @@ static const char *escape(const char *from, char *to, size_t size)
 		memcpy(to + len, *from == '\n' ? "n" : from, n);
 		len += n;
 		from += n;
+		left -= n;
 	}
 	to[len] = '\0';
 	return to;
