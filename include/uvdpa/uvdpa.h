@@ -284,6 +284,15 @@ const struct uvdpa_parent *uvdpa_parent_next(const struct uvdpa *u,
 					     const struct uvdpa_parent *prev);
 
 /**
+ * uvdpa_parent_find() - The parent of a name
+ * @u: the context
+ * @name: the name
+ *
+ * Return: the parent, the context's; NULL without a sentence if there is none.
+ */
+const struct uvdpa_parent *uvdpa_parent_find(const struct uvdpa *u, const char *name);
+
+/**
  * uvdpa_parent_name() - The name of a parent, as in "mgmtdev NAME"
  * uvdpa_parent_help() - What it makes, in a line
  * uvdpa_parent_opts() - The options it takes
@@ -317,6 +326,15 @@ unsigned int uvdpa_parent_max_vqs(const struct uvdpa_parent *p);
  */
 const struct uvdpa_driver *uvdpa_driver_next(const struct uvdpa *u,
 					     const struct uvdpa_driver *prev);
+
+/**
+ * uvdpa_driver_find() - The bus driver of a name
+ * @u: the context
+ * @name: the name
+ *
+ * Return: the bus driver, the context's; NULL without a sentence if there is none.
+ */
+const struct uvdpa_driver *uvdpa_driver_find(const struct uvdpa *u, const char *name);
 
 /**
  * uvdpa_driver_name() - The name of a bus driver
@@ -682,6 +700,17 @@ const char *uvdpa_class_name(uint32_t device_id);
  * Context: any thread.
  */
 const char *uvdpa_feature_name(uint32_t device_id, unsigned int bit);
+
+/**
+ * uvdpa_status_name() - The names of what a status byte says, one by one: "ACKNOWLEDGE", "DRIVER",
+ * "FEATURES_OK", "DRIVER_OK", "NEEDS_RESET", "FAILED"
+ * @status: the bits (virtio 1.3, 2.1)
+ * @n: 0 for the first that is set, in this order, which is a driver's
+ *
+ * Return: the name, for ever; NULL: not so many of those that have a name are set.
+ * Context: any thread.
+ */
+const char *uvdpa_status_name(uint8_t status, unsigned int n);
 
 #pragma GCC visibility pop
 

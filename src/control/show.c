@@ -3,7 +3,6 @@
 #include "control/control.h"
 
 #include <inttypes.h>
-#include <linux/virtio_config.h>
 #include <stdio.h>
 
 #include "base/util.h"
@@ -62,22 +61,11 @@ struct json_object *vd_show_features(uint32_t device_id, uint64_t features)
 
 struct json_object *vd_show_status(uint8_t status)
 {
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} bits[] = {
-		{ VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE" },
-		{ VIRTIO_CONFIG_S_DRIVER, "DRIVER" },
-		{ VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK" },
-		{ VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK" },
-		{ VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET" },
-		{ VIRTIO_CONFIG_S_FAILED, "FAILED" },
-	};
 	struct json_object *list = json_object_new_array();
+	const char *name;
 
-	for (size_t i = 0; i < VD_ARRAY_SIZE(bits); i++)
-		if (status & bits[i].bit)
-			json_object_array_add(list, json_object_new_string(bits[i].name));
+	for (unsigned int n = 0; (name = uvdpa_status_name(status, n)); n++)
+		json_object_array_add(list, json_object_new_string(name));
 	return list;
 }
 

@@ -32,7 +32,7 @@ static struct vd_dev *dev_of(struct uvdpa_binding *b)
 int vd_choice_make(const struct uvdpa *u, const char *who, const char *name,
 		   const struct uvdpa_attr *attrs, unsigned int n, struct vd_choice *ret)
 {
-	struct vd_choice c = { .driver = vd_driver_find(u, name) };
+	struct vd_choice c = { .driver = uvdpa_driver_find(u, name) };
 	int r;
 
 	if (!c.driver) {

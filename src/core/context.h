@@ -33,9 +33,6 @@ struct uvdpa {
 	struct uvdpa_keeper *keeper;	/* of sockets, or NULL */
 };
 
-const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name);
-const struct uvdpa_driver *vd_driver_find(const struct uvdpa *u, const char *name);
-
 /* Say that there is none of this name, and which one may have been meant. Return: -ENODEV. */
 int vd_parent_unknown(const struct uvdpa *u, const char *name);
 int vd_driver_unknown(const struct uvdpa *u, const char *name);

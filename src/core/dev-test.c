@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tests of options, registries, names, and of what a device tells about itself. */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -521,6 +522,32 @@ static void names_of_types_and_features(void **state)
 	assert_null(uvdpa_feature_name(2, 64));
 }
 
+static void names_of_status_bits(void **state)
+{
+	static const struct {
+		uint8_t status;
+		const char *names;
+	} cases[] = {
+		{ 0, "" },
+		{ 0x01, "ACKNOWLEDGE " },
+		{ 0x0f, "ACKNOWLEDGE DRIVER FEATURES_OK DRIVER_OK " },
+		{ 0xff, "ACKNOWLEDGE DRIVER FEATURES_OK DRIVER_OK NEEDS_RESET FAILED " },
+		{ 0xb0, "FAILED " },
+		{ 0x30, "" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+		char all[128] = "";
+		const char *name;
+
+		for (unsigned int n = 0; (name = uvdpa_status_name(cases[i].status, n)); n++)
+			strcat(strcat(all, name), " ");
+		assert_string_equal(all, cases[i].names);
+	}
+	assert_null(uvdpa_status_name(0xff, UINT_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +562,7 @@ int main(void)
 		cmocka_unit_test(what_can_be_set),
 		cmocka_unit_test(what_is_read_back),
 		cmocka_unit_test(names_of_types_and_features),
+		cmocka_unit_test(names_of_status_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

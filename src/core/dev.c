@@ -293,7 +293,7 @@ static int prepare(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct v
 		r = name_check(o.name);
 	if (r)
 		return r;
-	parent = vd_parent_find(u, o.mgmtdev);
+	parent = uvdpa_parent_find(u, o.mgmtdev);
 	if (!parent) {
 		vd_parent_unknown(u, o.mgmtdev);
 		return vd_err_prefix(-ENODEV, "%s: ", o.name);

@@ -13,7 +13,7 @@
 #include "core/context.h"
 #include "core/opt.h"
 
-const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *name)
+const struct uvdpa_parent *uvdpa_parent_find(const struct uvdpa *u, const char *name)
 {
 	for (unsigned int i = 0; i < u->nparents; i++)
 		if (!strcmp(u->parents[i]->name, name))
@@ -21,7 +21,7 @@ const struct uvdpa_parent *vd_parent_find(const struct uvdpa *u, const char *nam
 	return NULL;
 }
 
-const struct uvdpa_driver *vd_driver_find(const struct uvdpa *u, const char *name)
+const struct uvdpa_driver *uvdpa_driver_find(const struct uvdpa *u, const char *name)
 {
 	for (unsigned int i = 0; i < u->ndrivers; i++)
 		if (!strcmp(u->drivers[i]->name, name))
@@ -60,7 +60,7 @@ int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p)
 	r = vd_opts_check(p->name, p->opts, p->conf_size);
 	if (r)
 		return r;
-	if (vd_parent_find(u, p->name))
+	if (uvdpa_parent_find(u, p->name))
 		return vd_err(-EEXIST, "parent %s is registered already", p->name);
 	more = reallocarray(u->parents, u->nparents + 1, sizeof(*more));
 	if (!more)
@@ -82,7 +82,7 @@ int uvdpa_driver_register(struct uvdpa *u, const struct uvdpa_driver *d)
 	r = vd_opts_check(d->name, d->opts, d->conf_size);
 	if (r)
 		return r;
-	if (vd_driver_find(u, d->name))
+	if (uvdpa_driver_find(u, d->name))
 		return vd_err(-EEXIST, "driver %s is registered already", d->name);
 	more = reallocarray(u->drivers, u->ndrivers + 1, sizeof(*more));
 	if (!more)

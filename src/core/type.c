@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * type.c - names of device types and features, in the spelling of iproute2's vdpa(8)
+ * type.c - names of device types, features and status bits, in the spelling of iproute2's vdpa(8)
  *
  * iproute2 names the features of network devices only, and writes "bit_N" for the others. Here
  * every type that has a parent has names, made by the same rule: the specification's, without
@@ -146,4 +146,24 @@ const char *uvdpa_feature_name(uint32_t device_id, unsigned int bit)
 		break;
 	}
 	return own && own[bit] ? own[bit] : common[bit];
+}
+
+const char *uvdpa_status_name(uint8_t status, unsigned int n)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} bits[] = {
+		{ VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE" },
+		{ VIRTIO_CONFIG_S_DRIVER, "DRIVER" },
+		{ VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK" },
+		{ VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK" },
+		{ VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET" },
+		{ VIRTIO_CONFIG_S_FAILED, "FAILED" },
+	};
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(bits); i++)
+		if (status & bits[i].bit && !n--)
+			return bits[i].name;
+	return NULL;
 }

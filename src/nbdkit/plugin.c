@@ -71,16 +71,6 @@ static int make_absolute(struct uvdpa_attr *a)
 	return a->value ? 0 : -1;
 }
 
-static const struct uvdpa_parent *find_parent(const struct uvdpa *u, const char *name)
-{
-	const struct uvdpa_parent *p = NULL;
-
-	while ((p = uvdpa_parent_next(u, p)))
-		if (!strcmp(uvdpa_parent_name(p), name))
-			break;
-	return p;
-}
-
 static int check_attrs(const struct uvdpa_opt *table)
 {
 	for (unsigned int i = 0; i < bus.nattrs; i++) {
@@ -115,7 +105,7 @@ static int plugin_config_complete(void)
 		nbdkit_error("%s", uvdpa_error());
 		return -1;
 	}
-	p = find_parent(u, bus.mgmtdev);
+	p = uvdpa_parent_find(u, bus.mgmtdev);
 	if (p) {
 		r = check_attrs(uvdpa_parent_opts(p));
 	} else {

@@ -2,7 +2,6 @@
 /* attr.c - the bus as files: what is read from a file, and what writing to it does */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,24 +89,13 @@ int vd_sysfs_show_ready(struct vd_sysfs *fs, const struct ref *r, FILE *f)
 
 int vd_sysfs_show_status(struct vd_sysfs *fs, const struct ref *r, FILE *f)
 {
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} bits[] = {
-		{ VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE" },
-		{ VIRTIO_CONFIG_S_DRIVER, "DRIVER" },
-		{ VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK" },
-		{ VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK" },
-		{ VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET" },
-		{ VIRTIO_CONFIG_S_FAILED, "FAILED" },
-	};
 	uint8_t status = uvdpa_dev_status(r->seen->dev);
+	const char *name;
 
 	(void)fs;
 	fprintf(f, "0x%02x", status);
-	for (unsigned int i = 0; i < VD_ARRAY_SIZE(bits); i++)
-		if (status & bits[i].bit)
-			fprintf(f, " %s", bits[i].name);
+	for (unsigned int n = 0; (name = uvdpa_status_name(status, n)); n++)
+		fprintf(f, " %s", name);
 	fputc('\n', f);
 	return 0;
 }
@@ -422,14 +410,8 @@ int vd_sysfs_store_unbind(struct vd_sysfs *fs, const struct ref *r, char *text, 
 static const struct uvdpa_driver *choice(struct vd_sysfs *fs, const struct seen *s)
 {
 	const char *override = uvdpa_dev_override(s->dev);
-	const struct uvdpa_driver *d = NULL;
 
-	if (!override)
-		return s->last;
-	while ((d = uvdpa_driver_next(fs->u, d)))
-		if (!strcmp(uvdpa_driver_name(d), override))
-			break;
-	return d;
+	return override ? uvdpa_driver_find(fs->u, override) : s->last;
 }
 
 static int probe(struct vd_sysfs *fs, struct seen *s, size_t len, fuse_req_t req)

@@ -31,22 +31,16 @@ static const struct uvdpa *tables(void)
 
 const struct uvdpa_opt *words_parent_opts(const struct uvdpa *u, const char *name)
 {
-	const struct uvdpa_parent *p = NULL;
+	const struct uvdpa_parent *p = uvdpa_parent_find(u, name);
 
-	while ((p = uvdpa_parent_next(u, p)))
-		if (!strcmp(uvdpa_parent_name(p), name))
-			return uvdpa_parent_opts(p);
-	return NULL;
+	return p ? uvdpa_parent_opts(p) : NULL;
 }
 
 const struct uvdpa_opt *words_driver_opts(const struct uvdpa *u, const char *name)
 {
-	const struct uvdpa_driver *d = NULL;
+	const struct uvdpa_driver *d = uvdpa_driver_find(u, name);
 
-	while ((d = uvdpa_driver_next(u, d)))
-		if (!strcmp(uvdpa_driver_name(d), name))
-			return uvdpa_driver_opts(d);
-	return NULL;
+	return d ? uvdpa_driver_opts(d) : NULL;
 }
 
 static int make_absolute(const struct uvdpa_opt *o, struct json_object *attrs, const char *cwd)

@@ -68,21 +68,19 @@ static int absolute(const struct uvdpa_opt *table, struct json_object *params, c
 
 static int check_paths(struct uvdpa *u, struct json_object *params)
 {
-	const struct uvdpa_parent *p = NULL;
-	const struct uvdpa_driver *d = NULL;
+	const struct uvdpa_parent *p;
+	const struct uvdpa_driver *d;
 	struct json_object *name;
 	int r = 0;
 
 	json_object_object_get_ex(params, "mgmtdev", &name);
-	while (!r && (p = uvdpa_parent_next(u, p)))
-		if (!strcmp(uvdpa_parent_name(p), json_object_get_string(name)))
-			r = absolute(uvdpa_parent_opts(p), params, "attrs");
-	if (!json_object_object_get_ex(params, "driver", &name))
+	p = uvdpa_parent_find(u, json_object_get_string(name));
+	if (p)
+		r = absolute(uvdpa_parent_opts(p), params, "attrs");
+	if (r || !json_object_object_get_ex(params, "driver", &name))
 		return r;
-	while (!r && (d = uvdpa_driver_next(u, d)))
-		if (!strcmp(uvdpa_driver_name(d), json_object_get_string(name)))
-			r = absolute(uvdpa_driver_opts(d), params, "driver_attrs");
-	return r;
+	d = uvdpa_driver_find(u, json_object_get_string(name));
+	return d ? absolute(uvdpa_driver_opts(d), params, "driver_attrs") : 0;
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */

@@ -452,12 +452,8 @@ class Context:
     # ---- what can be made, and by whom it can be had
 
     def _device_ids(self, mgmtdev: str) -> list[int]:
-        p = lib.uvdpa_parent_next(self._guard.u, ffi.NULL)
-        while p != ffi.NULL:
-            if text(lib.uvdpa_parent_name(p)) == mgmtdev:
-                return ids_of(p)
-            p = lib.uvdpa_parent_next(self._guard.u, p)
-        return []
+        p = lib.uvdpa_parent_find(self._guard.u, encode(mgmtdev))
+        return [] if p == ffi.NULL else ids_of(p)
 
     @property
     def mgmtdevs(self) -> dict[str, Words]:

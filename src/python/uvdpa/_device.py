@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ._net import Net
     from ._rng import Rng
 
-STATUS = ((1, "ACKNOWLEDGE"), (2, "DRIVER"), (8, "FEATURES_OK"), (4, "DRIVER_OK"),
-          (64, "NEEDS_RESET"), (128, "FAILED"))
-
 
 class Device:
     """A device: what it is, who has it, and how it stands.
@@ -100,7 +97,8 @@ class Device:
         """The bits of its status: "ACKNOWLEDGE", "DRIVER", "FEATURES_OK", "DRIVER_OK", ..."""
         with self._guard:
             status = lib.uvdpa_dev_status(self._c)
-        return [word for bit, word in STATUS if status & bit]
+        names = (text(lib.uvdpa_status_name(status, n)) for n in range(8))
+        return [name for name in names if name]
 
     def show(self) -> Words:
         """What its parent has to tell of it now."""
