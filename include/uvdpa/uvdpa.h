@@ -204,7 +204,7 @@ int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r);
 /**
  * struct uvdpa_attr - One option as it was written: "image" "/srv/a.img"
  * @key: its name
- * @value: its value
+ * @value: its value, UTF-8: also that of a path, or nobody could be told of it in JSON
  *
  * Arrays of them are borrowed for the call.
  */

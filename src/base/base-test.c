@@ -26,6 +26,7 @@
 #include "base/loop.h"
 #include "base/sized.h"
 #include "base/unix.h"
+#include "base/utf8.h"
 
 static void err_keeps_errno_and_text(void **state)
 {
@@ -38,6 +39,23 @@ static void err_keeps_errno_and_text(void **state)
 	assert_string_equal(vd_err_text(), "d0: image a: No such file or directory");
 	vd_err(-EINVAL, "again: %s", vd_err_text());
 	assert_string_equal(vd_err_text(), "again: d0: image a: No such file or directory");
+}
+
+/* Whatever is quoted, and wherever it is cut. */
+static void err_is_utf8(void **state)
+{
+	char name[600];
+
+	(void)state;
+	vd_err(-EINVAL, "image \xc3\xa4\xe4\xed\xa0\x80: no");
+	assert_string_equal(vd_err_text(), "image \xc3\xa4????: no");
+	for (unsigned int i = 0; i < sizeof(name) - 2; i += 2)
+		memcpy(name + i, "\xc3\xa4", 3);
+	vd_err(-EINVAL, "%s", name);
+	assert_true(strlen(vd_err_text()) > 500);
+	assert_null(vd_utf8_bad(vd_err_text()));
+	vd_err_prefix(-EINVAL, "%.*s", 301, name);
+	assert_null(vd_utf8_bad(vd_err_text()));
 }
 
 /* A peer that owns the eventfd too can make it blocking; draining an empty one must not wait. */
@@ -438,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(err_keeps_errno_and_text),
+		cmocka_unit_test(err_is_utf8),
 		cmocka_unit_test(dl_says_what_is_missing),
 		cmocka_unit_test(drain_never_blocks),
 		cmocka_unit_test(bell_never_blocks),

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #undef vd_err		/* for the analyzer, see err.h */
 #undef vd_err_prefix
 
@@ -20,6 +22,7 @@ int vd_err(int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	vd_utf8_mend(line);	/* what is quoted may be anything, and a long one is cut */
 	memcpy(text, line, sizeof(line));
 	errno = saved;
 	return err;
@@ -36,6 +39,7 @@ int vd_err_prefix(int err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(line);
 	snprintf(line + n, sizeof(line) - n, "%s", text);
+	vd_utf8_mend(line);
 	memcpy(text, line, sizeof(line));
 	return err;
 }

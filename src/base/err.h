@@ -3,7 +3,8 @@
  * err.h - an errno and a sentence
  *
  * The sentence is made where the fault is seen and printed where it is handled. It names the
- * thing, the value and the limit. It is kept for each thread: the one exception to "no globals".
+ * thing, the value and the limit, and is UTF-8 whatever it quotes. It is kept for each thread: the
+ * one exception to "no globals".
  */
 #ifndef VD_BASE_ERR_H
 #define VD_BASE_ERR_H

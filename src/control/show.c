@@ -4,12 +4,31 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
+
+/* What a file system, a peer or the kernel calls something, may be any bytes; JSON is UTF-8. */
+static struct json_object *new_string(const char *value)
+{
+	struct json_object *o;
+	char *mended;
+
+	if (!vd_utf8_bad(value))
+		return json_object_new_string(value);
+	mended = strdup(value);
+	if (mended)
+		vd_utf8_mend(mended);
+	o = json_object_new_string(mended ? mended : "?");
+	free(mended);
+	return o;
+}
 
 static void add_str(struct json_object *obj, const char *key, const char *value)
 {
-	json_object_object_add(obj, key, json_object_new_string(value));
+	json_object_object_add(obj, key, new_string(value));
 }
 
 static void add_num(struct json_object *obj, const char *key, uint64_t value)

@@ -81,6 +81,11 @@ static void options(void **state)
 		{ NUM("capacity", "1MB"), "blk: capacity is \"1MB\", not a number of bytes", 0, 0 },
 		{ NUM("capacity", "G"), "blk: capacity is \"G\", not a number of bytes", 0, 0 },
 		{ NUM("io", "aio"), "blk: io is \"aio\", not one of threads, uring", 0, 0 },
+		{ { { "image", "\xc3\xa4\xff" } }, 1,
+		  "blk: image has byte 0xff, which is not UTF-8", 0, 0 },
+		{ NUM("queues", "\xe4"), "blk: queues has byte 0xe4, which is not UTF-8", 0, 0 },
+		{ { { "im\xe4ge", "x" } }, 1,
+		  "blk: Unknown option \"im?ge\"; did you mean \"image\"?", 0, 0 },
 		{ NUM("readonly", "maybe"), "blk: readonly is \"maybe\", not on or off", 0, 0 },
 	};
 	void *p;

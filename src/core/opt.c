@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/guess.h"
 #include "base/size.h"
+#include "base/utf8.h"
 
 static const size_t field_size[] = {
 	[UVDPA_OPT_STRING] = sizeof(char *),	   [UVDPA_OPT_BOOL] = sizeof(bool),
@@ -58,12 +59,16 @@ static int beyond(const char *who, const struct uvdpa_opt *o, const char *value,
 static int parse_one(const char *who, const struct uvdpa_opt *o, const char *value, void *conf)
 {
 	uint64_t max = o->max ? o->max : UINT64_MAX, n;
-	const char *best = NULL;
+	const char *best = NULL, *bad = vd_utf8_bad(value);
 	unsigned int i;
 	bool b;
 	char *s;
 	int r;
 
+	/* Also a path: it could not be told to anybody, and so neither kept nor made again. */
+	if (bad)
+		return vd_err(-EINVAL, "%s: %s has byte 0x%02x, which is not UTF-8", who, o->key,
+			      (unsigned char)*bad);
 	switch (o->type) {
 	case UVDPA_OPT_STRING:
 	case UVDPA_OPT_PATH:

@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "sysfs/view.h"
 
 /* ---- what is read ------------------------------------------------------------------------ */
 
-/* Lines of "KEY VALUE". */
+/* Lines of "KEY VALUE"; what would be a line's end in a value stands as in the files of proc(5). */
 struct emit_lines {
 	struct uvdpa_emit emit;
 	FILE *f;
@@ -18,7 +19,15 @@ struct emit_lines {
 
 static void line_str(struct uvdpa_emit *e, const char *key, const char *value)
 {
-	fprintf(container_of(e, struct emit_lines, emit)->f, "%s %s\n", key, value);
+	FILE *f = container_of(e, struct emit_lines, emit)->f;
+
+	fprintf(f, "%s ", key);
+	for (; *value; value++)
+		if (*value == '\n' || *value == '\\')
+			fprintf(f, "\\%03o", *value);
+		else
+			fputc(*value, f);
+	fputc('\n', f);
 }
 
 static void line_num(struct uvdpa_emit *e, const char *key, uint64_t value)
@@ -248,6 +257,8 @@ int vd_sysfs_store_driver_attrs(struct vd_sysfs *fs, const struct ref *r, char *
 	(void)fs;
 	(void)len;
 	(void)req;
+	if (vd_utf8_bad(text))
+		return vd_err(-EINVAL, "%s: options are not UTF-8", uvdpa_dev_name(r->seen->dev));
 	if (!text[strspn(text, " \n")]) {
 		if (k)
 			vd_sysfs_forget(k);
@@ -308,6 +319,22 @@ static int begun(struct writer *wr, int r)
 
 #define ATTRS_MAX 64u
 
+/* The opposite of line_str(). */
+static char *plain(char *value)
+{
+	char *to = value;
+
+	for (const char *p = value; *p; to++) {
+		bool newline = !strncmp(p, "\\012", 4);
+		bool escaped = newline || !strncmp(p, "\\134", 4);
+
+		*to = newline ? '\n' : *p;
+		p += escaped ? 4 : 1;
+	}
+	*to = '\0';
+	return value;
+}
+
 /* Pairs of what @text has in its lines, which it is cut into. Return: how many. */
 static unsigned int split(char *text, struct uvdpa_attr *attrs)
 {
@@ -320,7 +347,7 @@ static unsigned int split(char *text, struct uvdpa_attr *attrs)
 			continue;
 		if (space)
 			*space++ = '\0';
-		attrs[n++] = (struct uvdpa_attr){ line, space ? space : "" };
+		attrs[n++] = (struct uvdpa_attr){ line, space ? plain(space) : "" };
 	}
 	return n;
 }

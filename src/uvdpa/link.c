@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/unix.h"
+#include "base/utf8.h"
 
 #define CHUNK (64u << 10)
 
@@ -55,7 +56,7 @@ static int send_all(int fd, const char *text, size_t len)
 int link_send(struct link *l, const char *method, struct json_object *params, int id)
 {
 	struct json_object *o = json_object_new_object();
-	const char *text;
+	const char *text, *bad;
 	size_t len;
 	int r;
 
@@ -66,7 +67,10 @@ int link_send(struct link *l, const char *method, struct json_object *params, in
 	json_object_object_add(o, "id", json_object_new_int(id));
 	text = json_object_to_json_string_length(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	r = send_all(l->fd, text, len);
+	bad = vd_utf8_bad(text);
+	r = bad ? vd_err(-EINVAL, "byte 0x%02x is not UTF-8, which all words for uvdpad are",
+			 (unsigned char)*bad)
+		: send_all(l->fd, text, len);
 	if (!r)
 		r = send_all(l->fd, "\n", 1);
 	json_object_put(o);

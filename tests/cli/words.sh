@@ -136,6 +136,11 @@ uvdpa override disk0 none
 refused none uvdpa bind disk0 vhost-user socket "$tmp/s"
 refused 'usage: uvdpa override DEV DRIVER$' uvdpa override disk0
 
+# What cannot be said in JSON is refused before it is said.
+refused 'byte 0xff is not UTF-8' uvdpa dev add name d1 mgmtdev blk image $'/tmp/\xff'
+refused 'byte 0xe4 is not UTF-8' uvdpa dev show $'\xe4'
+refused 'image has byte 0xff, which is not UTF-8' uvdpa run mgmtdev blk image $'/tmp/\xff' driver virtio
+
 # Output that cannot be written is not a success.
 # shellcheck disable=SC2016 # for that shell
 refused 'standard output' sh -c '"$1" -s "$2" -j mgmtdev show >/dev/full' sh "$UVDPA" "$ctl"

@@ -47,6 +47,16 @@ class DeviceTest(BusTest):
         dev = self.ctx.add("d2", "sim-net", features=1 << 32 | 1 << 5)
         self.assertEqual(set(dev.offered), {"VERSION_1", "MAC"})
 
+    def test_text_is_utf8(self):
+        name = self.path("\xe4.img")
+        pathlib.Path(name).write_bytes(bytes(MIB))
+        self.assertEqual(self.ctx.add("d0", "blk", image=name).show()["image"], name)
+        name = os.fsencode(self.path("")) + b"\xe4.img"
+        pathlib.Path(os.fsdecode(name)).write_bytes(bytes(MIB))
+        self.fails(errno.EINVAL, "0xe4", self.ctx.add, "d1", "blk", image=os.fsdecode(name))
+        os.symlink(os.fsdecode(name), self.path("link"))
+        self.assertEqual(self.ctx.add("d1", "blk", image=self.path("link")).type, "block")
+
     def test_driver_options_are_apart(self):
         options = {"socket": self.path("b")}
         self.ctx.add("d0", "sim-blk", driver="vhost-user", socket=self.path("a"))
