@@ -73,7 +73,10 @@ take_back() {
 run() {
 	local script=$tmp/script prompt='^(\$|#|[a-z]+#) '
 
-	if grep -qE "$prompt" "$tmp/block"; then
+	if [ "${name##*.conf.[0-9]}" = '' ]; then
+		sed 's/\\\\$/\\/' "$tmp/block" >"$tmp/conf"
+		echo "uvdpad --check --config $tmp/conf" >"$script"
+	elif grep -qE "$prompt" "$tmp/block"; then
 		awk -v prompt="$prompt" '
 			!more && $0 !~ prompt { print >expected; next }
 			{ sub(prompt, ""); more = /\\$/; sub(/\\\\$/, "\\"); lines = lines $0 "\n" }

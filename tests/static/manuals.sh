@@ -3,9 +3,9 @@
 # The manual pages are complete: every option of each parent and driver is in its page, and nothing is there
 # that does not exist. Those of section 3: man3.sh.
 #
-# usage: manuals.sh SOURCE COMMAND
+# usage: manuals.sh SOURCE COMMAND DAEMON
 set -euo pipefail
-source=$1 command=$2
+source=$1 command=$2 daemon=$3
 bad=0
 
 lacks() {
@@ -57,5 +57,29 @@ words=$("$command" rng help | sed -nE 's/.*uvdpa rng ([a-z]+) .*/\1/p')
 [ -n "$words" ] || lacks "$command" "no rng help"
 for word in $words; do
 	grep -qE "^\*$word\* _DEV_" "$source/doc/uvdpa-rng.1.scd" || lacks uvdpa-rng.1.scd "no $word"
+done
+
+# ---- every option of the programs
+# program PROGRAM PAGE
+program() {
+	local words word
+
+	words=$("$1" --help | grep -oE -- '--[a-z-]+')
+	[ "$(wc -l <<<"$words")" -gt 5 ] || lacks "$1" "no --help"
+	for word in $words; do
+		grep -qE "^\*.*\*$word\*|^\*$word\*" "$2" || lacks "$2" "no $word"
+	done
+}
+program "$command" "$source/doc/uvdpa.1.scd"
+program "$daemon" "$source/doc/uvdpad.8.scd"
+
+# ---- what is shown is what is typed, and who is referred to is there
+for page in "$source"/doc/*.scd; do
+	# Of one backslash at the end of a line scdoc leaves nothing.
+	awk -v page="$page" '/^```$/ { shown = !shown } shown && /(^|[^\\])\\$/ { print page ": one backslash: " $0; n++ }
+		END { exit n > 0 }' "$page" || bad=1
+	while read -r name; do
+		[ -e "$source/doc/$name.scd" ] || lacks "$page" "there is no $name"
+	done < <(grep -oE '\*(uvdpa|nbdkit-uvdpa)[a-z.-]*\*\([1-8]\)' "$page" | sed -E 's/\*(.*)\*\((.)\)/\1.\2/' | sort -u)
 done
 exit $bad
