@@ -2,33 +2,25 @@
 /*
  * method.c - the table of methods
  *
- * A method's parameters are a table, too, checked before it runs: an unknown name, a missing
- * one and one of a wrong type are refused alike everywhere. A method returns as the library's
- * functions do: 0, -EINPROGRESS, or -errno with a sentence.
+ * A method's parameters are a table, too, checked before it runs (params.h). It returns as the
+ * library's functions do: 0, -EINPROGRESS, or -errno with a sentence.
  */
 #include "control/control.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/guess.h"
 #include "config.h"
+#include "control/params.h"
 
 #define PARAMS_MAX 8
-
-struct param {
-	const char *name;
-	enum { NAME = 1, BITS, INDEX, COUNT, ATTRS } type;
-	bool required;
-};
 
 struct method {
 	const char *name;
 	int (*fn)(struct uvdpa *u, struct json_object *params, struct vd_call *call);
-	struct param params[PARAMS_MAX];
+	struct vd_param params[PARAMS_MAX]; /* the last is empty */
 };
 
 struct json_object *vd_rpc_error(int code, int err, const char *text)
@@ -49,135 +41,6 @@ struct json_object *vd_rpc_error(int code, int err, const char *text)
 	return o;
 }
 
-/* ---- parameters ------------------------------------------------------------------------- */
-
-/* A string without a NUL inside, which C would take for its end. */
-static bool is_text(struct json_object *v)
-{
-	return json_object_is_type(v, json_type_string) &&
-	       strlen(json_object_get_string(v)) == (size_t)json_object_get_string_len(v);
-}
-
-/* Feature bits are a string in decimal or 0x: not every JSON number has 64 bits. */
-static bool get_bits(struct json_object *v, uint64_t *ret_bits)
-{
-	const char *s;
-	char *end;
-
-	if (!is_text(v))
-		return false;
-	s = json_object_get_string(v);
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*ret_bits = strtoull(s, &end, s[0] == '0' && (s[1] | 0x20) == 'x' ? 16 : 10);
-	return !errno && !*end;
-}
-
-static int check_attrs(const struct param *p, struct json_object *v)
-{
-	if (!json_object_is_type(v, json_type_object))
-		return vd_err(-EINVAL, "parameter \"%s\": not an object", p->name);
-	json_object_object_foreach(v, key, value)
-	{
-		if (!is_text(value))
-			return vd_err(-EINVAL, "parameter \"%s\": value of \"%s\" is not a string",
-				      p->name, key);
-	}
-	return 0;
-}
-
-static int check_param(const struct param *p, struct json_object *v)
-{
-	uint64_t bits;
-
-	switch (p->type) {
-	case NAME:
-		if (!is_text(v))
-			return vd_err(-EINVAL, "parameter \"%s\": not a string", p->name);
-		return 0;
-	case BITS:
-		if (!get_bits(v, &bits))
-			return vd_err(-EINVAL,
-				      "parameter \"%s\": %s, not a string of 64 bits in decimal or 0x",
-				      p->name, json_object_to_json_string(v));
-		return 0;
-	case INDEX:
-		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0 ||
-		    json_object_get_int64(v) > UINT16_MAX)
-			return vd_err(-EINVAL, "parameter \"%s\": not a number 0 to %u", p->name,
-				      UINT16_MAX);
-		return 0;
-	case COUNT:
-		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0)
-			return vd_err(-EINVAL, "parameter \"%s\": not a number 0 to %" PRIu64, p->name,
-				      (uint64_t)INT64_MAX);
-		return 0;
-	case ATTRS:
-		return check_attrs(p, v);
-	}
-	return -EINVAL;
-}
-
-static int check_params(const struct method *m, struct json_object *params)
-{
-	if (params && !json_object_is_type(params, json_type_object))
-		return vd_err(-EINVAL, "%s: parameters are not an object", m->name);
-	for (const struct param *p = m->params; p->name; p++)
-		if (p->required && !json_object_object_get_ex(params, p->name, NULL))
-			return vd_err(-EINVAL, "%s: parameter \"%s\" is missing", m->name, p->name);
-	if (!params)
-		return 0;
-	json_object_object_foreach(params, key, value)
-	{
-		const struct param *p = m->params;
-		int r;
-
-		while (p->name && strcmp(p->name, key))
-			p++;
-		if (!p->name)
-			return vd_err(-EINVAL, "%s: no parameter \"%s\"", m->name, key);
-		r = check_param(p, value);
-		if (r)
-			return vd_err_prefix(r, "%s: ", m->name);
-	}
-	return 0;
-}
-
-static const char *param_str(struct json_object *params, const char *name)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(params, name, &v) ? json_object_get_string(v) : NULL;
-}
-
-/* Options as the library takes them; they borrow from @params. */
-struct attrs {
-	struct uvdpa_attr *v;
-	unsigned int n;
-};
-
-static void attrs_free(struct attrs *a)
-{
-	free(a->v);
-}
-
-static int attrs_get(struct attrs *a, struct json_object *params, const char *name)
-{
-	struct json_object *obj;
-
-	if (!json_object_object_get_ex(params, name, &obj) || !json_object_object_length(obj))
-		return 0;
-	a->v = calloc((size_t)json_object_object_length(obj), sizeof(*a->v));
-	if (!a->v)
-		return vd_err(-ENOMEM, "no memory for options");
-	json_object_object_foreach(obj, key, value)
-	{
-		a->v[a->n++] = (struct uvdpa_attr){ key, json_object_get_string(value) };
-	}
-	return 0;
-}
-
 /* ---- methods ---------------------------------------------------------------------------- */
 
 /* The library keeps its sentence where only uvdpa_error() finds it; take it over. */
@@ -188,7 +51,7 @@ static int lib(int r)
 
 static int find_dev(struct uvdpa *u, struct json_object *params, struct uvdpa_dev **ret_dev)
 {
-	const char *name = param_str(params, "name"), *best = NULL;
+	const char *name = vd_param_str(params, "name"), *best = NULL;
 
 	*ret_dev = uvdpa_dev_find(u, name);
 	if (*ret_dev)
@@ -221,7 +84,7 @@ static int version(struct uvdpa *u, struct json_object *params, struct vd_call *
 
 static int mgmtdev_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	const char *name = param_str(params, "name");
+	const char *name = vd_param_str(params, "name");
 	const struct uvdpa_parent *p = NULL;
 	struct json_object *map = json_object_new_object();
 	const char *best = NULL;
@@ -245,7 +108,7 @@ static int mgmtdev_show(struct uvdpa *u, struct json_object *params, struct vd_c
 
 static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	const char *name = param_str(params, "name");
+	const char *name = vd_param_str(params, "name");
 	const struct uvdpa_driver *d = NULL;
 	struct json_object *map = json_object_new_object();
 	const char *best = NULL;
@@ -268,13 +131,13 @@ static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_ca
 /* Parameters of dev.add as the library takes them; all is borrowed from them. */
 struct add_opts {
 	struct uvdpa_dev_opts o;
-	struct attrs attrs, driver_attrs;
+	struct vd_attrs attrs, driver_attrs;
 };
 
 static void add_opts_free(struct add_opts *a)
 {
-	attrs_free(&a->attrs);
-	attrs_free(&a->driver_attrs);
+	vd_attrs_free(&a->attrs);
+	vd_attrs_free(&a->driver_attrs);
 }
 
 static int add_opts_get(struct add_opts *a, struct json_object *params)
@@ -284,19 +147,19 @@ static int add_opts_get(struct add_opts *a, struct json_object *params)
 	int r;
 
 	*a = (struct add_opts){ .o = {
-		.size = sizeof(*o),
-		.name = param_str(params, "name"),
-		.mgmtdev = param_str(params, "mgmtdev"),
-		.driver = param_str(params, "driver"),
-		.driver_override = param_str(params, "driver_override"),
-	} };
+					.size = sizeof(*o),
+					.name = vd_param_str(params, "name"),
+					.mgmtdev = vd_param_str(params, "mgmtdev"),
+					.driver = vd_param_str(params, "driver"),
+					.driver_override = vd_param_str(params, "driver_override"),
+				} };
 	if (json_object_object_get_ex(params, "features", &bits))
-		get_bits(bits, &o->features);
+		vd_param_bits(bits, &o->features);
 	if (!o->driver && json_object_object_get_ex(params, "driver_attrs", NULL))
 		return vd_err(-EINVAL, "%s: options for a bus driver, but no driver", o->name);
-	r = attrs_get(&a->attrs, params, "attrs");
+	r = vd_attrs_get(&a->attrs, params, "attrs");
 	if (!r)
-		r = attrs_get(&a->driver_attrs, params, "driver_attrs");
+		r = vd_attrs_get(&a->driver_attrs, params, "driver_attrs");
 	o->attrs = a->attrs.v;
 	o->nattrs = a->attrs.n;
 	o->driver_attrs = a->driver_attrs.v;
@@ -327,7 +190,7 @@ static int dev_show(struct uvdpa *u, struct json_object *params, struct vd_call 
 	struct json_object *map;
 	int r;
 
-	if (param_str(params, "name")) {
+	if (vd_param_str(params, "name")) {
 		r = find_dev(u, params, &dev);
 		if (!r)
 			call->result = nest("dev", uvdpa_dev_name(dev), vd_show_dev(dev));
@@ -343,14 +206,14 @@ static int dev_show(struct uvdpa *u, struct json_object *params, struct vd_call 
 
 static int dev_bind(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	vd_cleanup(attrs_free) struct attrs attrs = { 0 };
+	vd_cleanup(vd_attrs_free) struct vd_attrs attrs = { 0 };
 	struct uvdpa_dev *dev;
 	int r = find_dev(u, params, &dev);
 
 	if (!r)
-		r = attrs_get(&attrs, params, "attrs");
+		r = vd_attrs_get(&attrs, params, "attrs");
 	return r ? r
-		 : lib(uvdpa_dev_bind(dev, param_str(params, "driver"), attrs.v, attrs.n,
+		 : lib(uvdpa_dev_bind(dev, vd_param_str(params, "driver"), attrs.v, attrs.n,
 				      &call->wait));
 }
 
@@ -364,16 +227,16 @@ static int dev_unbind(struct uvdpa *u, struct json_object *params, struct vd_cal
 
 static int dev_set(struct uvdpa *u, struct json_object *params, struct vd_call *call)
 {
-	struct attrs attrs = { 0 };
+	struct vd_attrs attrs = { 0 };
 	struct uvdpa_dev *dev;
 	int r = find_dev(u, params, &dev);
 
 	(void)call;
 	if (!r)
-		r = attrs_get(&attrs, params, "attrs");
+		r = vd_attrs_get(&attrs, params, "attrs");
 	if (!r)
 		r = lib(uvdpa_dev_set(dev, attrs.v, attrs.n));
-	attrs_free(&attrs);
+	vd_attrs_free(&attrs);
 	return r;
 }
 
@@ -383,7 +246,7 @@ static int dev_override(struct uvdpa *u, struct json_object *params, struct vd_c
 	int r = find_dev(u, params, &dev);
 
 	(void)call;
-	return r ? r : lib(uvdpa_dev_set_override(dev, param_str(params, "driver")));
+	return r ? r : lib(uvdpa_dev_set_override(dev, vd_param_str(params, "driver")));
 }
 
 static int describe_of(struct uvdpa_dev *dev, struct json_object *map)
@@ -408,7 +271,7 @@ static int config_of(struct uvdpa_dev *dev, struct json_object *map)
 
 	vd_emit_json_init(&e, json_object_new_object());
 	r = lib(uvdpa_dev_config_show(dev, &e.emit));
-	if (r && r != -EOPNOTSUPP) {	/* a type without words for it is shown, with none */
+	if (r && r != -EOPNOTSUPP) { /* a type without words for it is shown, with none */
 		json_object_put(e.obj);
 		return r;
 	}
@@ -427,7 +290,7 @@ static int tell(struct uvdpa *u, struct json_object *params, struct vd_call *cal
 	struct json_object *map;
 	int r = 0;
 
-	if (param_str(params, "name"))
+	if (vd_param_str(params, "name"))
 		r = find_dev(u, params, &dev);
 	if (r)
 		return r;
@@ -519,7 +382,7 @@ static int dev_vstats_show(struct uvdpa *u, struct json_object *params, struct v
 
 	if (!json_object_object_get_ex(params, "qidx", &idx))
 		return tell(u, params, call, "vstats", all_stats_of);
-	if (!param_str(params, "name"))
+	if (!vd_param_str(params, "name"))
 		return vd_err(-EINVAL, "qidx %d, but of no device", json_object_get_int(idx));
 	r = find_dev(u, params, &dev);
 	if (r)
@@ -548,33 +411,39 @@ static int events_subscribe(struct uvdpa *u, struct json_object *params, struct 
 
 static const struct method methods[] = {
 	{ "version", version, { { 0 } } },
-	{ "mgmtdev.show", mgmtdev_show, { { "name", NAME, false } } },
-	{ "driver.show", driver_show, { { "name", NAME, false } } },
+	{ "mgmtdev.show", mgmtdev_show, { { "name", VD_PARAM_TEXT, false } } },
+	{ "driver.show", driver_show, { { "name", VD_PARAM_TEXT, false } } },
 	{ "dev.add",
 	  dev_add,
-	  { { "name", NAME, true },
-	    { "mgmtdev", NAME, true },
-	    { "attrs", ATTRS, false },
-	    { "features", BITS, false },
-	    { "driver", NAME, false },
-	    { "driver_attrs", ATTRS, false },
-	    { "driver_override", NAME, false } } },
-	{ "dev.del", dev_del, { { "name", NAME, true } } },
-	{ "dev.show", dev_show, { { "name", NAME, false } } },
+	  { { "name", VD_PARAM_TEXT, true },
+	    { "mgmtdev", VD_PARAM_TEXT, true },
+	    { "attrs", VD_PARAM_ATTRS, false },
+	    { "features", VD_PARAM_BITS, false },
+	    { "driver", VD_PARAM_TEXT, false },
+	    { "driver_attrs", VD_PARAM_ATTRS, false },
+	    { "driver_override", VD_PARAM_TEXT, false } } },
+	{ "dev.del", dev_del, { { "name", VD_PARAM_TEXT, true } } },
+	{ "dev.show", dev_show, { { "name", VD_PARAM_TEXT, false } } },
 	{ "dev.bind",
 	  dev_bind,
-	  { { "name", NAME, true }, { "driver", NAME, true }, { "attrs", ATTRS, false } } },
-	{ "dev.unbind", dev_unbind, { { "name", NAME, true } } },
-	{ "dev.set", dev_set, { { "name", NAME, true }, { "attrs", ATTRS, true } } },
-	{ "dev.override", dev_override, { { "name", NAME, true }, { "driver", NAME, true } } },
-	{ "dev.describe", dev_describe, { { "name", NAME, false } } },
-	{ "dev.settable", dev_settable, { { "name", NAME, false } } },
-	{ "dev.config.show", dev_config_show, { { "name", NAME, false } } },
-	{ "dev.export", dev_export, { { "name", NAME, false } } },
+	  { { "name", VD_PARAM_TEXT, true },
+	    { "driver", VD_PARAM_TEXT, true },
+	    { "attrs", VD_PARAM_ATTRS, false } } },
+	{ "dev.unbind", dev_unbind, { { "name", VD_PARAM_TEXT, true } } },
+	{ "dev.set",
+	  dev_set,
+	  { { "name", VD_PARAM_TEXT, true }, { "attrs", VD_PARAM_ATTRS, true } } },
+	{ "dev.override",
+	  dev_override,
+	  { { "name", VD_PARAM_TEXT, true }, { "driver", VD_PARAM_TEXT, true } } },
+	{ "dev.describe", dev_describe, { { "name", VD_PARAM_TEXT, false } } },
+	{ "dev.settable", dev_settable, { { "name", VD_PARAM_TEXT, false } } },
+	{ "dev.config.show", dev_config_show, { { "name", VD_PARAM_TEXT, false } } },
+	{ "dev.export", dev_export, { { "name", VD_PARAM_TEXT, false } } },
 	{ "dev.vstats.show",
 	  dev_vstats_show,
-	  { { "name", NAME, false }, { "qidx", INDEX, false } } },
-	{ "events.subscribe", events_subscribe, { { "since", COUNT, false } } },
+	  { { "name", VD_PARAM_TEXT, false }, { "qidx", VD_PARAM_INDEX, false } } },
+	{ "events.subscribe", events_subscribe, { { "since", VD_PARAM_COUNT, false } } },
 };
 
 int vd_control_check(struct uvdpa *u, struct json_object *params)
@@ -585,7 +454,7 @@ int vd_control_check(struct uvdpa *u, struct json_object *params)
 
 	while (m->fn != dev_add)
 		m++;
-	r = check_params(m, params);
+	r = vd_params_check(m->name, m->params, params);
 	if (!r)
 		r = add_opts_get(&a, params);
 	if (!r)
@@ -626,7 +495,7 @@ bool vd_call_start(struct uvdpa *u, const char *method, struct json_object *para
 		call->error = vd_rpc_error(VD_RPC_NO_METHOD, 0, vd_err_text());
 		return true;
 	}
-	r = check_params(m, params);
+	r = vd_params_check(m->name, m->params, params);
 	if (r) {
 		call->error = vd_rpc_error(VD_RPC_BAD_PARAMS, r, vd_err_text());
 		return true;
