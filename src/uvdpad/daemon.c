@@ -274,7 +274,10 @@ static void end_context(struct daemon *d)
 	provision_fini(&d->provision);
 }
 
-/* Within UVDPA_DRAIN_MS, unless a second signal makes it shorter. */
+/*
+ * Undo start(), or what there is of it. Within UVDPA_DRAIN_MS, unless a second signal makes it
+ * shorter.
+ */
 static void stop(struct daemon *d)
 {
 	sigset_t set;
@@ -297,35 +300,28 @@ static void stop(struct daemon *d)
 	vd_close(&d->signals.fd);
 }
 
+static int serve(struct daemon *d)
+{
+	int r = 0;
+
+	printf("uvdpad: ready on %s\n", d->listen.sa.sun_path);
+	fflush(stdout);
+	ready(d);
+	while (!d->stop && (r >= 0 || r == -EINTR))
+		r = vd_loop_dispatch(&d->loop, -1);
+	return d->stop ? 0 : r;
+}
+
 int daemon_run(struct daemon *d)
 {
 	int r;
 
 	manager_init(&d->manager, &d->loop, &d->log);
 	r = start(d);
-	if (r) {
+	if (!r)
+		r = serve(d);
+	if (r)
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
-		metrics_stop(&d->metrics);
-		vd_sysfs_stop(d->sysfs);
-		vd_unix_close(&d->listen);
-		vd_fd_del(&d->bus);
-		logger_unwatch(&d->logger);
-		end_context(d);
-		vd_sysfs_fini(d->sysfs);
-		vd_close(&d->signals.fd);
-		manager_fini(&d->manager);
-		return EXIT_FAILURE;
-	}
-	printf("uvdpad: ready on %s\n", d->listen.sa.sun_path);
-	fflush(stdout);
-	ready(d);
-	while (!d->stop) {
-		r = vd_loop_dispatch(&d->loop, -1);
-		if (r == -EINTR || r >= 0)
-			continue;
-		fprintf(stderr, "uvdpad: %s\n", vd_err_text());
-		break;
-	}
 	stop(d);
-	return d->stop ? EXIT_SUCCESS : EXIT_FAILURE;
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }

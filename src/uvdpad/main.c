@@ -213,6 +213,7 @@ int main(int argc, char **argv)
 				   .config = DAEMON_CONFIG,
 				   .fd = -1,
 				   .logger = { .level = UVDPA_LOG_WARN },
+				   .signals = { .fd = -1 },
 				   .listen = { .fd = -1 } };
 	int r;
 

@@ -541,6 +541,8 @@ void server_stop(struct server *s)
 {
 	struct client *c, *tmp;
 
+	if (!s->loop)
+		return;
 	s->stopping = true;
 	events_stop(&s->events);
 	vd_accept_stop(&s->accept);
@@ -555,6 +557,8 @@ void server_fini(struct server *s)
 {
 	struct client *c, *tmp;
 
+	if (!s->loop)
+		return;
 	vd_timer_del(s->loop, &s->tick);
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
 		if (client_behind(c))

@@ -53,7 +53,7 @@ struct server {
  */
 int server_start(struct server *s);
 
-/* Take no client and no request any more. */
+/* Take no client and no request any more. Harmless, as server_fini(), if it was not started. */
 void server_stop(struct server *s);
 
 /* Give every client what it waits for, as far as it takes it, and drop it. Every call has ended. */
