@@ -15,6 +15,8 @@
 #include "control/line.h"
 #include "control/words.h"
 
+#define READ_FIRST (64u << 10) /* bytes that there is room for at first */
+
 /* ---- devices -------------------------------------------------------------------------------- */
 
 struct conf_dev *conf_find(const struct conf *c, const char *name)
@@ -257,39 +259,58 @@ int conf_parse(struct conf *c, struct uvdpa *u, const char *text, size_t len)
 	return c->nfaults ? vd_err(-EINVAL, "%s: %u faults", c->path, c->nfaults) : 0;
 }
 
-/* Return: bytes; -errno with a sentence. */
-static ssize_t read_text(const char *path, char *text)
+/* All of a descriptor, unless it is more than @max bytes. Return: 0; -errno; @ret is the caller's in any case. */
+static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 {
-	vd_cleanup(vd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	size_t len = 0;
-	struct stat st;
+	size_t room = READ_FIRST;
 	ssize_t n = 0;
 
+	for (;;) {
+		char *p = realloc(*ret, room);
+
+		if (!p)
+			return -ENOMEM;
+		*ret = p;
+		while (*ret_len < room && (n = read(fd, p + *ret_len, room - *ret_len)) > 0)
+			*ret_len += (size_t)n;
+		if (*ret_len < room)
+			return n ? -errno : 0;
+		if (room > max)
+			return -EFBIG;
+		room *= 2;
+	}
+}
+
+/* Return: as conf_read(). */
+static int read_text(const struct conf *c, char **ret, size_t *ret_len)
+{
+	vd_cleanup(vd_closep) int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	size_t max = c->clients ? SIZE_MAX / 2 : CONF_SIZE_MAX;
+	struct stat st;
+	int r;
+
 	if (fd < 0 || fstat(fd, &st))
-		return vd_err(-errno, "%s: %m", path);
+		return vd_err(-errno, "%s: %m", c->path);
 	/* /dev/null is one, too; what could keep us waiting is not. */
 	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
-		return vd_err(-EINVAL, "%s: not a file", path);
-	while (len <= CONF_SIZE_MAX && (n = read(fd, text + len, CONF_SIZE_MAX + 1 - len)) > 0)
-		len += (size_t)n;
-	if (n < 0)
-		return vd_err(-errno, "%s: %m", path);
-	if (len > CONF_SIZE_MAX)
-		return vd_err(-EFBIG, "%s: longer than %u bytes", path, CONF_SIZE_MAX);
-	return (ssize_t)len;
+		return vd_err(-EINVAL, "%s: not a file", c->path);
+	r = read_all(fd, max, ret, ret_len);
+	if (r == -EFBIG || *ret_len > max)
+		return vd_err(-EFBIG, "%s: longer than %u bytes", c->path, CONF_SIZE_MAX);
+	errno = -r;
+	return r ? vd_err(r, "%s: %m", c->path) : 0;
 }
 
 int conf_read(struct conf *c, struct uvdpa *u)
 {
-	char *text = malloc(CONF_SIZE_MAX + 1);
-	ssize_t len;
+	char *text = NULL;
+	size_t len = 0;
 	int r;
 
 	vd_list_init(&c->devs);
-	if (!text)
-		return vd_err(-ENOMEM, "no memory");
-	len = read_text(c->path, text);
-	r = len < 0 ? (int)len : conf_parse(c, u, text, (size_t)len);
+	r = read_text(c, &text, &len);
+	if (!r)
+		r = conf_parse(c, u, text, len);
 	free(text);
 	return r;
 }

@@ -13,7 +13,7 @@
 #include "base/list.h"
 #include "control/control.h"
 
-#define CONF_SIZE_MAX   (16u << 20) /* bytes of a file */
+#define CONF_SIZE_MAX   (16u << 20) /* bytes of a configuration; what is of clients has no limit */
 #define CONF_FAULTS_MAX 100         /* that are told */
 
 struct conf;

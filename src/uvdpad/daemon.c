@@ -137,6 +137,8 @@ static int load(struct daemon *d)
 	provision_init(&d->provision, d->config);
 	if (s->path)
 		r = state_check(s->path, d->config);
+	if (!r && s->path && state_lock(s) == -EBUSY)
+		r = -EBUSY;
 	if (r)
 		return r;
 	if (s->path)

@@ -62,8 +62,9 @@ static int replace(const char *path, const char *text)
 
 	if (asprintf(&temporary, "%s.new", path) < 0)
 		return vd_err(-ENOMEM, "no memory");
+	unlink(temporary); /* a killed daemon's */
 	/* Options may hold what others shall not read. */
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	r = fd < 0 ? -errno : write_all(fd, text);
 	if (fd >= 0 && close(fd) && !r)
 		r = -errno;
@@ -78,11 +79,52 @@ static int replace(const char *path, const char *text)
 	return r ? vd_err(r, "%s: %m", path) : 0;
 }
 
-static int write_file(const char *path, const char *text)
+/* Lock @fd, for @path. */
+static int take(const char *path, int fd)
 {
-	char *file = file_of(path);
-	int r = file ? replace(file, text) : vd_err(-ENOMEM, "no memory");
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
+	if (!fcntl(fd, F_SETLK, &l))
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return vd_err(-errno, "%s: lock: %m", path);
+	if (!fcntl(fd, F_GETLK, &l) && l.l_type != F_UNLCK && l.l_pid > 0)
+		return vd_err(-EBUSY, "%s: another daemon keeps its state there, process %d", path,
+			      (int)l.l_pid);
+	return vd_err(-EBUSY, "%s: another daemon keeps its state there", path);
+}
+
+int state_lock(struct state *s)
+{
+	char *file, *name = NULL;
+	int fd, r;
+
+	if (s->lock_fd)
+		return 0;
+	file = file_of(s->path);
+	r = file ? asprintf(&name, "%s.lock", file) : -1;
+	free(file);
+	if (r < 0)
+		return vd_err(-ENOMEM, "no memory");
+	fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? vd_err(-errno, "%s: %m", name) : take(s->path, fd);
+	free(name);
+	if (r)
+		vd_close(&fd);
+	else
+		s->lock_fd = fd;
+	return r;
+}
+
+static int write_file(struct state *s)
+{
+	char *file;
+	int r = state_lock(s);
+
+	if (r)
+		return r;
+	file = file_of(s->path);
+	r = file ? replace(file, s->text) : vd_err(-ENOMEM, "no memory");
 	free(file);
 	return r;
 }
@@ -91,7 +133,7 @@ static void *thread(void *arg)
 {
 	struct state *s = arg;
 
-	s->result = write_file(s->path, s->text);
+	s->result = write_file(s);
 	snprintf(s->sentence, sizeof(s->sentence), "%s", s->result ? vd_err_text() : "");
 	vd_loop_post(s->loop, &s->post);
 	eventfd_write(s->end_fd, 1);
@@ -249,10 +291,18 @@ void state_stop(struct state *s)
 		write_now(s);
 }
 
+static void unlock(struct state *s)
+{
+	if (s->lock_fd)
+		vd_close(&s->lock_fd);
+}
+
 void state_fini(struct state *s)
 {
-	if (!s->watch.event)
+	if (!s->watch.event) {
+		unlock(s);
 		return;
+	}
 	if (!wait_end(s)) {
 		vd_log_error(s->log, NULL, "%s: the last changes are not written after %d ms",
 			     s->path, STATE_END_MS);
@@ -261,4 +311,5 @@ void state_fini(struct state *s)
 	vd_post_del(s->loop, &s->post);
 	vd_close(&s->end_fd);
 	free(s->text);
+	unlock(s);
 }

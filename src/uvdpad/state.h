@@ -5,6 +5,9 @@
  * A change is written STATE_MS after the first of those that are not written yet, so a thousand are
  * a few files. Each is a new file that takes the place of the last one when all of it is on the
  * disk; a thread does that, as a disk may take its time.
+ *
+ * Who writes the file has a lock on another beside it, FILE.lock, which stays there: what is replaced
+ * cannot be what is locked. It is a lock of fcntl(2), which tells who has it and ends with its process.
  */
 #ifndef VD_UVDPAD_STATE_H
 #define VD_UVDPAD_STATE_H
@@ -25,6 +28,7 @@ struct provision;
  * struct state - All zero but the first of these
  * @path: the file
  * @provision: has what is to be written
+ * @lock_fd: the lock is had; 0: not yet
  * @text: that is being written, or was written last
  * @busy: a thread writes it
  * @dirty: there was a change since
@@ -40,6 +44,7 @@ struct state {
 	struct provision *provision;
 	struct uvdpa_watch watch;
 	struct vd_timer timer;
+	int lock_fd;
 	char *text;
 	bool busy, dirty;
 	int err, result;
@@ -51,6 +56,11 @@ struct state {
 
 /* What is there would be replaced; it is not @config, a path. Return: 0: a file, or nothing; -EINVAL with a sentence. */
 int state_check(const char *path, const char *config);
+
+/* Before the file is read. Return: 0 nobody else writes it; -EBUSY with a sentence: another does; another
+ * -errno with a sentence: that is not known yet, and will be before it is written. */
+int state_lock(struct state *s);
+
 /* Write each change from now on. Return: 0; -errno with a sentence. */
 int state_start(struct state *s);
 

@@ -94,10 +94,21 @@ written 'dev add name d0 mgmtdev sim-net' 'dev add name d4 mgmtdev sim-net'
 grep -q 'the state is written again' "$tmp/daemon.log" || fail "not told"
 
 # ---- and one that is read-only: the daemon goes on, and ends
-mount -o remount,ro "$tmp/var"
+read_only() {
+	wait_for 20 grep -q 'the state is not written: .*: Read-only file system' "$tmp/daemon.log"
+}
+mount --bind "$tmp/var" "$tmp/var"
+mount -o remount,bind,ro "$tmp/var"
 uvdpa dev del d4
-wait_for 20 grep -q 'the state is not written: .*: Read-only file system' "$tmp/daemon.log"
-uvdpa dev show d0 >/dev/null
+read_only
+daemon_stop
+: >"$tmp/daemon.log"
+daemon_start
+same '["conf0","d0","d1","d4"]' "$(json '.dev | keys' dev show)"
+uvdpa dev del d4
+read_only
+umount "$tmp/var"
+written 'dev add name d0 mgmtdev sim-net'
 daemon_stop
 umount -l "$tmp/var"
 
@@ -116,6 +127,35 @@ daemon_start
 all_bound
 echo "1,000 devices: $(($(now_ms) - begin)) ms" >&2
 same 1000 "$(grep -c '^dev add' "$state")" "lines"
+daemon_stop
+
+# ---- one daemon, one file: the second is told who has it, whatever became of the first's file since
+state=$tmp/one
+daemon_args=(--state "$state")
+daemon_start
+for i in 1 2 3; do
+	uvdpa dev add name "d$i" mgmtdev sim-net
+	wait_for 20 grep -q "name d$i " "$state"
+done
+ln -s one "$tmp/two"
+for path in "$state" "$tmp/two"; do
+	refused "$path: another daemon keeps its state there, process $daemon_pid\$" \
+		"$UVDPAD" -s "$tmp/second" --state "$path"
+done
+[ ! -e "$tmp/second" ] || fail "the second left its socket"
+daemon_kill
+daemon_start
+same '["d1","d2","d3"]' "$(json '.dev | keys' dev show)"
+daemon_stop
+
+# ---- what was written is read, however long it is
+for ((i = 0; i < 17; i++)); do
+	printf 'dev add name long%d mgmtdev blk image /%s\n' $i "$(head -c 1M /dev/zero | tr '\0' x)"
+done >>"$state"
+daemon_start
+uvdpa dev add name d4 mgmtdev sim-net
+wait_for 20 grep -q 'name d4 ' "$state"
+same 21 "$(grep -c '^dev add' "$state")" "lines"
 daemon_stop
 
 # ---- only a file is replaced, and a link leads to one
