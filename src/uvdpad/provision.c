@@ -346,6 +346,20 @@ int provision_restore(struct provision *p, const char *path)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* The line that has made, or is making, the device of this name. */
+static struct conf_dev *maker(struct provision *p, const char *name)
+{
+	struct conf *const confs[] = { &p->conf, &p->gone };
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(confs); i++) {
+		struct conf_dev *d = conf_find(confs[i], name);
+
+		if (d && (d->made || d->busy))
+			return d;
+	}
+	return NULL;
+}
+
 void provision_put(struct provision *p, FILE *f)
 {
 	struct uvdpa_dev *dev = NULL;
@@ -353,16 +367,14 @@ void provision_put(struct provision *p, FILE *f)
 	struct conf_dev *d;
 
 	while ((dev = uvdpa_dev_next(p->u, dev))) {
-		d = conf_find(&p->conf, uvdpa_dev_name(dev));
-		if ((d && (d->made || d->away || d->come)) ||
-		    conf_find(&p->gone, uvdpa_dev_name(dev)))
+		if (maker(p, uvdpa_dev_name(dev)))
 			continue;
 		params = vd_show_provision(dev);
 		vd_words_put_dev(f, params);
 		json_object_put(params);
 	}
 	vd_list_for_each(d, &p->kept.devs, node)
-		if (!uvdpa_dev_find(p->u, d->name))
+		if (!d->made && !uvdpa_dev_find(p->u, d->name))
 			vd_words_put_dev(f, d->params);
 }
 
@@ -371,11 +383,10 @@ void provision_put(struct provision *p, FILE *f)
 /* What a client takes away is made again at the next load, if the file still has it. */
 static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_dev *dev)
 {
-	struct provision *p = container_of(w, struct provision, watch);
 	struct conf_dev *d = NULL;
 
 	if (ev == UVDPA_DEV_REMOVED)
-		d = conf_find(&p->conf, uvdpa_dev_name(dev));
+		d = maker(container_of(w, struct provision, watch), uvdpa_dev_name(dev));
 	if (!d)
 		return;
 	json_object_put(d->made);

@@ -129,6 +129,26 @@ echo "1,000 devices: $(($(now_ms) - begin)) ms" >&2
 same 1000 "$(grep -c '^dev add' "$state")" "lines"
 daemon_stop
 
+# ---- while a load is under way: a client's device is a client's, and what one takes away is gone
+state=$tmp/during
+daemon_args=(--config "$conf" --state "$state")
+: >"$conf"
+daemon_start
+uvdpa dev add name c0 mgmtdev blk image "$tmp/a.img"
+echo "dev add name c1 mgmtdev blk image $tmp/a.img" >"$conf"
+kill -HUP "$daemon_pid"
+uvdpa dev add name c1 mgmtdev sim-net # while the file's waits for the image, if it is soon enough
+c0="dev add name c0 mgmtdev blk image $tmp/a.img"
+written "$c0" 'dev add name c1 mgmtdev sim-net'
+daemon_stop
+background socat -u "UNIX-LISTEN:$tmp/silent.sock,fork" OPEN:/dev/null
+wait_for 20 test -S "$tmp/silent.sock"
+echo "dev add name s0 mgmtdev vhost-user socket $tmp/silent.sock" >"$conf"
+daemon_start
+uvdpa dev del c1 # of the state file, and the load waits for s0's peer
+written "$c0"
+daemon_stop
+
 # ---- one daemon, one file: the second is told who has it, whatever became of the first's file since
 state=$tmp/one
 daemon_args=(--state "$state")
