@@ -34,6 +34,7 @@ struct provision;
  * @at: the next of them
  * @busy: a call is under way
  * @wait: the last one found something in use; it will be made again
+ * @forgotten: by a client, while a call was under way
  */
 struct conf_dev {
 	struct vd_list node;
@@ -46,7 +47,7 @@ struct conf_dev {
 	struct json_object *away, *come;
 	unsigned int *counts;
 	size_t at;
-	bool busy, wait;
+	bool busy, wait, forgotten;
 	struct vd_call call;
 };
 

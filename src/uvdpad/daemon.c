@@ -177,6 +177,17 @@ static int start_sysfs(struct daemon *d)
 	return r;
 }
 
+/* What a client takes away does not come back from the state file. */
+static bool forget(struct server *s, const char *name)
+{
+	struct daemon *d = container_of(s, struct daemon, server);
+	bool was = provision_forget(&d->provision, name);
+
+	if (was)
+		state_changed(&d->state);
+	return was;
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -205,7 +216,8 @@ static int start(struct daemon *d)
 				     .log = &d->log,
 				     .u = d->u,
 				     .listen = &d->listen,
-				     .record = d->record };
+				     .record = d->record,
+				     .forget = forget };
 	r = server_start(&d->server);
 	if (!r && d->sysfs_at)
 		r = start_sysfs(d);

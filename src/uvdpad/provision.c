@@ -59,7 +59,7 @@ static bool unbound(const struct provision *p, const struct conf_dev *d)
 /* One call of a row has ended. What cannot go is not in the way: what comes will say so. */
 static void took(struct provision *p, struct conf_dev *d)
 {
-	bool failed = d->call.error && p->step == PROVISION_COME;
+	bool failed = d->call.error && p->step == PROVISION_COME && !d->forgotten;
 
 	d->wait = failed && p->tries < PROVISION_TRIES && in_use(d);
 	if (d->wait) {
@@ -77,7 +77,7 @@ static void took(struct provision *p, struct conf_dev *d)
 /* A row has come to its end: the device is as its line says, and by this file. */
 static void ended(struct provision *p, struct conf_dev *d)
 {
-	if (p->step != PROVISION_COME || !d->counts)
+	if (p->step != PROVISION_COME || !d->counts || d->forgotten)
 		return;
 	json_object_put(d->made);
 	d->made = json_object_get(d->params);
@@ -185,7 +185,7 @@ static void settle_all(struct provision *p)
 	/* From here on it is a client's, as before. */
 	vd_list_for_each_safe(d, tmp, &p->kept.devs, node) {
 		settle(d);
-		if (d->made)
+		if (d->made || d->forgotten)
 			conf_dev_free(d);
 	}
 }
@@ -374,8 +374,21 @@ void provision_put(struct provision *p, FILE *f)
 		json_object_put(params);
 	}
 	vd_list_for_each(d, &p->kept.devs, node)
-		if (!d->made && !uvdpa_dev_find(p->u, d->name))
+		if (!d->made && !d->forgotten && !uvdpa_dev_find(p->u, d->name))
 			vd_words_put_dev(f, d->params);
+}
+
+bool provision_forget(struct provision *p, const char *name)
+{
+	struct conf_dev *d = conf_find(&p->kept, name);
+
+	if (!d || d->made)
+		return false;
+	vd_log_info(p->log, NULL, "%s:%u: %s is forgotten", d->c->path, d->line, d->name);
+	d->forgotten = true;
+	if (!d->busy)
+		conf_dev_free(d);
+	return true;
 }
 
 /* ---- from the start to the end ------------------------------------------------------------------ */

@@ -85,6 +85,9 @@ void provision_failed(struct provision *p, struct conf_dev *d, const char *then)
 /* Write the lines that make what the configuration does not. */
 void provision_put(struct provision *p, FILE *f);
 
+/* A client does not want the device of this name. Return: whether the state file had one to be made yet. */
+bool provision_forget(struct provision *p, const char *name);
+
 /* Before the context goes. */
 void provision_stop(struct provision *p);
 /* After it. */

@@ -315,6 +315,19 @@ static const char *check_request(struct json_object *o)
 	return NULL;
 }
 
+/* "dev.del" of what is not there yet: then that it will not come is all there is to do. */
+static bool forgotten(struct server *s, const char *method, struct json_object *params)
+{
+	struct json_object *name;
+
+	return s->forget && !strcmp(method, "dev.del") &&
+	       json_object_is_type(params, json_type_object) &&
+	       json_object_object_get_ex(params, "name", &name) &&
+	       json_object_is_type(name, json_type_string) &&
+	       s->forget(s, json_object_get_string(name)) &&
+	       !uvdpa_dev_find(s->u, json_object_get_string(name));
+}
+
 static void client_request(struct client *c, struct json_object *o)
 {
 	const char *wrong = check_request(o);
@@ -339,7 +352,9 @@ static void client_request(struct client *c, struct json_object *o)
 	json_object_object_get_ex(o, "method", &method);
 	json_object_object_get_ex(o, "params", &params);
 	vd_log_debug(c->s->log, "control", "%s", json_object_get_string(method));
-	if (!vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
+	if (forgotten(c->s, json_object_get_string(method), params))
+		rq->call.result = json_object_new_object();
+	else if (!vd_call_start(c->s->u, json_object_get_string(method), params, &rq->call))
 		return;
 	if (rq->call.watch && !rq->call.error)
 		client_watch(c, &rq->call);

@@ -28,6 +28,8 @@
  * struct server - A control socket and its clients
  * @listen: the socket; borrowed
  * @record: every line that comes and goes is written there, too; NULL: nowhere. Borrowed
+ * @forget: a client does not want the device of this name; NULL: nobody else needs to know. Return: whether
+ *          it was to be made later
  */
 struct server {
 	struct vd_loop *loop;
@@ -41,13 +43,14 @@ struct server {
 	unsigned int nwatchers;
 	unsigned int naccepted;
 	FILE *record;
+	bool (*forget)(struct server *s, const char *name);
 	struct events events;
 	bool stopping;
 };
 
 /**
  * server_start() - Serve on a socket that listens
- * @s: all zero but loop, log, u, listen and record
+ * @s: all zero but loop, log, u, listen, record and forget
  *
  * Return: 0 or -errno with a sentence.
  */

@@ -242,6 +242,11 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 		again(container_of(w, struct state, watch), STATE_MS);
 }
 
+void state_changed(struct state *s)
+{
+	again(s, STATE_MS);
+}
+
 int state_check(const char *path, const char *config)
 {
 	struct stat st, other;

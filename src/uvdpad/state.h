@@ -64,6 +64,9 @@ int state_lock(struct state *s);
 /* Write each change from now on. Return: 0; -errno with a sentence. */
 int state_start(struct state *s);
 
+/* What is to be written is another now, and no device says so. */
+void state_changed(struct state *s);
+
 /* Before the context goes: what there is now is the last to be written. */
 void state_stop(struct state *s);
 

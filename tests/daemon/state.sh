@@ -149,6 +149,31 @@ uvdpa dev del c1 # of the state file, and the load waits for s0's peer
 written "$c0"
 daemon_stop
 
+# ---- what could not be made, or is still being made, goes when somebody says so
+: >"$conf"
+for name in k1 k2 k3; do
+	echo "dev add name $name mgmtdev blk image $tmp/nowhere.img"
+done >"$state"
+echo "dev add name s0 mgmtdev vhost-user socket $tmp/silent.sock" >>"$state"
+: >"$tmp/daemon.log"
+daemon_start
+kept=("dev add name k2 mgmtdev blk image $tmp/nowhere.img" "dev add name k3 mgmtdev blk image $tmp/nowhere.img")
+uvdpa dev del s0
+uvdpa dev del k1
+written "${kept[@]}"
+summed_up() {
+	grep -q '0 devices added, .* 3 failed' "$tmp/daemon.log"
+}
+wait_for 20 summed_up
+! grep -q s0 "$tmp/daemon.log" || fail "words of what was taken away"
+kill -HUP "$daemon_pid"
+refused 'device not found: "k1"' uvdpa dev del k1
+uvdpa dev add name k2 mgmtdev sim-net
+written 'dev add name k2 mgmtdev sim-net' "${kept[1]}"
+uvdpa dev del k2 # not only what it is now
+written "${kept[1]}"
+daemon_stop
+
 # ---- one daemon, one file: the second is told who has it, whatever became of the first's file since
 state=$tmp/one
 daemon_args=(--state "$state")
