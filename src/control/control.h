@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <uvdpa/uvdpa.h>
 
+#include "control/levels.h"
+
 /* The version of the methods' meaning, not of the program. */
 #define VD_CONTROL_VERSION 1
 
@@ -27,10 +29,21 @@ enum {
 };
 
 /**
+ * struct vd_call_levels - Levels of a log, for the methods that show and set them
+ * @now: as they are
+ * @set: others from now on; copied
+ */
+struct vd_call_levels {
+	const struct vd_levels *now;
+	void (*set)(struct vd_call_levels *l, const struct vd_levels *levels);
+};
+
+/**
  * struct vd_call - One call of a method; zero it, set @done, embed it
  * @done: the call has ended; only when vd_call_start() returned false
  * @result: what it answered; whoever started the call puts it
  * @error: why it failed; likewise. One of the two is set.
+ * @levels: of the log of whom is asked; NULL: it has none. Borrowed
  * @wait: the method's
  * @watch: the method wants events for whoever asked, from after number @since on; UINT64_MAX: new ones
  */
@@ -38,6 +51,7 @@ struct vd_call {
 	void (*done)(struct vd_call *call);
 	struct json_object *result;
 	struct json_object *error;
+	struct vd_call_levels *levels;
 	struct uvdpa_wait wait;
 	bool watch;
 	uint64_t since;

@@ -409,6 +409,37 @@ static int events_subscribe(struct uvdpa *u, struct json_object *params, struct 
 	return 0;
 }
 
+static int no_log(void)
+{
+	return vd_err(-EOPNOTSUPP, "there is no log of which levels could be set");
+}
+
+static int log_show(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	(void)u, (void)params;
+	if (!call->levels)
+		return no_log();
+	call->result = json_object_new_object();
+	json_object_object_add(call->result, "log", vd_show_levels(call->levels->now));
+	return 0;
+}
+
+/* Any name may be a part's: of a device that comes later, say. */
+static int log_set(struct uvdpa *u, struct json_object *params, struct vd_call *call)
+{
+	struct vd_levels levels;
+	int r;
+
+	(void)u;
+	if (!call->levels)
+		return no_log();
+	levels = *call->levels->now;
+	r = vd_levels_set(&levels, vd_param_str(params, "part"), vd_param_str(params, "level"));
+	if (!r)
+		call->levels->set(call->levels, &levels);
+	return r;
+}
+
 static const struct method methods[] = {
 	{ "version", version, { { 0 } } },
 	{ "mgmtdev.show", mgmtdev_show, { { "name", VD_PARAM_TEXT, false } } },
@@ -444,6 +475,10 @@ static const struct method methods[] = {
 	  dev_vstats_show,
 	  { { "name", VD_PARAM_TEXT, false }, { "qidx", VD_PARAM_INDEX, false } } },
 	{ "events.subscribe", events_subscribe, { { "since", VD_PARAM_COUNT, false } } },
+	{ "log.show", log_show, { { 0 } } },
+	{ "log.set",
+	  log_set,
+	  { { "level", VD_PARAM_TEXT, true }, { "part", VD_PARAM_TEXT, false } } },
 };
 
 int vd_control_check(struct uvdpa *u, struct json_object *params)

@@ -15,6 +15,8 @@
 #include "uvdpa/usage.h"
 
 #define ON_OFF	   "on|off"
+#define LEVELS	   "error|warning|info|debug|default"
+#define PARTS	   "control|manager|uvdpad"
 #define TIMEOUT_MS 1000 /* a daemon that is busy for longer has no candidates */
 
 struct ask {
@@ -138,6 +140,13 @@ static void offer_kind(const struct ask *a, const struct usage_word *kind)
 		offer_drivers(a);
 	} else if (usage_is(kind, "DEV")) {
 		offer_devices(a);
+	} else if (usage_is(kind, "LEVEL")) {
+		vd_offer_kind(a->word, LEVELS, strlen(LEVELS));
+	} else if (usage_is(kind, "PART")) {
+		vd_offer_kind(a->word, PARTS, strlen(PARTS));
+		offer_devices(a);
+		offer_drivers(a);
+		offer_parents(a);
 	} else if (usage_is(kind, "DISK") || usage_is(kind, "FROM") || usage_is(kind, "TO")) {
 		offer_devices(a);
 		vd_offer_kind(a->word, "PATH", 4);

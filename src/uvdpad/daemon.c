@@ -188,6 +188,18 @@ static bool forget(struct server *s, const char *name)
 	return was;
 }
 
+/* Of the context, and of the daemon itself. */
+static void set_levels(struct vd_call_levels *l, const struct vd_levels *levels)
+{
+	struct daemon *d = container_of(l, struct daemon, levels);
+	enum uvdpa_log_level max = vd_levels_max(levels);
+
+	logger_set(&d->logger, levels);
+	logger_watch(&d->logger, d->u);
+	vd_log_set(&d->log, &d->logger.log, max);
+	uvdpa_set_log(d->u, &d->logger.log, max);
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -200,8 +212,8 @@ static int start(struct daemon *d)
 		r = uvdpa_create(&d->u);
 	if (r)
 		return vd_err(r, "%s", uvdpa_error());
-	uvdpa_set_log(d->u, &d->logger.log, logger_max(&d->logger));
-	logger_watch(&d->logger, d->u);
+	d->levels = (struct vd_call_levels){ .now = &d->logger.levels, .set = set_levels };
+	set_levels(&d->levels, d->levels.now);
 	d->bus.fn = on_bus;
 	r = vd_fd_add(&d->loop, &d->bus, uvdpa_fd(d->u), EPOLLIN);
 	if (r)
@@ -216,6 +228,7 @@ static int start(struct daemon *d)
 				     .log = &d->log,
 				     .u = d->u,
 				     .listen = &d->listen,
+				     .levels = &d->levels,
 				     .record = d->record,
 				     .forget = forget };
 	r = server_start(&d->server);

@@ -38,6 +38,7 @@ struct daemon {
 	const char *sysfs_at;
 	FILE *record;
 	struct logger logger;
+	struct vd_call_levels levels; /* logger's, for clients */
 	const char *config;
 	bool config_must, check;
 	struct uvdpa *u;

@@ -21,13 +21,6 @@
 
 #define JOURNAL "/run/systemd/journal/socket"
 
-static const char *const names[] = {
-	[UVDPA_LOG_ERR] = "error",
-	[UVDPA_LOG_WARN] = "warning",
-	[UVDPA_LOG_INFO] = "info",
-	[UVDPA_LOG_DEBUG] = "debug",
-};
-
 /* Of syslog(3). */
 static const int priorities[] = {
 	[UVDPA_LOG_ERR] = 3,
@@ -44,68 +37,6 @@ struct known {
 
 /* ---- levels --------------------------------------------------------------------------------- */
 
-static int parse_level(const char *word, size_t len, enum uvdpa_log_level *ret_level)
-{
-	for (unsigned int i = 0; i < VD_ARRAY_SIZE(names); i++)
-		if (strlen(names[i]) == len && !strncmp(names[i], word, len)) {
-			*ret_level = i;
-			return 0;
-		}
-	return vd_err(-EINVAL, "log level \"%.*s\" is none of error, warning, info, debug",
-		      (int)len, word);
-}
-
-static int parse_rule(struct logger *l, const char *part, size_t len, const char *level,
-		      size_t level_len)
-{
-	struct logger_rule *rule;
-
-	if (!len || len >= sizeof(rule->part))
-		return vd_err(-EINVAL, "log level \"%.*s\": a part has 1 to %d bytes", (int)len,
-			      part, UVDPA_NAME_MAX);
-	if (l->nrules == LOGGER_RULES_MAX)
-		return vd_err(-EINVAL, "log levels of more than %d parts", LOGGER_RULES_MAX);
-	rule = &l->rules[l->nrules];
-	memcpy(rule->part, part, len);
-	rule->part[len] = '\0';
-	l->nrules++;
-	return parse_level(level, level_len, &rule->level);
-}
-
-int logger_parse(struct logger *l, const char *text)
-{
-	int r = 0;
-
-	for (;;) {
-		size_t len = strcspn(text, ","), part = strcspn(text, "=,");
-
-		if (part < len)
-			r = parse_rule(l, text, part, text + part + 1, len - part - 1);
-		else
-			r = parse_level(text, len, &l->level);
-		if (r || !text[len])
-			return r;
-		text += len + 1;
-	}
-}
-
-enum uvdpa_log_level logger_max(const struct logger *l)
-{
-	enum uvdpa_log_level max = l->level;
-
-	for (unsigned int i = 0; i < l->nrules; i++)
-		max = vd_max(max, l->rules[i].level);
-	return max;
-}
-
-static const struct logger_rule *rule_of(const struct logger *l, const char *part)
-{
-	for (unsigned int i = l->nrules; part && i-- > 0;)
-		if (!strcmp(l->rules[i].part, part))
-			return &l->rules[i];
-	return NULL;
-}
-
 /* Context: l->lock. */
 static struct known *find(struct logger *l, const char *name)
 {
@@ -121,13 +52,13 @@ static struct known *find(struct logger *l, const char *name)
 static bool wanted(const struct logger *l, enum uvdpa_log_level level, const char *who,
 		   const struct known *dev)
 {
-	const struct logger_rule *rule = rule_of(l, who);
+	const struct vd_level *own = vd_levels_find(&l->levels, who);
 
-	if (!rule && dev)
-		rule = rule_of(l, dev->driver);
-	if (!rule && dev)
-		rule = rule_of(l, dev->parent);
-	return level <= (rule ? rule->level : l->level);
+	if (!own && dev)
+		own = vd_levels_find(&l->levels, dev->driver);
+	if (!own && dev)
+		own = vd_levels_find(&l->levels, dev->parent);
+	return level <= (own ? own->level : l->levels.all);
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -195,7 +126,7 @@ static void on_line(struct uvdpa_log *log, enum uvdpa_log_level level, const cha
 	    (l->journal < 0 || !to_journal(l, level, who, dev, text))) {
 		if (l->prefix)
 			fprintf(stderr, "<%d>", priorities[level]);
-		fprintf(stderr, "uvdpa: %s: %s\n", names[level], text);
+		fprintf(stderr, "uvdpa: %s: %s\n", vd_level_name(level), text);
 	}
 	pthread_mutex_unlock(&l->lock);
 	errno = saved;
@@ -228,9 +159,16 @@ static void on_event(struct uvdpa_watch *w, enum uvdpa_event ev, struct uvdpa_de
 	pthread_mutex_unlock(&l->lock);
 }
 
+void logger_set(struct logger *l, const struct vd_levels *levels)
+{
+	pthread_mutex_lock(&l->lock);
+	l->levels = *levels;
+	pthread_mutex_unlock(&l->lock);
+}
+
 void logger_watch(struct logger *l, struct uvdpa *u)
 {
-	if (!l->nrules && l->journal < 0)
+	if (l->watch.event || (!l->levels.nparts && l->journal < 0))
 		return; /* a thousand devices are a thousand comparisons for each line */
 	l->watch.event = on_event;
 	uvdpa_watch_add(u, &l->watch);

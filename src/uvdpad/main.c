@@ -85,7 +85,7 @@ static int take_state(struct daemon *d, const char *arg)
 
 static int take_log_level(struct daemon *d, const char *arg)
 {
-	return logger_parse(&d->logger, arg);
+	return vd_levels_parse(&d->logger.levels, arg);
 }
 
 static int take_version(struct daemon *d, const char *arg);
@@ -212,7 +212,7 @@ int main(int argc, char **argv)
 	static struct daemon d = { .path = VD_CONTROL_SOCKET,
 				   .config = DAEMON_CONFIG,
 				   .fd = -1,
-				   .logger = { .level = UVDPA_LOG_WARN },
+				   .logger = { .levels = { .all = UVDPA_LOG_WARN } },
 				   .signals = { .fd = -1 },
 				   .listen = { .fd = -1 } };
 	int r;
@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 		return conf_check(d.config);
 	vd_log_init(&d.log);
 	logger_init(&d.logger);
-	vd_log_set(&d.log, &d.logger.log, logger_max(&d.logger));
+	vd_log_set(&d.log, &d.logger.log, vd_levels_max(&d.logger.levels));
 	r = vd_loop_init(&d.loop);
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());

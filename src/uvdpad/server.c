@@ -344,6 +344,7 @@ static void client_request(struct client *c, struct json_object *o)
 		return;
 	}
 	rq->call.done = request_done;
+	rq->call.levels = c->s->levels;
 	rq->client = c;
 	rq->notification = !json_object_object_get_ex(o, "id", &rq->id);
 	json_object_get(rq->id);

@@ -14,6 +14,7 @@
 #include "base/accept.h"
 #include "base/loop.h"
 #include "base/unix.h"
+#include "control/control.h"
 #include "uvdpad/events.h"
 
 #define SERVER_LINE_MAX     (1u << 20) /* bytes of a request, with its newline */
@@ -27,6 +28,7 @@
 /**
  * struct server - A control socket and its clients
  * @listen: the socket; borrowed
+ * @levels: of the log, which clients may change; NULL: none. Borrowed
  * @record: every line that comes and goes is written there, too; NULL: nowhere. Borrowed
  * @forget: a client does not want the device of this name; NULL: nobody else needs to know. Return: whether
  *          it was to be made later
@@ -36,6 +38,7 @@ struct server {
 	struct vd_log *log;
 	struct uvdpa *u;
 	const struct vd_unix *listen;
+	struct vd_call_levels *levels;
 	struct vd_accept accept;
 	struct vd_timer tick;
 	struct vd_list clients;
@@ -50,7 +53,7 @@ struct server {
 
 /**
  * server_start() - Serve on a socket that listens
- * @s: all zero but loop, log, u, listen, record and forget
+ * @s: all zero but loop, log, u, listen, levels, record and forget
  *
  * Return: 0 or -errno with a sentence.
  */

@@ -23,7 +23,7 @@ offered() {
 }
 
 # ---- every verb that help has, and its keys
-for words in '' dev mgmtdev driver blk rng 'dev config' 'dev vstats'; do
+for words in '' dev mgmtdev driver log blk rng 'dev config' 'dev vstats'; do
 	read -ra before <<<"$words"
 	while read -r verb; do
 		# shellcheck disable=SC2086
@@ -41,6 +41,8 @@ same 'on off ' "$(offers blk bench ./a depth 1 poll '')"
 same 'overwrite ' "$(offers blk bench ./a poll on over)"
 same '' "$(offers blk bench ./a overwrite over)"
 same 'overwrite ' "$(offers blk bench ./a o)"
+same 'debug default ' "$(offers log set de)"
+same '' "$(offers log set debug d0 '')"
 same 'qidx ' "$(offers dev vstats show d0 '')"
 same '' "$(offers dev show d0 '')"
 same '' "$(offers nothing '')"
