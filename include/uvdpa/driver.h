@@ -34,7 +34,7 @@ extern "C" {
 struct uvdpa_binding;
 
 /**
- * struct uvdpa_driver - Something that consumes devices; no slot but @match is NULL
+ * struct uvdpa_driver - Something that consumes devices; no slot but @match and @alias is NULL
  * @name: as in "driver NAME"
  * @help: one line
  * @opts: its options; ends with a NULL key
@@ -52,6 +52,7 @@ struct uvdpa_binding;
  * @changed: something of the device changed: status (NEEDS_RESET), configuration, lost, ready.
  *           Told from the loop, never from within a call of the driver's; once for several
  * @describe: tell how to attach, see uvdpa_dev_describe()
+ * @alias: what Linux calls the one of its bus drivers that does the same; it is found by that, too. NULL: none
  * @reserved: zeros
  */
 struct uvdpa_driver {
@@ -65,7 +66,8 @@ struct uvdpa_driver {
 	void (*remove)(struct uvdpa_binding *b);
 	void (*changed)(struct uvdpa_binding *b, enum uvdpa_event ev);
 	void (*describe)(struct uvdpa_binding *b, struct uvdpa_emit *e);
-	void *reserved[4];
+	const char *alias;
+	void *reserved[3];
 };
 
 /**

@@ -330,7 +330,7 @@ const struct uvdpa_driver *uvdpa_driver_next(const struct uvdpa *u,
 /**
  * uvdpa_driver_find() - The bus driver of a name
  * @u: the context
- * @name: the name
+ * @name: the name, or Linux's, as uvdpa_driver_alias() has it
  *
  * Return: the bus driver, the context's; NULL without a sentence if there is none.
  */
@@ -338,13 +338,17 @@ const struct uvdpa_driver *uvdpa_driver_find(const struct uvdpa *u, const char *
 
 /**
  * uvdpa_driver_name() - The name of a bus driver
+ * uvdpa_driver_alias() - What Linux calls the one of its own that does the same: "vhost_vdpa", "virtio_vdpa"
  * uvdpa_driver_help() - What becomes of a device in its hands, in a line
  * uvdpa_driver_opts() - The options it takes
  * @d: the bus driver
  *
- * Return: the bus driver's for the context's life; the options end with a NULL key.
+ * Wherever a bus driver is named, the other name will do.
+ *
+ * Return: the bus driver's for the context's life; the options end with a NULL key; no alias is NULL.
  */
 const char *uvdpa_driver_name(const struct uvdpa_driver *d);
+const char *uvdpa_driver_alias(const struct uvdpa_driver *d);
 const char *uvdpa_driver_help(const struct uvdpa_driver *d);
 const struct uvdpa_opt *uvdpa_driver_opts(const struct uvdpa_driver *d);
 

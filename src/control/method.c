@@ -116,7 +116,7 @@ static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_ca
 	while ((d = uvdpa_driver_next(u, d))) {
 		if (name)
 			best = vd_guess(name, best, uvdpa_driver_name(d));
-		if (!name || !strcmp(name, uvdpa_driver_name(d)))
+		if (!name || d == uvdpa_driver_find(u, name))
 			json_object_object_add(map, uvdpa_driver_name(d), vd_show_driver(d));
 	}
 	if (name && !json_object_object_length(map)) {

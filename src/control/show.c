@@ -261,6 +261,8 @@ struct json_object *vd_show_driver(const struct uvdpa_driver *d)
 {
 	struct json_object *o = json_object_new_object();
 
+	if (uvdpa_driver_alias(d))
+		add_str(o, "alias", uvdpa_driver_alias(d));
 	add_str(o, "help", uvdpa_driver_help(d));
 	json_object_object_add(o, "options", vd_show_opts(uvdpa_driver_opts(d)));
 	return o;

@@ -108,7 +108,10 @@ static void match_and_override(void **state)
 		{ "a", "a", 0 },	    { "a", "b", -ENODEV },
 		{ "none", "a", -ENODEV },   { "none", "b", -ENODEV },
 		{ "none", "none", -ENODEV }, { "", "b", 0 },
-		{ "blk", "blk", -EOPNOTSUPP },
+		{ "blk", "blk", -EOPNOTSUPP }, { "a_vdpa", "a", 0 },
+		{ "a", "a_vdpa", 0 },	    { "a_vdpa", "a_vdpa", 0 },
+		{ "a_vdpa", "b", -ENODEV }, { "a_vdpa", "b_vdpa", -ENODEV },
+		{ NULL, "blk_vdpa", -EOPNOTSUPP },
 	};
 	struct fake *f = fake_add(u, "d0", "id", "1", NULL);
 
@@ -119,11 +122,11 @@ static void match_and_override(void **state)
 		assert_int_equal(bind_wait(f, cases[i].bind), cases[i].err);
 		if (cases[i].err)
 			continue;
-		assert_string_equal(driver_of(f), cases[i].bind);
+		assert_ptr_equal(uvdpa_dev_driver(&f->dev), uvdpa_driver_find(u, cases[i].bind));
 		/* nor does it unbind */
 		assert_int_equal(uvdpa_dev_set_override(&f->dev, "none"), 0);
 		assert_string_equal(uvdpa_dev_override(&f->dev), "none");
-		assert_string_equal(driver_of(f), cases[i].bind);
+		assert_ptr_equal(uvdpa_dev_driver(&f->dev), uvdpa_driver_find(u, cases[i].bind));
 		assert_int_equal(unbind_wait(f), 0);
 	}
 	assert_int_equal(uvdpa_dev_set_override(&f->dev, NULL), 0);

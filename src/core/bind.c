@@ -81,7 +81,7 @@ static void end(struct vd_dev *d, int err)
 /* Asked when a driver is chosen, as Linux does: what is on its way to one, or has it, stays so. */
 static int allowed(const struct vd_dev *d, const struct uvdpa_driver *driver)
 {
-	if (d->override && strcmp(d->override, driver->name))
+	if (d->override && uvdpa_driver_find(d->u, d->override) != driver)
 		return vd_err(-ENODEV, "%s: driver_override is \"%s\", not \"%s\"", d->name,
 			      d->override, driver->name);
 	return 0;

@@ -198,8 +198,14 @@ static void tables_are_checked_once(void **state)
 	assert_int_equal(uvdpa_driver_register(u, &d), -EINVAL);
 	d = fake_a;
 	d.name = "d";
+	assert_int_equal(uvdpa_driver_register(u, &d), -EEXIST);	/* its alias */
 	d.remove = NULL;
 	assert_int_equal(uvdpa_driver_register(u, &d), -EINVAL);
+	assert_string_equal(uvdpa_driver_alias(uvdpa_driver_find(u, "a")), "a_vdpa");
+	assert_ptr_equal(uvdpa_driver_find(u, "a_vdpa"), &fake_a);
+	assert_null(uvdpa_driver_find(u, "d"));
+	assert_ptr_equal(uvdpa_parent_find(u, fake_parent.name), &fake_parent);
+	assert_null(uvdpa_parent_find(u, ""));
 
 	for (const struct uvdpa_parent *i = NULL; (i = uvdpa_parent_next(u, i));) {
 		assert_non_null(uvdpa_parent_name(i));

@@ -448,6 +448,7 @@ static bool is_blk(const struct uvdpa_dev_info *info)
 #define DRIVER(id, text, fn)                                                              \
 	const struct uvdpa_driver id = {                                                  \
 		.name = text,                                                             \
+		.alias = text "_vdpa",                                                    \
 		.help = "a driver for tests",                                             \
 		.opts = driver_opts,                                                      \
 		.conf_size = sizeof(struct driver_conf),                                  \

@@ -24,7 +24,8 @@ const struct uvdpa_parent *uvdpa_parent_find(const struct uvdpa *u, const char *
 const struct uvdpa_driver *uvdpa_driver_find(const struct uvdpa *u, const char *name)
 {
 	for (unsigned int i = 0; i < u->ndrivers; i++)
-		if (!strcmp(u->drivers[i]->name, name))
+		if (!strcmp(u->drivers[i]->name, name) ||
+		    (u->drivers[i]->alias && !strcmp(u->drivers[i]->alias, name)))
 			return u->drivers[i];
 	return NULL;
 }
@@ -82,7 +83,7 @@ int uvdpa_driver_register(struct uvdpa *u, const struct uvdpa_driver *d)
 	r = vd_opts_check(d->name, d->opts, d->conf_size);
 	if (r)
 		return r;
-	if (uvdpa_driver_find(u, d->name))
+	if (uvdpa_driver_find(u, d->name) || (d->alias && uvdpa_driver_find(u, d->alias)))
 		return vd_err(-EEXIST, "driver %s is registered already", d->name);
 	more = reallocarray(u->drivers, u->ndrivers + 1, sizeof(*more));
 	if (!more)
@@ -145,6 +146,11 @@ unsigned int uvdpa_parent_max_vqs(const struct uvdpa_parent *p)
 const char *uvdpa_driver_name(const struct uvdpa_driver *d)
 {
 	return d->name;
+}
+
+const char *uvdpa_driver_alias(const struct uvdpa_driver *d)
+{
+	return d->alias;
 }
 
 const char *uvdpa_driver_help(const struct uvdpa_driver *d)

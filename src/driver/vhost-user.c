@@ -306,6 +306,7 @@ static void vu_describe(struct uvdpa_binding *b, struct uvdpa_emit *e)
 extern const struct uvdpa_driver vd_driver_vhost_user;
 const struct uvdpa_driver vd_driver_vhost_user = {
 	.name = "vhost-user",
+	.alias = "vhost_vdpa",
 	.help = "a vhost-user back-end on a unix socket, for virtual machines",
 	.opts = vu_opts,
 	.conf_size = sizeof(struct vu_conf),

@@ -294,6 +294,7 @@ static const struct uvdpa_opt opts[] = {
 
 const struct uvdpa_driver vd_driver_virtio = {
 	.name = "virtio",
+	.alias = "virtio_vdpa",
 	.help = "the device in this process: a file that can be mounted, a network interface, a terminal, "
 		"the C API",
 	.opts = opts,

@@ -474,12 +474,13 @@ class Context:
 
     @property
     def drivers(self) -> dict[str, Words]:
-        """Bus drivers by name, and their options."""
+        """Bus drivers by name: what Linux calls them, and their options."""
         found: dict[str, Words] = {}
         with self._guard as u:
             d = lib.uvdpa_driver_next(u, ffi.NULL)
             while d != ffi.NULL:
                 found[str(text(lib.uvdpa_driver_name(d)))] = {
+                    "alias": text(lib.uvdpa_driver_alias(d)),
                     "help": text(lib.uvdpa_driver_help(d)),
                     "options": options_of(lib.uvdpa_driver_opts(d))}
                 d = lib.uvdpa_driver_next(u, d)
