@@ -2,6 +2,7 @@
 /* attr.c - the bus as files: what is read from a file, and what writing to it does */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ int vd_sysfs_show_uevent(struct vd_sysfs *fs, const struct ref *r, FILE *f)
 
 	(void)fs;
 	if (driver)
-		fprintf(f, "DRIVER=%s\n", uvdpa_driver_name(driver));
+		fprintf(f, "DRIVER=%s\n", vd_sysfs_driver(driver));
 	return 0;
 }
 
@@ -352,18 +353,36 @@ static unsigned int split(char *text, struct uvdpa_attr *attrs)
 	return n;
 }
 
-static bool takes_socket(const struct uvdpa_driver *driver)
+static bool takes(const struct uvdpa_driver *driver, const char *key)
 {
 	for (const struct uvdpa_opt *o = uvdpa_driver_opts(driver); o && o->key; o++)
-		if (o->type == UVDPA_OPT_PATH && !strcmp(o->key, "socket"))
+		if (!strcmp(o->key, key))
 			return true;
 	return false;
 }
 
 /*
- * Bind it with the options that are kept. A driver that serves a socket, of which nobody has said
- * anything, has FOLDER/NAME.sock. Return: as uvdpa_dev_bind().
+ * Options of a driver of which nobody has said anything: as in Linux, it does what there is to be
+ * done. Return: malloc()ed; NULL: no memory.
  */
+static char *default_text(struct vd_sysfs *fs, const struct uvdpa_dev *dev,
+			  const struct uvdpa_driver *driver)
+{
+	const char *name = uvdpa_dev_name(dev);
+	char *text;
+	int n;
+
+	if (takes(driver, "socket"))
+		n = asprintf(&text, "socket %s/%s.sock", fs->folder, name);
+	else if (takes(driver, "tap") && uvdpa_dev_info(dev)->device_id == VIRTIO_ID_NET &&
+		 strlen(name) < IFNAMSIZ)
+		n = asprintf(&text, "tap %s", name);
+	else
+		return strdup("");
+	return n < 0 ? NULL : text;
+}
+
+/* Bind it with the options that are kept. Return: as uvdpa_dev_bind(). */
 static int bind_kept(struct vd_sysfs *fs, struct seen *s, const struct uvdpa_driver *driver,
 		     struct uvdpa_wait *w)
 {
@@ -373,12 +392,7 @@ static int bind_kept(struct vd_sysfs *fs, struct seen *s, const struct uvdpa_dri
 	char *text;
 	int r;
 
-	if (k)
-		text = strdup(k->text);
-	else if (!takes_socket(driver))
-		text = strdup("");
-	else if (asprintf(&text, "socket %s/%s.sock", fs->folder, uvdpa_dev_name(s->dev)) < 0)
-		text = NULL;
+	text = k ? strdup(k->text) : default_text(fs, s->dev, driver);
 	if (!text)
 		return vd_err(-ENOMEM, "%s: no memory", uvdpa_dev_name(s->dev));
 	n = split(text, attrs);

@@ -2,6 +2,7 @@
 /* mount.c - the bus as files: the mount, its place in the loop, and the devices that are seen */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -37,6 +38,7 @@ static void see(struct vd_sysfs *fs, struct uvdpa_dev *dev)
 	}
 	s->dev = dev;
 	s->serial = ++fs->serials;
+	snprintf(s->virtio, sizeof(s->virtio), "virtio%" PRIu64, s->serial - 1);
 	vd_list_init(&s->kept);
 	vd_list_add(&fs->devs, &s->node);
 }

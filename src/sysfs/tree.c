@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tree.c - the bus as files: directories, links and files, and what the kernel asks of them */
+/* tree.c - the bus as files: directories and links, and what the kernel asks of them */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <stdlib.h>
+#include <linux/virtio_ids.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,12 +21,18 @@ enum {
 	BUS_DEV,
 	DRIVERS,
 	DRIVER,
+	DRIVER_ALIAS,
 	BIND,
 	UNBIND,
+	DRIVER_MODULE,
 	DRIVER_DEV,
+	MODULES,
+	MODULE,
 	CLASS,
 	CLASS_VDPA,
 	CLASS_DEV,
+	CLASS_NET,
+	CLASS_NETDEV,
 	DEVS,
 	DEV,
 	DEV_DRIVER,
@@ -45,6 +49,9 @@ enum {
 	CONFIG,
 	ATTRS,
 	DRIVER_ATTRS,
+	VIRTIO,
+	NET,
+	NETDEV,
 	NROWS,
 };
 
@@ -71,12 +78,18 @@ static const struct row rows[NROWS] = {
 	[BUS_DEV] = LINK(BUS_DEVS, NULL, EACH_DEV, "../../../devices/"),
 	[DRIVERS] = DIRECTORY(BUS_VDPA, "drivers", ONCE),
 	[DRIVER] = DIRECTORY(DRIVERS, NULL, EACH_DRIVER),
+	[DRIVER_ALIAS] = LINK(DRIVERS, NULL, EACH_DRIVER, ""),
 	[BIND] = { DRIVER, "bind", ONCE, WRITES, .store = vd_sysfs_store_bind },
 	[UNBIND] = { DRIVER, "unbind", ONCE, WRITES, .store = vd_sysfs_store_unbind },
+	[DRIVER_MODULE] = LINK(DRIVER, "module", ONCE, "../../../../module/"),
 	[DRIVER_DEV] = LINK(DRIVER, NULL, EACH_BOUND, "../../../../devices/"),
+	[MODULES] = DIRECTORY(ROOT, "module", ONCE),
+	[MODULE] = DIRECTORY(MODULES, NULL, EACH_DRIVER),
 	[CLASS] = DIRECTORY(ROOT, "class", ONCE),
 	[CLASS_VDPA] = DIRECTORY(CLASS, "vdpa", ONCE),
 	[CLASS_DEV] = LINK(CLASS_VDPA, NULL, EACH_DEV, "../../devices/"),
+	[CLASS_NET] = DIRECTORY(CLASS, "net", ONCE),
+	[CLASS_NETDEV] = LINK(CLASS_NET, NULL, EACH_DEV, "../../devices/"),
 	[DEVS] = DIRECTORY(ROOT, "devices", ONCE),
 	[DEV] = DIRECTORY(DEVS, NULL, EACH_DEV),
 	[DEV_DRIVER] = LINK(DEV, "driver", ONCE, "../../bus/vdpa/drivers/"),
@@ -96,7 +109,61 @@ static const struct row rows[NROWS] = {
 	[ATTRS] = { DEV, "attrs", ONCE, READS, .show = vd_sysfs_show_attrs },
 	[DRIVER_ATTRS] = { DEV, "driver_attrs", ONCE, BOTH, .show = vd_sysfs_show_driver_attrs,
 			   .store = vd_sysfs_store_driver_attrs },
+	[VIRTIO] = DIRECTORY(DEV, NULL, ONCE),
+	[NET] = DIRECTORY(VIRTIO, "net", ONCE),
+	[NETDEV] = LINK(NET, NULL, ONCE, "/sys/class/net/"),
 };
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+const char *vd_sysfs_driver(const struct uvdpa_driver *d)
+{
+	return uvdpa_driver_alias(d) ? uvdpa_driver_alias(d) : uvdpa_driver_name(d);
+}
+
+/* What a driver says of where a device is: its interface, if it is not in another namespace. */
+struct interface {
+	struct uvdpa_emit emit;
+	struct seen *seen;
+};
+
+static void interface_str(struct uvdpa_emit *e, const char *key, const char *value)
+{
+	struct seen *s = container_of(e, struct interface, emit)->seen;
+
+	if (!strcmp(key, "interface"))
+		snprintf(s->interface, sizeof(s->interface), "%s", value);
+	else if (!strcmp(key, "netns"))
+		*s->interface = '\0';
+}
+
+static void interface_num(struct uvdpa_emit *e, const char *key, uint64_t value)
+{
+	(void)e;
+	(void)key;
+	(void)value;
+}
+
+static void interface_flag(struct uvdpa_emit *e, const char *key, bool value)
+{
+	(void)e;
+	(void)key;
+	(void)value;
+}
+
+/* Has the device become a network interface here? Its name is in @s->interface then. */
+static bool has_interface(struct seen *s)
+{
+	struct interface i = {
+		.emit = { .str = interface_str, .num = interface_num, .flag = interface_flag },
+		.seen = s,
+	};
+
+	*s->interface = '\0';
+	if (uvdpa_dev_info(s->dev)->device_id == VIRTIO_ID_NET && uvdpa_dev_driver(s->dev))
+		uvdpa_dev_describe(s->dev, &i.emit);
+	return *s->interface;
+}
 
 /* ---- inode numbers ----------------------------------------------------------------------- */
 
@@ -122,8 +189,7 @@ static fuse_ino_t ino_of(struct vd_sysfs *fs, const struct ref *r)
 	return ino;
 }
 
-/* Return: false if what it stood for is gone. */
-static bool resolve(struct vd_sysfs *fs, fuse_ino_t ino, struct ref *r)
+bool vd_sysfs_resolve(struct vd_sysfs *fs, fuse_ino_t ino, struct ref *r)
 {
 	unsigned int row = ino & 0xff, n = ino >> INO_DRIVER & 0xff;
 	uint64_t serial = ino >> INO_SERIAL;
@@ -149,17 +215,67 @@ static bool resolve(struct vd_sysfs *fs, fuse_ino_t ino, struct ref *r)
 /* Is it there, of this device or driver? */
 static bool there(const struct ref *r)
 {
-	if (r->row == &rows[DEV_DRIVER])
+	switch (r->row - rows) {
+	case DEV_DRIVER:
 		return uvdpa_dev_driver(r->seen->dev) != NULL;
-	return r->row->each != EACH_BOUND || uvdpa_dev_driver(r->seen->dev) == r->driver;
+	case DRIVER_ALIAS:
+		return uvdpa_driver_alias(r->driver) != NULL;
+	case DRIVER_DEV:
+		return uvdpa_dev_driver(r->seen->dev) == r->driver;
+	case VIRTIO:
+	case NETDEV:
+	case CLASS_NETDEV:
+		return has_interface(r->seen);
+	default:
+		return true;
+	}
 }
 
-/* What @r is called in its directory. */
+/* What @r, which is there, is called in its directory. */
 static const char *name_of(const struct ref *r)
 {
-	if (r->row->name)
-		return r->row->name;
-	return r->seen ? uvdpa_dev_name(r->seen->dev) : uvdpa_driver_name(r->driver);
+	switch (r->row - rows) {
+	case DRIVER:
+	case MODULE:
+		return vd_sysfs_driver(r->driver);
+	case DRIVER_ALIAS:
+		return uvdpa_driver_name(r->driver);
+	case VIRTIO:
+		return r->seen->virtio;
+	case NETDEV:
+	case CLASS_NETDEV:
+		return r->seen->interface;
+	default:
+		return r->row->name ? r->row->name : uvdpa_dev_name(r->seen->dev);
+	}
+}
+
+/* Where a link leads that is there. */
+static void target_of(const struct ref *r, char *to, size_t size)
+{
+	const struct seen *s = r->seen;
+	const char *name = "";
+
+	switch (r->row - rows) {
+	case DEV_DRIVER:
+		name = vd_sysfs_driver(uvdpa_dev_driver(s->dev));
+		break;
+	case DRIVER_ALIAS:
+	case DRIVER_MODULE:
+		name = vd_sysfs_driver(r->driver);
+		break;
+	case NETDEV:
+		name = s->interface;
+		break;
+	case CLASS_NETDEV:
+		snprintf(to, size, "%s%s/%s/net/%s", r->row->target, uvdpa_dev_name(s->dev),
+			 s->virtio, s->interface);
+		return;
+	default:
+		if (r->row->each != ONCE)
+			name = uvdpa_dev_name(s->dev);
+	}
+	snprintf(to, size, "%s%s", r->row->target, name);
 }
 
 /* Return: true to go on no further. @off: of the entry, later than those before it. */
@@ -185,9 +301,11 @@ static void each_entry(struct vd_sysfs *fs, const struct ref *dir, entry_fn *fn,
 				return;
 			break;
 		case EACH_DRIVER:
-			while ((r.driver = uvdpa_driver_next(fs->u, r.driver)))
-				if (fn(arg, &r, ++off))
+			while ((r.driver = uvdpa_driver_next(fs->u, r.driver))) {
+				off++;
+				if (there(&r) && fn(arg, &r, off))
 					return;
+			}
 			break;
 		case EACH_DEV:
 		case EACH_BOUND:
@@ -242,7 +360,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param e = { 0 }; /* valid for no time: nothing is cached */
 	struct ref dir;
 
-	if (resolve(fs, parent, &dir))
+	if (vd_sysfs_resolve(fs, parent, &dir))
 		each_entry(fs, &dir, is_it, &l);
 	if (!l.found.row) {
 		fuse_reply_err(req, ENOENT);
@@ -260,7 +378,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct ref r;
 
 	(void)fi;
-	if (!resolve(fs, ino, &r)) {
+	if (!vd_sysfs_resolve(fs, ino, &r)) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
@@ -283,18 +401,13 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct vd_sysfs *fs = fuse_req_userdata(req);
 	char target[PATH_MAX];
-	const char *name = "";
 	struct ref r;
 
-	if (!resolve(fs, ino, &r) || !r.row->target || !there(&r)) {
+	if (!vd_sysfs_resolve(fs, ino, &r) || !r.row->target || !there(&r)) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	if (r.row->each != ONCE)
-		name = uvdpa_dev_name(r.seen->dev);
-	else if (r.row == &rows[DEV_DRIVER])
-		name = uvdpa_driver_name(uvdpa_dev_driver(r.seen->dev));
-	snprintf(target, sizeof(target), "%s%s", r.row->target, name);
+	target_of(&r, target, sizeof(target));
 	fuse_reply_readlink(req, target);
 }
 
@@ -339,192 +452,13 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct ref dir;
 
 	(void)fi;
-	if (!resolve(fs, ino, &dir)) {
+	if (!vd_sysfs_resolve(fs, ino, &dir)) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
 	if (!list(&l, ".", &dots, 1) && !list(&l, "..", &dots, 2))
 		each_entry(fs, &dir, list_entry, &l);
 	fuse_reply_buf(req, l.buf, l.len);
-}
-
-/* ---- files ------------------------------------------------------------------------------- */
-
-/* An open file: what it said when it was read from its beginning. */
-struct file {
-	struct vd_list node;  /* in fs->files */
-	uint64_t serial;      /* of its device; 0: of none */
-	unsigned int changes; /* of the device, that it told of */
-	char *text;
-	size_t len;
-	struct fuse_pollhandle *poll; /* somebody waits for a change; or NULL */
-};
-
-static struct file *file_of(const struct fuse_file_info *fi)
-{
-	return (struct file *)(uintptr_t)
-		fi->fh; // NOLINT(performance-no-int-to-ptr): the kernel keeps it for us
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct vd_sysfs *fs = fuse_req_userdata(req);
-	int how = fi->flags & O_ACCMODE;
-	struct file *file;
-	struct ref r;
-
-	if (!resolve(fs, ino, &r)) {
-		fuse_reply_err(req, ENOENT);
-		return;
-	}
-	/* Whoever it is: there is nothing to read, or nothing takes it. */
-	if ((how != O_WRONLY && !r.row->show) || (how != O_RDONLY && !r.row->store)) {
-		fuse_reply_err(req, EACCES);
-		return;
-	}
-	file = calloc(1, sizeof(*file));
-	if (!file) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	if (r.seen) {
-		file->serial = r.seen->serial;
-		file->changes = r.seen->changes;
-	}
-	vd_list_add(&fs->files, &file->node);
-	fi->fh = (uintptr_t)file;
-	fi->direct_io = 1;
-	if (fuse_reply_open(req, fi) == -ENOENT)
-		vd_sysfs_close(file); /* interrupted: nobody will */
-}
-
-void vd_sysfs_close(struct file *file)
-{
-	if (file->poll)
-		fuse_pollhandle_destroy(file->poll);
-	vd_list_del(&file->node);
-	free(file->text);
-	free(file);
-}
-
-void vd_sysfs_close_all(struct vd_sysfs *fs)
-{
-	struct file *file, *tmp;
-
-	vd_list_for_each_safe(file, tmp, &fs->files, node)
-		vd_sysfs_close(file);
-}
-
-static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	vd_sysfs_close(file_of(fi));
-	fuse_reply_err(req, 0);
-}
-
-/* What it says now. */
-static int refresh(struct vd_sysfs *fs, const struct ref *r, struct file *file)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-	int err;
-
-	if (!f)
-		return -ENOMEM;
-	err = r->row->show(fs, r, f);
-	if (fclose(f) && !err)
-		err = -ENOMEM;
-	if (err) {
-		free(text);
-		return err;
-	}
-	free(file->text);
-	file->text = text;
-	file->len = len;
-	if (r->seen)
-		file->changes = r->seen->changes;
-	return 0;
-}
-
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		    struct fuse_file_info *fi)
-{
-	struct vd_sysfs *fs = fuse_req_userdata(req);
-	struct file *file = file_of(fi);
-	struct ref r;
-	int err = resolve(fs, ino, &r) ? 0 : -ENODEV;
-
-	if (!err && (!off || !file->text))
-		err = refresh(fs, &r, file);
-	if (err)
-		fuse_reply_err(req, -err);
-	else if ((size_t)off >= file->len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, file->text + off, vd_min(size, file->len - (size_t)off));
-}
-
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-		     struct fuse_file_info *fi)
-{
-	struct vd_sysfs *fs = fuse_req_userdata(req);
-	char text[WORD_MAX + 1];
-	struct ref r;
-	int err;
-
-	(void)off; /* each write is one of its own, as in sysfs */
-	(void)fi;
-	if (size > WORD_MAX) {
-		fuse_reply_err(req, EFBIG);
-		return;
-	}
-	memcpy(text, buf, size);
-	text[size] = '\0';
-	if (!resolve(fs, ino, &r))
-		err = -ENODEV;
-	else if (strlen(text) != size)
-		err = vd_err(-EINVAL, "a NUL is written");
-	else
-		err = r.row->store(fs, &r, text, size, req);
-	if (err == -EINPROGRESS)
-		return;
-	if (err)
-		fuse_reply_err(req, -err);
-	else
-		fuse_reply_write(req, size);
-}
-
-static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
-		    struct fuse_pollhandle *ph)
-{
-	struct vd_sysfs *fs = fuse_req_userdata(req);
-	struct file *file = file_of(fi);
-	unsigned int events = POLLIN | POLLOUT;
-	struct ref r;
-
-	if (ph) {
-		if (file->poll)
-			fuse_pollhandle_destroy(file->poll);
-		file->poll = ph;
-	}
-	if (!resolve(fs, ino, &r) || (r.seen && r.seen->changes != file->changes))
-		events |= POLLPRI | POLLERR;
-	fuse_reply_poll(req, events);
-}
-
-void vd_sysfs_changed(struct vd_sysfs *fs, struct seen *s)
-{
-	struct file *file;
-
-	s->changes++;
-	vd_list_for_each(file, &fs->files, node) {
-		if (file->serial != s->serial || !file->poll)
-			continue;
-		fuse_lowlevel_notify_poll(file->poll);
-		fuse_pollhandle_destroy(file->poll);
-		file->poll = NULL;
-	}
 }
 
 /* ---- what nobody can do ------------------------------------------------------------------ */
@@ -583,11 +517,11 @@ const struct fuse_lowlevel_ops vd_sysfs_ops = {
 	.setattr = op_setattr,
 	.readlink = op_readlink,
 	.readdir = op_readdir,
-	.open = op_open,
-	.release = op_release,
-	.read = op_read,
-	.write = op_write,
-	.poll = op_poll,
+	.open = vd_sysfs_open,
+	.release = vd_sysfs_release,
+	.read = vd_sysfs_read,
+	.write = vd_sysfs_write,
+	.poll = vd_sysfs_poll,
 	.create = op_create,
 	.mkdir = op_mkdir,
 	.rmdir = op_remove,

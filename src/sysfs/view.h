@@ -3,13 +3,14 @@
  * view.h - the bus as files: what its parts share
  *
  *	mount.c		the mount, its place in the loop, and the devices that are seen
- *	tree.c		directories, links and files: what the kernel asks
+ *	tree.c		directories and links: what the kernel asks
+ *	file.c		files that are open
  *	attr.c		what is read from a file, and what writing to it does
  *
  * The tree is a table of rows; some are there once, some for each device or driver. An inode number
- *says the row and of what, so there is nothing to keep for what somebody looked at, and one of a
- *device that is gone is found to be so. Nothing is cached by the kernel, so nothing can be stale
- *there.
+ * says the row and of what, so there is nothing to keep for what somebody looked at, and one of a
+ * device that is gone is found to be so. Nothing is cached by the kernel, so nothing can be stale
+ * there.
  *
  * Context of everything: control thread.
  */
@@ -19,6 +20,7 @@
 #define FUSE_USE_VERSION 314
 
 #include <fuse3/fuse_lowlevel.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -43,6 +45,8 @@ struct seen {
 		*last;        /* the driver that has it, or had it last; NULL: none yet */
 	unsigned int changes; /* events of it so far */
 	struct vd_list kept;
+	char virtio[24];           /* what it is called on the virtio bus */
+	char interface[IFNAMSIZ]; /* that it has become, when last looked at */
 };
 
 struct file;
@@ -102,10 +106,25 @@ struct seen *vd_sysfs_find(struct vd_sysfs *fs, const char *name);
 
 extern const struct fuse_lowlevel_ops vd_sysfs_ops;
 
+/* What an inode number stands for. Return: false: it is gone. */
+bool vd_sysfs_resolve(struct vd_sysfs *fs, fuse_ino_t ino, struct ref *r);
+/* What a driver is called here: as in Linux, if that has one of the kind. */
+const char *vd_sysfs_driver(const struct uvdpa_driver *d);
+
+/* ---- file.c; see struct fuse_lowlevel_ops */
+
+void vd_sysfs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void vd_sysfs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void vd_sysfs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		   struct fuse_file_info *fi);
+void vd_sysfs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void vd_sysfs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		   struct fuse_pollhandle *ph);
+
 /* Something of a device changed: whoever polls its files is told. */
 void vd_sysfs_changed(struct vd_sysfs *fs, struct seen *s);
-/* Forget an open file; all of them, which nobody will close any more. */
-void vd_sysfs_close(struct file *file);
+/* Forget all open files, which nobody will close any more. */
 void vd_sysfs_close_all(struct vd_sysfs *fs);
 
 /* ---- attr.c; see struct row */

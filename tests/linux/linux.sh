@@ -4,8 +4,8 @@
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# What has another name here: parents, bus drivers.
-names='vdpasim_net=sim-net vdpasim_blk=sim-blk vhost_vdpa=vhost-user virtio_vdpa=virtio'
+# What has another name here: parents. Bus drivers have it as well.
+names='vdpasim_net=sim-net vdpasim_blk=sim-blk'
 
 # The functions that transcript.sh wants, for a shell that has as few words as the guest's.
 cat >"$tmp/run" <<SHELL

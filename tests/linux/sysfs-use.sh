@@ -37,11 +37,11 @@ give() {
 }
 uvdpa dev add name d0 mgmtdev sim-blk capacity 1M driver vhost-user socket "$tmp/d0.sock"
 for _ in {1..5}; do
-	give d0 virtio
+	give d0 virtio_vdpa
 	[ ! -e "$tmp/d0.sock" ] || fail "the socket is still there"
-	[ -e "$bus/drivers/virtio/d0" ] || fail "no link"
-	[ ! -e "$bus/drivers/vhost-user/d0" ] || fail "a link too many"
-	give d0 vhost-user
+	[ -e "$bus/drivers/virtio_vdpa/d0" ] || fail "no link"
+	[ ! -e "$bus/drivers/vhost_vdpa/d0" ] || fail "a link too many"
+	give d0 vhost_vdpa
 	[ -S "$tmp/d0.sock" ] || fail "its socket was forgotten"
 done
 
@@ -79,14 +79,14 @@ put d1 "$bus/drivers/vhost-user/bind"
 # ---- changes are seen at once, whoever makes them, and by who polls
 uvdpa dev override d0 ''
 uvdpa dev bind d0 virtio
-[ "$(cat "$dev/uevent")" = DRIVER=virtio ] || fail "stale"
+[ "$(cat "$dev/uevent")" = DRIVER=virtio_vdpa ] || fail "stale"
 uvdpa dev override d0 virtio
 [ "$(cat "$dev/driver_override")" = virtio ] || fail "stale"
 uvdpa dev override d0 ''
 /usr/bin/python3 - "$dev/uevent" "${UVDPA:?}" "$ctl" <<-'PY'
 	import select, subprocess, sys
 	f = open(sys.argv[1])
-	assert f.read() == 'DRIVER=virtio\n'
+	assert f.read() == 'DRIVER=virtio_vdpa\n'
 	p = select.poll()
 	p.register(f, select.POLLPRI)
 	assert not p.poll(0)
