@@ -130,13 +130,13 @@ daemon_stop() {
 	return $rc
 }
 
-# Each answer, and each event, is what the schema says.
+# Each answer, and each event, is what the schema says. (In a trap, "return" alone is not what has just failed.)
 records_check() {
 	local r
 
 	for r in "${records[@]}"; do
 		/usr/bin/python3 "$tests/protocol.py" "$tests/../doc/control-protocol.schema.json" "$r" >&2 ||
-			return
+			return 1
 	done
 }
 
