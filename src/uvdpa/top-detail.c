@@ -134,11 +134,18 @@ static void put_kinds(FILE *f, const struct top_row *row, double seconds)
 
 static void put_value(FILE *f, struct json_object *v)
 {
+	if (json_object_is_type(v, json_type_object)) {
+		const char *blank = "";
+
+		json_object_object_foreach(v, key, value)
+		{
+			fprintf(f, "%s%s %s", blank, key, json_object_get_string(value));
+			blank = " ";
+		}
+		return;
+	}
 	if (!json_object_is_type(v, json_type_array)) {
-		fputs(json_object_is_type(v, json_type_object)
-			      ? json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
-								  JSON_C_TO_STRING_NOSLASHESCAPE)
-			      : json_object_get_string(v), f);
+		fputs(json_object_get_string(v), f);
 		return;
 	}
 	for (size_t i = 0; i < json_object_array_length(v); i++)
@@ -155,6 +162,8 @@ static void put_words(FILE *f, const char *title, struct json_object *o)
 	{
 		if (!value || (json_object_is_type(value, json_type_array) &&
 			       !json_object_array_length(value)))
+			continue;
+		if (json_object_is_type(value, json_type_object) && !json_object_object_length(value))
 			continue;
 		fprintf(f, "%-20s ", key);
 		put_value(f, value);

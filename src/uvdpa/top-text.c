@@ -135,18 +135,18 @@ const char *top_cell(const struct top_row *row, enum top_sort column, bool rates
 	return "";
 }
 
-/* Words have the room that the longest of them takes. */
-static int natural(const struct top_rows *rows, enum top_sort column)
+/* Words have the room that the longest of them takes; on a screen there is a limit. */
+static int natural(const struct top_rows *rows, enum top_sort column, bool limit)
 {
 	const struct top_column *c = &top_columns[column];
-	int width = (int)strlen(c->name);
+	int width = (int)strlen(c->name), most = limit ? c->width : TOP_CELL - 1;
 	char text[TOP_CELL];
 
 	if (c->number)
 		return c->width;
-	for (size_t i = 0; i < rows->n && width < c->width; i++)
+	for (size_t i = 0; i < rows->n && width < most; i++)
 		width = vd_max(width, (int)strlen(top_cell(&rows->row[i], column, false, text)));
-	return vd_min(width, c->width);
+	return vd_min(width, most);
 }
 
 static int by_rank(int rank)
@@ -165,7 +165,7 @@ void top_fit(const struct top_rows *rows, int width, struct top_layout *ret_layo
 	*ret_layout = (struct top_layout){ 0 };
 	for (int rank = 0; rank < TOP_SORTS; rank++) {
 		int i = by_rank(rank), w = i == TOP_WHERE ? top_columns[i].width
-							 : natural(rows, (enum top_sort)i);
+							 : natural(rows, (enum top_sort)i, width > 0);
 
 		if (width && used + 1 + w > width && rank)
 			continue;
@@ -178,10 +178,30 @@ void top_fit(const struct top_rows *rows, int width, struct top_layout *ret_layo
 		ret_layout->width[TOP_WHERE] += width ? width - used : TOP_CELL;
 }
 
+/* Names and paths differ at their ends: of what is too long "<" and the end are shown. */
+static int cut(char plain[TOP_CELL], const char *text, int width)
+{
+	char rest[TOP_CELL];
+	int n;
+
+	n = top_plain(plain, TOP_CELL, text, TOP_CELL);
+	if (n <= width)
+		return n;
+	do {
+		mbstate_t state = { 0 };
+		size_t len = mbrtowc(NULL, text, strlen(text), &state);
+
+		text += len == (size_t)-1 || len == (size_t)-2 ? 1 : len;
+		n = top_plain(rest, sizeof(rest), text, TOP_CELL);
+	} while (n > width - 1);
+	snprintf(plain, TOP_CELL, "<%.*s", TOP_CELL - 2, rest);
+	return n + 1;
+}
+
 static void put_cell(FILE *f, const char *text, int width, bool number, bool last)
 {
 	char plain[TOP_CELL];
-	int n = top_plain(plain, sizeof(plain), text, width);
+	int n = cut(plain, text, width);
 
 	if (number)
 		fprintf(f, "%*s%s", width - n, "", plain);

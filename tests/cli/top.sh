@@ -114,6 +114,7 @@ line 8 '^    0 - .*[0-9](ns|us|ms)$'
 line 10 '^REQUESTS .*P99.9 .*MAX'
 line 11 '^read .*[0-9](ns|us|ms)$'
 see '^driver +vhost-user$'
+see '^attrs +capacity 16M$'
 keys q
 line 4 '^NAME'
 keys h
@@ -130,6 +131,16 @@ keys p
 see '^late '
 uvdpa dev del late
 gone '^late '
+
+# ---- of names and paths that are too long the end is there, on the screen; -b has all of them
+long=a-name-with-more-than-24-letters
+uvdpa dev add name $long mgmtdev sim-net
+see "^<${long: -23} "
+uvdpa top $long -b -n 1 -d .1 | grep -q "^$long network "
+uvdpa dev del $long
+tm resize-window -x 94 -y 24
+see '^d0 .* <.*/d0.sock$'
+tm resize-window -x 80 -y 24
 
 # ---- other sizes, while it runs
 tm resize-window -x 40 -y 10
