@@ -46,13 +46,13 @@ visit out "UNIX-CONNECT:$tmp/ask"
 full() { [ "$(shown port0_dropped)" -gt 0 ]; }
 wait_for 60 full
 echo more >&5
-wait_for 20 has "$tmp/out" '^done$'
+wait_for 60 has "$tmp/out" '^done$'
 same 65536 "$(stat -c %s "$tmp/disk/log")"
 same 1 "$(grep -c 'No space left on device: what does not fit is dropped' "$tmp/daemon.log")" warnings
 mount -o remount,size=1M "$tmp/disk"
 echo more >&5
 grown() { [ "$(tail -n 1 "$tmp/disk/log")" = 20000 ]; }
-wait_for 20 grown
+wait_for 60 grown
 wait_for 5 grep -q 'goes on; [0-9]* bytes were dropped so far' "$tmp/daemon.log"
 echo end >&5
 guest_ends

@@ -213,5 +213,6 @@ for _ in 1 2 3 4 5 6 7 8; do
 done
 reload '0 devices added, 0 changed, 0 removed, 5 as before; 0 failed'
 : >"$conf"
-reload '0 devices added, 0 changed, 5 removed, 0 as before; 0 failed'
+kill -HUP "$daemon_pid"
+wait_for 20 grep -q 'conf: 0 devices added, 0 changed, 5 removed, 0 as before; 0 failed' "$tmp/daemon.log"	# perhaps not the next
 same '{"dev":{}}' "$(uvdpa -j dev show)"

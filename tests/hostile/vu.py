@@ -261,7 +261,7 @@ def run(attacks, honest, control, patience, only=()):
         t.sort()
         print("%s: %d times, median %.2f ms, p99 %.2f ms, max %.2f ms" % (what, len(t), 1e3 * t[len(t) // 2],
               1e3 * t[len(t) * 99 // 100], 1e3 * t[-1]))
-    if control.times["dev show"][-1] > 0.1 * patience or control.times["neighbour"][-1] > 0.2 * patience:
+    if max(t[-1] for t in control.times.values()) > 2 * patience:
         failed = True
-        print("FAIL: that is too slow")
+        print("FAIL: somebody had to wait for it")
     return failed
