@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "parent/net-tap.h"
+
 #ifndef SOL_PACKET
 #define SOL_PACKET 263
 #endif
@@ -232,16 +234,39 @@ bool tf_link_is_up(struct bed *b)
 	return le16toh(status) & VIRTIO_NET_S_LINK_UP;
 }
 
+void tf_until_link(struct bed *b, bool up)
+{
+	for (unsigned int i = 0; i < TF_SOON_MS / 5 && tf_link_is_up(b) != up; i++)
+		tf_dispatch(b, 5);
+	assert_int_equal(tf_link_is_up(b), up);
+}
+
+static bool is_told(struct bed *b)
+{
+	struct vd_net *net = container_of(b->dev, struct vd_net, sd.dev);
+	const struct vd_tap *tap = container_of(net, struct vd_tap, net);
+
+	return !net->fewer.armed && !tap->leaving && !tap->dev->busy;
+}
+
+void tf_until_told(struct bed *b)
+{
+	tf_dispatch(b, 5);
+	for (unsigned int i = 0; i < TF_SOON_MS / 5 && !is_told(b); i++)
+		tf_dispatch(b, 5);
+	assert_true(is_told(b));
+}
+
 void tf_until(struct bed *b, const char *key, const char *value)
 {
-	for (unsigned int i = 0; i < 1000 && strcmp(bed_shown(b, key), value) != 0; i++)
+	for (unsigned int i = 0; i < TF_SOON_MS / 5 && strcmp(bed_shown(b, key), value) != 0; i++)
 		tf_dispatch(b, 5);
 	assert_string_equal(bed_shown(b, key), value);
 }
 
 void tf_until_gone(const char *ifname)
 {
-	for (unsigned int i = 0; i < 1000 && if_nametoindex(ifname); i++)
+	for (unsigned int i = 0; i < TF_SOON_MS / 5 && if_nametoindex(ifname); i++)
 		usleep(5000);
 	assert_int_equal(if_nametoindex(ifname), 0);
 }

@@ -11,7 +11,8 @@
 #include "softdev/net-bed.h"
 #include "softdev/net-pkt-fx.h"
 
-#define TF_MAX 66000u
+#define TF_MAX     66000u
+#define TF_SOON_MS 20000 /* what is sure to come has come by then, even if the machine is busy */
 
 /* Go into a namespace where nobody else says anything. Return: false: it cannot be, and why is
  * printed. */
@@ -49,6 +50,10 @@ size_t tf_receive(struct bed *b, unsigned int q, struct virtio_net_hdr_v1 *ret_h
 /* Let the control thread do what it has to. */
 void tf_dispatch(struct bed *b, unsigned int ms);
 bool tf_link_is_up(struct bed *b);
+/* Until it is, or is not. */
+void tf_until_link(struct bed *b, bool up);
+/* Until the kernel has been told all that it is to be. */
+void tf_until_told(struct bed *b);
 /* Until the device shows that. */
 void tf_until(struct bed *b, const char *key, const char *value);
 /* Until the interface is no more. */

@@ -220,17 +220,16 @@ static void test_netns(void **state)
 	host = tf_open("d0");
 	tf_set_up("d0", false);
 	assert_int_equal(setns(home, CLONE_NEWNET), 0);
-	tf_dispatch(&b, 20);
-	assert_false(tf_link_is_up(&b)); /* it is heard of from there */
+	tf_until_link(&b, false); /* it is heard of from there */
 	assert_int_equal(setns(ns, CLONE_NEWNET), 0);
 	tf_set_up("d0", true);
 	assert_int_equal(setns(home, CLONE_NEWNET), 0);
-	tf_dispatch(&b, 20);
+	tf_until_link(&b, true);
 
 	bed_start(&b, &c);
 	tf_fill(frame, 100, 1);
 	nb_send(&b, 1, NULL, frame, 100, 0);
-	assert_int_equal(tf_take(host, &hdr, got, 2000), 100);
+	assert_int_equal(tf_take(host, &hdr, got, TF_SOON_MS), 100);
 	bed_end(&b);
 	pthread_barrier_wait(&e.done);
 	pthread_join(t, NULL);
@@ -259,24 +258,22 @@ static void test_down_and_up(void **state)
 	generation = uvdpa_dev_generation(b.dev);
 	tf_set_up("d0", false);
 	tf_rename("d0", "e0");
-	tf_dispatch(&b, 20);
-	assert_false(tf_link_is_up(&b));
+	tf_until_link(&b, false);
 	assert_true(uvdpa_dev_generation(b.dev) != generation);
-	assert_string_equal(bed_shown(&b, "ifname"), "e0");
+	tf_until(&b, "ifname", "e0");
 	tf_fill(frame, 99, 1);
 	nb_send(&b, 1, NULL, frame, 99, 0); /* lost */
 	assert_int_equal(bed_stat(&b, 1, "tx drops"), 1);
 	tf_set_up("e0", true);
-	tf_dispatch(&b, 20);
-	assert_true(tf_link_is_up(&b));
+	tf_until_link(&b, true);
 	close(host);
 	host = tf_open("e0");
 	tf_fill(frame, 100, 2);
 	nb_send(&b, 1, NULL, frame, 100, 0);
-	assert_int_equal(tf_take(host, &h, got, 2000), 100);
+	assert_int_equal(tf_take(host, &h, got, TF_SOON_MS), 100);
 	assert_memory_equal(got, frame, 100);
 	assert_true(tf_give(host, NULL, frame, 100));
-	assert_int_equal(tf_receive(&b, 0, &hdr, got, 2000), 100);
+	assert_int_equal(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 100);
 	bed_end(&b);
 	close(host);
 }
@@ -304,8 +301,7 @@ static void test_deleted(void **state)
 	tf_post(&b, 2, 8, 2048);
 	tf_dispatch(&b, 10);
 	tf_delete("d0");
-	tf_dispatch(&b, 20);
-	assert_false(tf_link_is_up(&b));
+	tf_until_link(&b, false);
 	before = ticks();
 	usleep(300000);
 	assert_in_range(ticks() - before, 0, 60);
@@ -422,7 +418,7 @@ static void test_pairs(void **state)
 				  .payload = 10 };
 		at = pkt_make(&p, frame);
 		nb_send(&b, 2 * (i % PAIRS) + 1, NULL, frame, (uint32_t)at.len, 0);
-		assert_int_equal(tf_take(host, &h, got, 2000), at.len);
+		assert_int_equal(tf_take(host, &h, got, TF_SOON_MS), at.len);
 		give_flow(host, 100 + i);
 		assert_int_equal(where(&b), i % PAIRS);
 	}
@@ -434,7 +430,7 @@ static void test_pairs(void **state)
 	}
 	tf_fill(frame, 100, 7);
 	nb_send(&b, 5, NULL, frame, 100, 0);
-	assert_int_equal(tf_take(host, &h, got, 2000), 100);
+	assert_int_equal(tf_take(host, &h, got, TF_SOON_MS), 100);
 	bed_end(&b);
 	close(host);
 }
@@ -487,7 +483,7 @@ static void test_pairs_of_another_driver(void **state)
 		assert_int_equal(nb_command(&b, 2, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC,
 					    "\1", 1, 0),
 				 VIRTIO_NET_OK);
-		assert_true(tf_receive(&b, 0, &h, got, 2000) > 0);
+		assert_true(tf_receive(&b, 0, &h, got, TF_SOON_MS) > 0);
 	}
 	bed_end(&b);
 	close(host);

@@ -222,18 +222,22 @@ static unsigned int drop_all(struct vd_net_pair *pair, struct vd_tap_queue *q)
 	return n;
 }
 
-/* With a queue that goes, the kernel throws away what is in it. Return: frames. */
-static vd_noinline unsigned int read_leaving(struct vd_net *net, struct vd_net_pair *pair,
-					     struct vd_tap_queue *q, unsigned int first,
-					     unsigned int max)
+/* What is in the queues that go, and word when nothing is. Return: frames. */
+static vd_noinline unsigned int read_leaving(struct vd_tap *tap, struct vd_net_pair *pair,
+					     struct vd_tap_queue *q, unsigned int first)
 {
-	struct vd_tap *tap = vd_tap_of(net);
 	unsigned int n = 0;
 
-	for (unsigned int i = first; i < tap->dev->nqueues; i++)
-		while (n < max && is_attached(&tap->queues[i]) &&
-		       read_frame(net, pair, q, tap->queues[i].fd) >= 0)
-			n++;
+	for (unsigned int i = first; i < tap->dev->nqueues; i++) {
+		int r = is_attached(&tap->queues[i]) ? 0 : -EAGAIN;
+
+		for (; r >= 0 && n < VD_SOFTQ_BURST; n += r >= 0)
+			r = read_frame(&tap->net, pair, q, tap->queues[i].fd);
+		if (r != -EAGAIN)
+			return n;
+	}
+	if (__atomic_exchange_n(&tap->left, first, __ATOMIC_RELAXED) != first)
+		vd_loop_post(vd_ctx_loop(tap->net.sd.u), &tap->empty);
 	return n;
 }
 
@@ -244,7 +248,7 @@ unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 	unsigned int n = 0, bytes = 0, leaving;
 	int r = 0;
 
-	leaving = pair->idx ? 0 : __atomic_load_n(&net->leaving, __ATOMIC_RELAXED);
+	leaving = pair->idx ? 0 : __atomic_load_n(&tap->leaving, __ATOMIC_ACQUIRE);
 	if (vd_unlikely(__atomic_load_n(&tap->gone, __ATOMIC_RELAXED)))
 		return 0;
 	/* It was empty a moment ago: let the worker do something else, or wait. */
@@ -258,14 +262,14 @@ unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 		r = -EAGAIN;
 	} else if (vd_unlikely(q->kept) && !put_kept(pair, q)) {
 		r = -ENOSPC;
+	} else if (vd_unlikely(leaving)) {
+		n = read_leaving(tap, pair, q, leaving);
 	}
 	for (; r >= 0 && n < VD_SOFTQ_BURST && bytes < BURST_BYTES; n += r >= 0) {
 		r = read_frame(net, pair, q, q->fd);
 		if (r > 0)
 			bytes += (unsigned int)r;
 	}
-	if (vd_unlikely(leaving) && r == -EAGAIN)
-		n += read_leaving(net, pair, q, leaving, VD_SOFTQ_BURST);
 	vd_net_rx_end(pair);
 	if (r == -EAGAIN)
 		q->look_ns = vd_now_ns() + EMPTY_NS;

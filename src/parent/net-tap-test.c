@@ -62,7 +62,7 @@ static void test_send(void **state)
 		for (unsigned int i = 0; i < VD_ARRAY_SIZE(sizes); i++) {
 			tf_fill(frame, sizes[i], i);
 			nb_send(&b, 1, NULL, frame, (uint32_t)sizes[i], ways[w].each);
-			is_frame(tf_take(host, &hdr, got, 2000), sizes[i], i);
+			is_frame(tf_take(host, &hdr, got, TF_SOON_MS), sizes[i], i);
 			assert_int_equal(hdr.gso_type, 0);
 		}
 		bed_reset(&b);
@@ -107,7 +107,7 @@ static void test_receive(void **state)
 
 			tf_fill(frame, len, i);
 			assert_true(tf_give(host, NULL, frame, len));
-			is_frame(tf_receive(&b, 0, &hdr, got, 2000), len, i);
+			is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), len, i);
 			assert_int_equal(hdr.flags, 0);
 			assert_int_equal(hdr.gso_type, 0);
 			tf_post(&b, 0, le16toh(hdr.num_buffers), ways[w].each);
@@ -142,7 +142,7 @@ static void test_send_offloads(void **state)
 	host = tf_open("d0");
 	start(&b, &c);
 	nb_send(&b, 1, &hdr, frame, (uint32_t)at.len, 4000);
-	assert_int_equal(tf_take(host, &h, got, 2000), at.len);
+	assert_int_equal(tf_take(host, &h, got, TF_SOON_MS), at.len);
 	assert_memory_equal(got, frame, at.len);
 	assert_int_equal(h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
@@ -159,7 +159,7 @@ static void test_send_offloads(void **state)
 	assert_int_equal(bed_stat(&b, 1, "tx packets"), 1);
 	tf_fill(frame, 100, 5);
 	nb_send(&b, 1, NULL, frame, 100, 0);
-	is_frame(tf_take(host, &h, got, 2000), 100, 5);
+	is_frame(tf_take(host, &h, got, TF_SOON_MS), 100, 5);
 	assert_int_equal(bed_stat(&b, 1, "tx packets"), 2);
 	bed_end(&b);
 	close(host);
@@ -178,7 +178,9 @@ static struct vd_net_hdr tso(const struct pkt_at *at)
 /* Until the kernel knows that the driver takes large packets; the rest depends on the kernel. */
 static void told_of_tso4(struct bed *b)
 {
-	for (unsigned int i = 0; i < 1000 && !strstr(bed_shown(b, "offloads"), "tso4"); i++)
+	uint64_t end = vd_now_ns() + TF_SOON_MS * 1000000ull;
+
+	while (!strstr(bed_shown(b, "offloads"), "tso4") && vd_now_ns() < end)
 		tf_dispatch(b, 5);
 	assert_non_null(strstr(bed_shown(b, "offloads"), "csum tso4 tso6"));
 }
@@ -203,7 +205,7 @@ static void test_receive_offloads(void **state)
 	told_of_tso4(&b);
 	tf_post(&b, 0, 100, 2048);
 	assert_true(tf_give(host, &h, frame, at.len));
-	assert_int_equal(tf_receive(&b, 0, &hdr, got, 2000), at.len);
+	assert_int_equal(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), at.len);
 	assert_memory_equal(got, frame, at.len);
 	assert_int_equal(hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
@@ -221,7 +223,7 @@ static void test_receive_offloads(void **state)
 	tf_until(&b, "offloads", "none");
 	assert_true(tf_give(host, &h, frame, at.len));
 	for (unsigned int i = 0; i < 10; i++) {
-		size_t len = tf_receive(&b, 0, &hdr, got, 2000);
+		size_t len = tf_receive(&b, 0, &hdr, got, TF_SOON_MS);
 
 		assert_int_equal(len, at.data + 1448);
 		assert_int_equal(hdr.flags, 0);
@@ -251,7 +253,7 @@ static void test_no_buffers(void **state)
 	for (unsigned int i = 0; i < 100; i += 4) {
 		tf_post(&b, 0, 4, 2048);
 		for (unsigned int k = i; k < i + 4; k++)
-			is_frame(tf_receive(&b, 0, &hdr, got, 2000), 200 + k, k);
+			is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 200 + k, k);
 		if (i == 48)
 			tf_dispatch(&b, 50);
 	}
@@ -277,12 +279,13 @@ static void give_and_receive(struct bed *b, int host, unsigned int q, unsigned i
 		tf_fill(frame, 300, tag + i);
 		assert_true(tf_give(host, NULL, frame, 300));
 	}
-	tf_dispatch(b, 200); /* until the kernel has been told, if it is to be */
+	tf_until_told(b);
 	for (unsigned int i = 0; i < 8; i++)
-		is_frame(tf_receive(b, q, &hdr, got, 2000), 300, tag + i);
+		is_frame(tf_receive(b, q, &hdr, got, TF_SOON_MS), 300, tag + i);
 }
 
-/* The kernel spreads frames for a while to a pair that is not used any more. They come by another. */
+/* The kernel spreads frames for a while to a pair that is not used any more. They come by another.
+ */
 static void test_fewer_pairs(void **state)
 {
 	static const char *const attrs[] = { "max_vqp", "2", NULL };
@@ -299,15 +302,59 @@ static void test_fewer_pairs(void **state)
 	tf_post(&b, 2, 64, 2048);
 	for (unsigned int round = 0; round < 5; round++) {
 		use_pairs(&b, 2);
-		tf_dispatch(&b, 200); /* until the kernel knows */
+		tf_until(&b, "queues", "2");
 		/* Where they went from they come back. */
 		tf_fill(frame, 300, 1);
 		nb_send(&b, 3, NULL, frame, 300, 0);
-		is_frame(tf_take(host, &hdr, got, 2000), 300, 1);
+		is_frame(tf_take(host, &hdr, got, TF_SOON_MS), 300, 1);
 		give_and_receive(&b, host, 2, 10);
 		use_pairs(&b, 1);
 		give_and_receive(&b, host, 0, 30);
 	}
+	bed_end(&b);
+	close(host);
+}
+
+/* They wait until the pair by which they come has buffers. */
+static void test_fewer_pairs_without_buffers(void **state)
+{
+	static const char *const attrs[] = { "max_vqp", "2", NULL };
+	struct bed_conf c = { .queues = 5 };
+	struct virtio_net_hdr_v1 hdr;
+	struct bed b;
+	int host;
+
+	(void)state;
+	tf_add(&b, attrs);
+	host = tf_open("d0");
+	start(&b, &c);
+	tf_post(&b, 2, 8, 2048);
+	use_pairs(&b, 2);
+	tf_until(&b, "queues", "2");
+	tf_fill(frame, 300, 1);
+	nb_send(&b, 3, NULL, frame, 300, 0);
+	use_pairs(&b, 1);
+	for (unsigned int i = 0; i < 8; i++) {
+		tf_fill(frame, 300, i);
+		assert_true(tf_give(host, NULL, frame, 300));
+	}
+	tf_dispatch(&b, 200);
+	assert_string_equal(bed_shown(&b, "queues"), "2");
+	tf_post(&b, 0, 9, 2048);
+	for (unsigned int i = 0; i < 8; i++)
+		is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 300, i);
+	tf_until(&b, "queues", "1");
+
+	/* But not for ever: there may never be any. */
+	use_pairs(&b, 2);
+	tf_until(&b, "queues", "2");
+	nb_send(&b, 3, NULL, frame, 300, 0);
+	use_pairs(&b, 1);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_true(tf_give(host, NULL, frame, 300));
+	tf_until(&b, "queues", "1");
+	assert_int_equal(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 300);
+	assert_int_equal(tf_receive(&b, 0, &hdr, got, 20), 0);
 	bed_end(&b);
 	close(host);
 }
@@ -329,14 +376,14 @@ static void test_fewer_and_more_pairs(void **state)
 	for (unsigned int ms = 10; ms <= 50; ms += 5) {
 		tf_post(&b, 2, 8, 2048);
 		use_pairs(&b, 2);
-		tf_dispatch(&b, 200);
+		tf_until(&b, "queues", "2");
 		use_pairs(&b, 1);
 		tf_dispatch(&b, ms); /* it may be told, or about to be, or not yet */
 		use_pairs(&b, 2);
-		tf_dispatch(&b, 200);
+		tf_until_told(&b);
 		tf_fill(frame, 300, 1);
 		nb_send(&b, 3, NULL, frame, 300, 0);
-		is_frame(tf_take(host, &hdr, got, 2000), 300, 1);
+		is_frame(tf_take(host, &hdr, got, TF_SOON_MS), 300, 1);
 		give_and_receive(&b, host, 2, 10);
 	}
 	bed_end(&b);
@@ -365,9 +412,9 @@ static void test_too_few_buffers(void **state)
 		tf_post(&b, 0, 10, 2048);
 		tf_dispatch(&b, 5);
 		tf_post(&b, 0, 20, 2048);
-		is_frame(tf_receive(&b, 0, &hdr, got, 2000), 60000, 1);
+		is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 60000, 1);
 		assert_int_equal(le16toh(hdr.num_buffers), (60000 + 12 + 2047) / 2048);
-		is_frame(tf_receive(&b, 0, &hdr, got, 2000), 60, 2);
+		is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 60, 2);
 		assert_int_equal(bed_stat(&b, 0, "rx overruns"), w);
 
 		/* 9 are left, and no more come. */
@@ -375,7 +422,7 @@ static void test_too_few_buffers(void **state)
 		assert_true(tf_give(host, NULL, frame, 60000));
 		tf_fill(frame, 60, 4);
 		assert_true(tf_give(host, NULL, frame, 60));
-		is_frame(tf_receive(&b, 0, &hdr, got, 2000), 60, 4);
+		is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 60, 4);
 		assert_int_equal(bed_stat(&b, 0, "rx overruns"), w + 1);
 		bed_reset(&b);
 	}
@@ -401,7 +448,7 @@ static void test_too_large(void **state)
 		assert_true(tf_give(host, NULL, frame, 2037));
 		tf_fill(frame, 2036, i);
 		assert_true(tf_give(host, NULL, frame, 2036));
-		is_frame(tf_receive(&b, 0, &hdr, got, 2000), 2036, i);
+		is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 2036, i);
 	}
 	assert_int_equal(bed_stat(&b, 0, "rx errors"), 3);
 	bed_end(&b);
@@ -411,11 +458,16 @@ static void test_too_large(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_send),          cmocka_unit_test(test_receive),
-		cmocka_unit_test(test_send_offloads), cmocka_unit_test(test_receive_offloads),
+		cmocka_unit_test(test_send),
+		cmocka_unit_test(test_receive),
+		cmocka_unit_test(test_send_offloads),
+		cmocka_unit_test(test_receive_offloads),
 		cmocka_unit_test(test_no_buffers),
-		cmocka_unit_test(test_fewer_pairs),   cmocka_unit_test(test_fewer_and_more_pairs),
-		cmocka_unit_test(test_too_few_buffers), cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_fewer_pairs),
+		cmocka_unit_test(test_fewer_pairs_without_buffers),
+		cmocka_unit_test(test_fewer_and_more_pairs),
+		cmocka_unit_test(test_too_few_buffers),
+		cmocka_unit_test(test_too_large),
 	};
 
 	if (!tf_alone())

@@ -15,6 +15,7 @@
 #include "parent/net-tap.h"
 
 #define WANT_FIRST 1514u
+#define LEAVE_MS   2000u /* for what came for pairs that are not used any more */
 
 struct vd_tap *vd_tap_of(struct vd_net *net)
 {
@@ -56,14 +57,45 @@ static void tap_set_offloads(struct vd_net *net, uint64_t guest)
 	}
 }
 
-static void tap_set_pairs(struct vd_net *net, unsigned int pairs)
+static void have_pairs(struct vd_tap *tap, unsigned int pairs)
 {
-	struct vd_tap *tap = vd_tap_of(net);
-
+	vd_timer_del(vd_ctx_loop(tap->net.sd.u), &tap->patience);
+	__atomic_store_n(&tap->leaving, 0, __ATOMIC_RELAXED);
 	for (unsigned int i = pairs; i < tap->dev->nqueues; i++)
 		__atomic_store_n(&tap->queues[i].attached, false, __ATOMIC_RELAXED);
 	tap->dev->want.pairs = pairs;
 	tell(tap);
+}
+
+/* The kernel throws away what is in a queue that goes: the first pair takes it before. */
+static void tap_set_pairs(struct vd_net *net, unsigned int pairs)
+{
+	struct vd_tap *tap = vd_tap_of(net);
+
+	if (pairs >= tap->dev->want.pairs) {
+		have_pairs(tap, pairs);
+		return;
+	}
+	__atomic_store_n(&tap->left, 0, __ATOMIC_RELAXED);
+	/* Release: left. Pairs with vd_tap_receive(). */
+	__atomic_store_n(&tap->leaving, pairs, __ATOMIC_RELEASE);
+	vd_timer_set(vd_ctx_loop(net->sd.u), &tap->patience, LEAVE_MS);
+	vd_net_wake(&net->pairs[0]);
+}
+
+static void empty_posted(struct vd_post *p)
+{
+	struct vd_tap *tap = container_of(p, struct vd_tap, empty);
+
+	if (tap->leaving && __atomic_load_n(&tap->left, __ATOMIC_RELAXED) == tap->leaving)
+		have_pairs(tap, tap->leaving);
+}
+
+static void patience_ends(struct vd_timer *t)
+{
+	struct vd_tap *tap = container_of(t, struct vd_tap, patience);
+
+	have_pairs(tap, tap->leaving);
 }
 
 void vd_tap_was_told(struct vd_tap *tap, int err)
@@ -125,6 +157,8 @@ static void tap_destroy(struct vd_net *net)
 	vd_fd_del(&tap->watch);
 	vd_post_del(vd_ctx_loop(net->sd.u), &tap->look);
 	vd_post_del(vd_ctx_loop(net->sd.u), &tap->tell);
+	vd_post_del(vd_ctx_loop(net->sd.u), &tap->empty);
+	vd_timer_del(vd_ctx_loop(net->sd.u), &tap->patience);
 	for (unsigned int i = 0; tap->queues && i < tap->dev->nqueues; i++)
 		free(tap->queues[i].buf);
 	vd_tap_close(tap->dev);
@@ -192,6 +226,8 @@ static int tap_add(struct uvdpa *u, const char *name, const void *conf, struct u
 		return vd_err(-ENOMEM, "%s: no memory", name);
 	tap->conf = c;
 	tap->tell.fn = tell_posted;
+	tap->empty.fn = empty_posted;
+	tap->patience.fn = patience_ends;
 	r = vd_net_args(&c->net, name, &tap->net_conf);
 	vd_net_begin(&tap->net, u, &tap_ops);
 	if (!r)

@@ -91,6 +91,10 @@ struct vd_tap {
 	struct vd_post tell;         /* it has changed */
 	struct vd_fd watch;          /* of dev->nl */
 	struct vd_post look;         /* the worker has seen that something is wrong */
+	unsigned int leaving;        /* atomic: queues from this one on are to go; 0: none */
+	unsigned int left;           /* atomic: those from this one on were empty, says the worker */
+	struct vd_post empty;        /* it has said so */
+	struct vd_timer patience;    /* or it never will */
 	bool stale;                  /* what waits in the queues is not for who comes next */
 	bool gone;                   /* atomic */
 };

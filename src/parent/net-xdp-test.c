@@ -76,10 +76,10 @@ static void test_both_ways(void **state)
 		for (unsigned int i = 0; i < VD_ARRAY_SIZE(sizes) - 1; i++) {
 			tf_fill(frame, sizes[i], i);
 			nb_send(&b, 1, NULL, frame, (uint32_t)sizes[i], i % 2 ? 100 : 0);
-			is_frame(tf_take(host, &hdr, got, 2000), sizes[i], i);
+			is_frame(tf_take(host, &hdr, got, TF_SOON_MS), sizes[i], i);
 			tf_fill(frame, sizes[i], 100 + i);
 			assert_true(tf_give(host, NULL, frame, sizes[i]));
-			is_frame(tf_receive(&b, 0, &h, got, 2000), sizes[i], 100 + i);
+			is_frame(tf_receive(&b, 0, &h, got, TF_SOON_MS), sizes[i], 100 + i);
 			assert_int_equal(h.flags, 0);
 		}
 		assert_string_equal(bed_shown(&b, "xdp"), kinds[k]);
@@ -105,9 +105,9 @@ static void test_large(void **state)
 	for (unsigned int i = 0; i < 10; i++) {
 		tf_fill(frame, 3414, i);
 		nb_send(&b, 1, NULL, frame, 3414, 0);
-		is_frame(tf_take(host, &hdr, got, 2000), 3414, i);
+		is_frame(tf_take(host, &hdr, got, TF_SOON_MS), 3414, i);
 		assert_true(tf_give(host, NULL, frame, 3414));
-		is_frame(tf_receive(&b, 0, &h, got, 2000), 3414, i);
+		is_frame(tf_receive(&b, 0, &h, got, TF_SOON_MS), 3414, i);
 	}
 	nb_send(&b, 1, NULL, frame, VD_XDP_CHUNK_MAX + 1, 0);
 	assert_int_equal(bed_stat(&b, 1, "tx errors"), 1);
@@ -148,7 +148,7 @@ static void test_many(void **state)
 	}
 	assert_int_equal(bed_stat(&b, 1, "tx packets"), want);
 	for (unsigned int i = 0; i < want; i++) {
-		size_t len = tf_take(host, &hdr, got, 2000);
+		size_t len = tf_take(host, &hdr, got, TF_SOON_MS);
 
 		is_frame(len, 60, i % 256);
 	}
@@ -174,7 +174,7 @@ static void test_no_buffers(void **state)
 		for (unsigned int i = 0; i < 500; i++) {
 			if (i % 50 == 0)
 				tf_post(&b, 0, 50, 2048);
-			is_frame(tf_receive(&b, 0, &h, got, 2000), 100 + i, i);
+			is_frame(tf_receive(&b, 0, &h, got, TF_SOON_MS), 100 + i, i);
 		}
 		tf_fill(frame, 100, 7);
 		assert_true(tf_give(host, NULL, frame, 100));
@@ -186,7 +186,7 @@ static void test_no_buffers(void **state)
 		assert_int_equal(tf_receive(&b, 0, &h, got, 100), 0);
 		tf_fill(frame, 100, 8);
 		assert_true(tf_give(host, NULL, frame, 100));
-		is_frame(tf_receive(&b, 0, &h, got, 2000), 100, 8);
+		is_frame(tf_receive(&b, 0, &h, got, TF_SOON_MS), 100, 8);
 		end(&b, host);
 	}
 	tf_delete("v0");
@@ -208,7 +208,7 @@ static void test_pairs(void **state)
 	for (unsigned int i = 0; i < 40; i++) {
 		tf_fill(frame, 200 + i, i);
 		nb_send(&b, i % 2 ? 3 : 1, NULL, frame, 200 + i, 0);
-		is_frame(tf_take(host, &hdr, got, 2000), 200 + i, i);
+		is_frame(tf_take(host, &hdr, got, TF_SOON_MS), 200 + i, i);
 	}
 	assert_int_equal(bed_stat(&b, 1, "tx packets"), 20);
 	assert_int_equal(bed_stat(&b, 3, "tx packets"), 20);
@@ -240,7 +240,7 @@ static void test_offloads(void **state)
 		h.gso_size = htole16((uint16_t)gso[i]);
 		nb_send(&b, 1, &h, frame, (uint32_t)at.len, 0);
 		while (data < p.payload) {
-			size_t len = tf_take(host, &hdr, got, 2000);
+			size_t len = tf_take(host, &hdr, got, TF_SOON_MS);
 
 			assert_true(len > at.data);
 			assert_null(pkt_wrong(got, len));
@@ -259,13 +259,6 @@ static void test_offloads(void **state)
 	tf_delete("v0");
 }
 
-static void wait_link(struct bed *b, bool up)
-{
-	for (unsigned int i = 0; i < 500 && tf_link_is_up(b) != up; i++)
-		tf_dispatch(b, 10);
-	assert_int_equal(tf_link_is_up(b), up);
-}
-
 static void test_link(void **state)
 {
 	struct vd_net_hdr hdr;
@@ -276,18 +269,18 @@ static void test_link(void **state)
 	veth(1, 1500);
 	host = begin(&b, "generic", NULL, (struct bed_conf){ 0 });
 	for (unsigned int i = 0; i < 3; i++) {
-		wait_link(&b, true);
+		tf_until_link(&b, true);
 		tf_fill(frame, 60, i);
 		nb_send(&b, 1, NULL, frame, 60, 0);
-		is_frame(tf_take(host, &hdr, got, 2000), 60, i);
+		is_frame(tf_take(host, &hdr, got, TF_SOON_MS), 60, i);
 		tf_set_up("v1", false);
-		wait_link(&b, false);
+		tf_until_link(&b, false);
 		nb_send(&b, 1, NULL, frame, 60, 0);
 		tf_set_up("v1", true);
 	}
-	wait_link(&b, true);
+	tf_until_link(&b, true);
 	tf_delete("v0");
-	wait_link(&b, false);
+	tf_until_link(&b, false);
 	nb_send(&b, 1, NULL, frame, 60, 0);
 	end(&b, host);
 }

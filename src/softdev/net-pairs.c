@@ -50,14 +50,11 @@ static unsigned int pairs_now(const struct vd_net *net)
 	return n;
 }
 
-/* Those that the parent has, but for the ones that are about to go (@leaving and on; 0: none). */
-static void spread(struct vd_net *net, unsigned int leaving)
+/* Those that the parent has, as far as they are used. */
+static void spread(struct vd_net *net)
 {
 	unsigned int was = net->spread, pairs = vd_min(net->given, net->asked);
 
-	if (leaving)
-		pairs = vd_min(pairs, leaving);
-	__atomic_store_n(&net->leaving, leaving, __ATOMIC_RELAXED);
 	__atomic_store_n(&net->spread, pairs, __ATOMIC_RELAXED);
 	for (unsigned int i = was; i < pairs; i++)
 		vd_worker_wake(net->pairs[i].worker);
@@ -66,14 +63,14 @@ static void spread(struct vd_net *net, unsigned int leaving)
 static void ask(struct vd_net *net, unsigned int pairs)
 {
 	net->asked = pairs;
-	spread(net, 0);
+	spread(net);
 	net->ops->set_pairs(net, pairs);
 }
 
 void vd_net_spread(struct vd_net *net, unsigned int pairs)
 {
 	net->given = pairs;
-	spread(net, net->leaving);
+	spread(net);
 }
 
 static void settle(struct vd_post *post)
@@ -85,8 +82,6 @@ static void settle(struct vd_post *post)
 	n = pairs_now(net);
 	if (n > net->asked)
 		ask(net, n);
-	else if (n == net->asked && net->leaving)
-		spread(net, 0);
 	else if (n && n < net->asked && !net->fewer.armed)
 		vd_timer_set(vd_ctx_loop(net->sd.u), &net->fewer, FEWER_MS);
 }
@@ -97,20 +92,8 @@ static void fewer_settled(struct vd_timer *t)
 	struct vd_net *net = container_of(t, struct vd_net, fewer);
 	unsigned int n = pairs_now(net);
 
-	if (!n || n >= net->asked) {
-		spread(net, 0);
-		return;
-	}
-	/* Nobody looks at a pair of which the parent knows that it is not used. What has come for
-	 * those that go is for the first, which has a moment to take it.
-	 */
-	if (net->leaving != n) {
-		spread(net, n);
-		vd_worker_wake(net->pairs[0].worker);
-		vd_timer_set(vd_ctx_loop(net->sd.u), t, FEWER_MS);
-		return;
-	}
-	ask(net, n);
+	if (n && n < net->asked)
+		ask(net, n);
 }
 
 static void settle_later(struct vd_net *net)

@@ -110,7 +110,8 @@ struct vd_net_ops {
 	void (*set_offloads)(struct vd_net *net, uint64_t guest);
 
 	/* Spread frames among so many pairs, the first ones: they are in use, and run; at the start
-	 * it is 1. When it is so vd_net_spread() says it, now or later. Control thread. */
+	 * it is 1. When it is so vd_net_spread() says it, now or later; but those that there shall
+	 * not be are not asked to receive any more. Control thread. */
 	void (*set_pairs)(struct vd_net *net, unsigned int pairs);
 
 	/* What uvdpa_dev_show() shall tell beside what every network device has. Control thread,
@@ -203,7 +204,6 @@ struct vd_net {
 
 	unsigned int asked;		 /* control's: ops->set_pairs() */
 	unsigned int given;		 /* control's: what vd_net_spread() said of it */
-	unsigned int leaving;		 /* atomic: pairs from this one on are about to go; 0: none */
 	struct vd_post settle;		 /* finds out what to spread frames among */
 	struct vd_timer fewer;		 /* they have become less, if that is still so */
 
