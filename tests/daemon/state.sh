@@ -1,11 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What clients made comes back: after a restart, a crash, a full disk. In a namespace of mounts of its own.
+# What clients made comes back: after a restart, a crash, a full disk.
+. "$(dirname "$0")/../mounts.sh"
 . "$(dirname "$0")/../cli/cli.sh"
-[ -n "${STATE_NS:-}" ] || {
-	rm -rf "$tmp"
-	STATE_NS=1 exec unshare -m "$0"
-}
 state=$tmp/var/state
 conf=$tmp/conf
 mkdir "$tmp/var"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # file.sh - what every test of a disk as a file begins with
+# shellcheck source=../mounts.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../mounts.sh"
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 [ -w /dev/fuse ] || skip "/dev/fuse cannot be opened"
