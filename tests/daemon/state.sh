@@ -3,6 +3,7 @@
 # What clients made comes back: after a restart, a crash, a full disk.
 . "$(dirname "$0")/../mounts.sh"
 . "$(dirname "$0")/../cli/cli.sh"
+[ "$(id -u)" = 0 ] || skip "not root"
 state=$tmp/var/state
 conf=$tmp/conf
 mkdir "$tmp/var"
