@@ -99,7 +99,7 @@ static int blk_info(const struct cmd *cmd, int argc, char **argv)
 #define RANGE	"[ offset SIZE ] [ length SIZE ]"
 
 const struct cmd_verb blk_verbs[] = {
-	{ .name = "copy", .args = "FROM TO", .help = "all of it, and no holes", .fn = blk_copy },
+	{ .name = "copy", .args = "FROM TO", .help = "all of it; holes stay holes", .fn = blk_copy },
 	{ .name = "compare", .args = "DISK DISK", .help = "status 1: they differ", .fn = blk_compare, .failed = BLK_EXIT_FAILED },
 	{ .name = "checksum", .args = "DISK", .help = "sha256", .fn = blk_checksum },
 	{ .name = "fill", .args = "DISK " CONTENT " " RANGE, .help = "write what verify knows again", .fn = blk_fill },

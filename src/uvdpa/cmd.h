@@ -209,7 +209,7 @@ int cmd_batch(const struct cmd *cmd, const char *path);
 
 extern const struct cmd_verb mgmtdev_verbs[], driver_verbs[], dev_verbs[], bind_verbs[];
 extern const struct cmd_verb blk_verbs[], rng_verbs[], log_verbs[];
-extern const char blk_note[], rng_note[];
+extern const char add_note[], blk_note[], rng_note[];
 cmd_fn dev_show, mgmtdev_show, driver_show, log_show, cmd_run, cmd_monitor, cmd_top, cmd_complete;
 
 /* Call a method in this process, without a daemon, and print options. Takes @params. */

@@ -112,14 +112,17 @@ static const struct cmd_verb vstats_verbs[] = {
 	{ 0 },
 };
 
+const char add_note[] = "KEY is  before driver, what \"uvdpa mgmtdev help MGMTDEV\" lists\n"
+			"        behind it, what \"uvdpa driver help DRIVER\" lists\n";
+
 const struct cmd_verb dev_verbs[] = {
 	{ .name = "show", .args = "[ DEV ]", .help = "the devices, or one", .fn = dev_show },
 	{ .name = "list", .args = "[ DEV ]", .fn = dev_show },
-	{ .name = "add", .args = "name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... " "[ driver DRIVER [ KEY VALUE ]... ]", .help = "make a device, and bind it", .fn = add },
+	{ .name = "add", .args = "name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... " "[ driver DRIVER [ KEY VALUE ]... ]", .help = "make a device, and bind it", .fn = add, .note = add_note },
 	{ .name = "del", .args = "DEV", .help = "take a device away, and end it", .fn = del },
 	{ .name = "config", .help = "its configuration", .fn = config_show, .sub = config_verbs },
 	{ .name = "vstats", .help = "its counters", .fn = vstats_show, .sub = vstats_verbs },
-	{ .name = "set", .args = "DEV KEY VALUE [ KEY VALUE ]...", .help = "change it while it is used", .fn = set },
+	{ .name = "set", .args = "DEV KEY VALUE [ KEY VALUE ]...", .help = "change it while it is used", .fn = set, .note = "KEY is  what \"uvdpa dev set DEV help\" lists\n" },
 	{ .name = "export",
 	  .args = "[ DEV ]",
 	  .help = "the commands that make it again",

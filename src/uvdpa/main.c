@@ -30,7 +30,8 @@ static const struct cmd_verb verbs[] = {
 	  .args = "mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... "
 		  "driver DRIVER [ KEY VALUE ]... [ name NAME ]",
 	  .help = "one device, without the daemon",
-	  .fn = cmd_run },
+	  .fn = cmd_run,
+	  .note = add_note },
 	{ .name = "monitor",
 	  .args = "[ DEV ]... [ -t ] [ --since NUMBER ]",
 	  .help = "what happens to devices, as it happens",

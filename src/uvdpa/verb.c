@@ -191,13 +191,28 @@ int verb_help(const struct cmd *cmd)
 	return 0;
 }
 
+/* "dev vstats" alone does what its verb "show" does: that one, or NULL. */
+static const struct cmd_verb *stands_for(const struct cmd_verb *v)
+{
+	for (const struct cmd_verb *s = v->sub ? verb_first(v->sub) : NULL; s; s = verb_next(s))
+		if (s->fn == v->fn)
+			return s;
+	return NULL;
+}
+
 int verb_wrong(const struct cmd *cmd, const char *why)
 {
+	const struct cmd_verb *const *last = cmd->path, *show;
 	const char *args = verb_args(cmd);
 	char *text = path_text(cmd->path);
 
-	print_error("%s%susage: %s%s%s", why ? why : "", why ? "; " : "", text ? text : "",
-		    args ? " " : "", args ? args : "");
+	while (last[1])
+		last++;
+	show = stands_for(*last);
+	if (show)
+		args = show->args;
+	print_error("%s%susage: %s%s%s%s%s", why ? why : "", why ? "; " : "", text ? text : "",
+		    show ? " " : "", show ? show->name : "", args ? " " : "", args ? args : "");
 	free(text);
 	return -1;
 }

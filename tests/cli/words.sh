@@ -23,6 +23,11 @@ uvdpa -V | grep -Eq '^uvdpa [0-9]+\.[0-9]+'
 uvdpa --Version >/dev/null
 
 # Options of a parent are known without a daemon; the same in JSON.
+# Where options may follow, help says where they are to be found.
+for words in 'dev add' run bind 'dev bind' 'dev set'; do
+	read -ra words <<<"$words"
+	uvdpa "${words[@]}" help | grep -q '^KEY is  .*"uvdpa .* help.* lists$' || fail "${words[*]} help"
+done
 uvdpa mgmtdev help sim-blk | grep -Eq '^sim-blk: '
 uvdpa -j mgmtdev help sim-blk | jq -e '.mgmtdev["sim-blk"].options | type == "object"' >/dev/null
 uvdpa mgmtdev help sim-blk | grep -q '^  capacity size .*; default 128M; 512 to 64T$'
@@ -64,6 +69,7 @@ refused 'device name is not set; usage: uvdpa dev add name NAME mgmtdev MGMTDEV 
 refused 'management device handle not set; usage: uvdpa dev add name NAME' uvdpa dev add name d0
 refused 'usage: uvdpa dev add name NAME' uvdpa dev add
 refused 'usage: uvdpa dev del DEV' uvdpa dev del
+refused 'usage: uvdpa dev vstats show DEV \[ qidx QUEUE \]$' uvdpa dev vstats
 refused 'usage: uvdpa dev del DEV' uvdpa dev del a b
 refused 'usage: uvdpa dev bind DEV DRIVER .*[^.]\.\.\.$' uvdpa dev bind a
 refused '"socket=a" needs a value; the words are pairs: KEY VALUE\.$' uvdpa dev bind a vhost-user socket=a
