@@ -34,10 +34,8 @@ class Error(OSError):
         kind = type(OSError(err, ""))
         if cls is Error and kind is not OSError:
             cls = kinds.setdefault(kind, type("Error", (Error, kind), {"__module__": "uvdpa"}))
-        return super().__new__(cls, err, text)  # type: ignore[call-arg]
-
-    def __init__(self, err: int, text: Optional[str] = None) -> None:
-        super().__init__(err, text or os.strerror(err))
+        # What is given here is what counts; OSError looks at nothing later.
+        return super().__new__(cls, err, text or os.strerror(err))  # type: ignore[call-arg]
 
     def __str__(self) -> str:
         return str(self.strerror)

@@ -24,11 +24,12 @@ OPS = {name: getattr(lib, f"UVDPA_BLK_{name.upper()}") for name in (*DATA, *RANG
 class Request:
     """A request that was submitted: done or not, and what became of it."""
 
-    def __init__(self, op: str, callback: Optional[Callable[[Request], Any]]) -> None:
+    def __init__(self, op: str, what: str, callback: Optional[Callable[[Request], Any]]) -> None:
         #: "read", "write", ...
         self.op = op
         #: whether it is back
         self.done = False
+        self._what = what
         self._callback = callback
         self._buf = ffi.NULL
         self._iov: Any = None
@@ -40,9 +41,9 @@ class Request:
     def result(self) -> bytes:
         """What it read; b"" for the others. Raises the Error if it failed."""
         if not self.done:
-            raise Error(errno.EINPROGRESS, f"{self.op}: not done yet")
+            raise Error(errno.EINPROGRESS, f"{self._what}: not done yet")
         if self._res:
-            raise Error(-self._res)
+            raise Error(-self._res, f"{self._what}: {os.strerror(-self._res)}")
         return self._data
 
 
@@ -195,10 +196,10 @@ class Blk(Opened):
         if data is not None:
             data = memoryview(data).cast("B")
             length = len(data)
+        what = f"{self._name}: {op}" + (f" of {length} bytes at {offset}" if length else "")
         if offset < 0 or length < 0 or offset % SECTOR or (op != "get_id" and length % SECTOR):
-            raise Error(errno.EINVAL, f"{self._name}: {op} of {length} bytes at {offset}: "
-                                      f"not in multiples of {SECTOR}")
-        req = Request(op, callback)
+            raise Error(errno.EINVAL, f"{what}: not in multiples of {SECTOR}")
+        req = Request(op, what, callback)
         with self._guard:
             self._opened()
             req._c = ffi.new("struct uvdpa_blk_req *", {
@@ -207,7 +208,7 @@ class Blk(Opened):
                 req._c.nsectors = length // SECTOR
             elif op in DATA:
                 self._fill(req, length, data)
-            self._put(req, offset, length)
+            self._put(req)
         return req
 
     def _fill(self, req: Request, length: int, data: Any) -> None:
@@ -220,7 +221,7 @@ class Blk(Opened):
         req._iov = ffi.new("struct iovec *", (req._buf, length))
         req._c.iov, req._c.niov = req._iov, 1
 
-    def _put(self, req: Request, offset: int, length: int) -> None:
+    def _put(self, req: Request) -> None:
         one = ffi.new("struct uvdpa_blk_req *[]", [req._c])
         at = int(ffi.cast("uintptr_t", req._c))
         self._inflight[at] = req
@@ -230,7 +231,7 @@ class Blk(Opened):
         del self._inflight[at]
         lib.uvdpa_blk_free(self._c, req._buf)
         err = -n if n else errno.EAGAIN
-        raise Error(err, f"{self._name}: {req.op} of {length} bytes at {offset}: {reason(err)}")
+        raise Error(err, f"{req._what}: {reason(err)}")
 
     def poll(self) -> list[Request]:
         """Requests that came back since, after their callbacks. Never waits."""
