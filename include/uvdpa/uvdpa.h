@@ -4,7 +4,9 @@
  *
  * A context (struct uvdpa) holds everything; two of them live side by side in one process.
  * One thread, the context's control thread, makes every call here: the one that calls
- * uvdpa_dispatch(). Waiting is done on one file descriptor, so any event loop will do:
+ * uvdpa_dispatch(). While a thread is in that, what would change something fails with -EPERM in any
+ * other; a call that returns nothing does nothing, and the log says so. Waiting is done on one file
+ * descriptor, so any event loop will do:
  *
  *	uvdpa_create(&u);
  *	uvdpa_dev_add(u, &(struct uvdpa_dev_opts){ .size = sizeof(struct uvdpa_dev_opts),
@@ -46,6 +48,10 @@ struct uvdpa_parent;
  * uvdpa_create() - Make a context with the built-in parents and bus drivers
  * @ret_u: the context, owned by the caller
  *
+ * It belongs to the process that made it. A child by fork(2) has its memory and its descriptors,
+ * but none of its threads: there calls fail with -EPERM, uvdpa_destroy() does nothing, and what was
+ * opened may only be closed. execve(2) closes the descriptors.
+ *
  * Return: 0; -ENOMEM, -EMFILE.
  * Context: any thread; the caller becomes the control thread.
  */
@@ -55,8 +61,8 @@ int uvdpa_create(struct uvdpa **ret_u);
  * uvdpa_destroy() - Take every device away and free the context
  * @u: the context, or NULL
  *
- * Drains what is in flight, and returns within UVDPA_DRAIN_MS (see uvdpa_dev_del()). Not from within a
- * callback: that is logged, and nothing is done.
+ * Drains what is in flight, and returns within UVDPA_DRAIN_MS (see uvdpa_dev_del()). Callbacks come
+ * meanwhile; they can add no device. Not from within a callback: that is logged, and nothing done.
  */
 void uvdpa_destroy(struct uvdpa *u);
 
@@ -77,7 +83,7 @@ int uvdpa_fd(const struct uvdpa *u);
  * @timeout_ms: longest wait in milliseconds; 0 does not wait, -1 waits for ever
  *
  * Return: number of events handled, 0 at the timeout; -EINTR a signal came; -EDEADLK it was called
- * from a callback; -EBUSY another thread is in it.
+ * from a callback; -EPERM another thread is in it, or this is a child of the process.
  * Context: the thread that waits is the control thread. It may be another one later, if what one did
  * is visible to the other.
  */
@@ -422,6 +428,7 @@ struct uvdpa_dev_opts {
  * -EEXIST the name is taken; -ENODEV no such parent or driver; -EINVAL an option, the name, or
  * features without VERSION_1;
  * -EOPNOTSUPP features that are not offered; what the parent found (-ENOENT, -EISDIR, -EBUSY...).
+ * -ENODEV also while the context is destroyed.
  */
 int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_dev **ret_dev,
 		  struct uvdpa_wait *w);

@@ -18,6 +18,11 @@ uint64_t vd_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+bool vd_loop_is_ours(const struct vd_loop *loop)
+{
+	return loop->pid == getpid();
+}
+
 int vd_fd_add(struct vd_loop *loop, struct vd_fd *f, int fd, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = f };
@@ -44,7 +49,8 @@ void vd_fd_del(struct vd_fd *f)
 
 	if (!loop)
 		return;
-	epoll_ctl(loop->epfd, EPOLL_CTL_DEL, f->fd, NULL);
+	if (vd_loop_is_ours(loop))
+		epoll_ctl(loop->epfd, EPOLL_CTL_DEL, f->fd, NULL);
 	for (int i = 0; i < loop->nbatch; i++)
 		if (loop->batch[i].data.ptr == f)
 			loop->batch[i].data.ptr = NULL;
@@ -62,7 +68,8 @@ static void timers_arm(struct vd_loop *loop)
 		its.it_value.tv_sec = (time_t)(ns / 1000000000u);
 		its.it_value.tv_nsec = (long)(ns % 1000000000u);
 	}
-	timerfd_settime(loop->timer_fd.fd, TFD_TIMER_ABSTIME, &its, NULL);
+	if (vd_loop_is_ours(loop))
+		timerfd_settime(loop->timer_fd.fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
 void vd_timer_set(struct vd_loop *loop, struct vd_timer *t, uint64_t after_ms)
@@ -168,6 +175,7 @@ int vd_loop_init(struct vd_loop *loop)
 	int r, fd;
 
 	memset(loop, 0, sizeof(*loop));
+	loop->pid = getpid();
 	vd_list_init(&loop->timers);
 	vd_list_init(&loop->posts);
 	loop->timer_fd = (struct vd_fd){ .fn = timers_run, .fd = -1 };

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 
@@ -46,6 +47,7 @@ struct vd_timer {
 };
 
 struct vd_loop {
+	pid_t pid;		/* a child by fork() has the same descriptors, changes none */
 	int epfd;
 	struct vd_fd timer_fd;
 	struct vd_fd post_fd;
@@ -84,6 +86,9 @@ void vd_timer_del(struct vd_loop *loop, struct vd_timer *t);	/* harmless if it i
 void vd_loop_post(struct vd_loop *loop, struct vd_post *p);
 /* It will not be called after this, unless posted again. Context: control thread. */
 void vd_post_del(struct vd_loop *loop, struct vd_post *p);
+
+/* Is it this process's, not one's that it was forked from? */
+bool vd_loop_is_ours(const struct vd_loop *loop);
 
 uint64_t vd_now_ns(void);	/* CLOCK_MONOTONIC */
 

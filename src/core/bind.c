@@ -194,8 +194,10 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *name, const struct uvdpa_a
 	struct vd_dev *d = dev->core;
 	struct vd_bind *bind = &d->bind;
 	struct vd_choice c = { 0 };
-	int r;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (bind->deleting)
 		return vd_err(-ENODEV, "%s is being removed", d->name);
 	r = vd_choice_make(d->u, d->name, name ? name : "", attrs, nattrs, &c);
@@ -226,7 +228,10 @@ int uvdpa_dev_bind(struct uvdpa_dev *dev, const char *name, const struct uvdpa_a
 int uvdpa_dev_unbind(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 {
 	struct vd_dev *d = dev->core;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (d->bind.deleting || d->bind.step != VD_BIND_REST)
 		return vd_err(-EBUSY, "%s: a bind or unbind is under way", d->name);
 	if (!d->bind.b)
@@ -241,7 +246,7 @@ void uvdpa_binding_release(struct uvdpa_binding *b)
 {
 	struct vd_dev *d = dev_of(b);
 
-	if (d->bind.step == VD_BIND_REST)
+	if (vd_ctx_admits(d->u, __func__) && d->bind.step == VD_BIND_REST)
 		start_leaving(d);
 }
 
@@ -261,7 +266,7 @@ void uvdpa_binding_quiesced(struct uvdpa_binding *b)
 {
 	struct vd_dev *d = dev_of(b);
 
-	if (d->bind.step != VD_BIND_DRIVER)
+	if (!vd_ctx_admits(d->u, __func__) || d->bind.step != VD_BIND_DRIVER)
 		return;
 	d->bind.answered = true;
 	vd_loop_post(&d->u->loop, &d->bind.post);
@@ -302,7 +307,10 @@ int uvdpa_dev_del(struct uvdpa_dev *dev, struct uvdpa_wait *w)
 {
 	struct vd_dev *d = dev->core;
 	struct vd_bind *bind = &d->bind;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (bind->deleting)
 		return vd_err(-EALREADY, "%s is being removed", d->name);
 	bind->deleting = true;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -31,6 +32,49 @@ struct vd_log *vd_ctx_log(struct uvdpa *u)
 struct vd_bell *vd_ctx_bell(struct uvdpa *u)
 {
 	return &u->bell;
+}
+
+/* ---- who may call ---------------------------------------------------------------------------- */
+
+/* @in: who dispatches. A thread is told from others by where its sentence is. */
+static int mine(const struct uvdpa *u, const char *in)
+{
+	if (!vd_loop_is_ours(&u->loop))
+		return vd_err(-EPERM, "the context is of process %d, not of its child %d",
+			      (int)u->loop.pid, (int)getpid());
+	if (in && in != vd_err_text())
+		return vd_err(-EPERM, "another thread waits for events, and alone may call");
+	return 0;
+}
+
+static const char *inside(const struct uvdpa *u)
+{
+	return __atomic_load_n(&u->inside, __ATOMIC_RELAXED);
+}
+
+int vd_ctx_mine(const struct uvdpa *u)
+{
+	return mine(u, inside(u));
+}
+
+bool vd_ctx_admits(struct uvdpa *u, const char *call)
+{
+	if (!vd_ctx_mine(u))
+		return true;
+	/* A thread that the child has not may have held the log's lock. */
+	if (vd_loop_is_ours(&u->loop))
+		vd_log_error(&u->log, NULL, "%s: %s: nothing is done", call, vd_err_text());
+	return false;
+}
+
+/* Waiting needs more than that. @in: who dispatches. Return: 0; -EPERM, -EDEADLK. */
+static int may_wait(const struct uvdpa *u, const char *in)
+{
+	int r = mine(u, in);
+
+	if (!r && in)
+		r = vd_err(-EDEADLK, "a callback cannot wait for events");
+	return r;
 }
 
 /* ---- for who is not in this library ---------------------------------------------------------- */
@@ -62,6 +106,10 @@ static void poll_ready(struct vd_fd *f, uint32_t events)
 
 int uvdpa_poll_add(struct uvdpa *u, struct uvdpa_poll *p, int fd, uint32_t events)
 {
+	int r = vd_ctx_mine(u);
+
+	if (r)
+		return r;
 	poll_fd(p)->fn = poll_ready;
 	return vd_fd_add(&u->loop, poll_fd(p), fd, events);
 }
@@ -140,14 +188,15 @@ void uvdpa_destroy(struct uvdpa *u)
 	struct vd_dev *d;
 	uint64_t due;
 
-	if (!u)
+	if (!u || !vd_ctx_admits(u, __func__))
 		return;
-	if (__atomic_load_n(&u->inside, __ATOMIC_RELAXED)) {
-		vd_log_error(&u->log, NULL, "destroyed while it is dispatched: nothing is done");
+	if (inside(u)) {
+		vd_log_error(&u->log, NULL, "%s: from a callback: nothing is done", __func__);
 		return;
 	}
-	/* Its callbacks may neither wait nor destroy it once more. */
+	/* Its callbacks may neither wait nor destroy it once more, nor add anything. */
 	__atomic_store_n(&u->inside, vd_err_text(), __ATOMIC_RELAXED);
+	u->ending = true;
 	u->drain_ms = END_MS;
 	vd_list_for_each(d, &u->devs, node)
 		uvdpa_dev_del(d->dev, NULL);
@@ -180,14 +229,14 @@ int uvdpa_fd(const struct uvdpa *u)
 
 int uvdpa_dispatch(struct uvdpa *u, int timeout_ms)
 {
-	/* A thread is told from others by where its sentence is. */
-	const char *me = vd_err_text(), *other = NULL;
-	int r;
+	const char *in = NULL;
+	int r = vd_ctx_mine(u);
 
-	if (!__atomic_compare_exchange_n(&u->inside, &other, me, false, __ATOMIC_ACQUIRE,
+	if (r)
+		return r;
+	if (!__atomic_compare_exchange_n(&u->inside, &in, vd_err_text(), false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
-		return other == me ? vd_err(-EDEADLK, "a callback cannot wait for events") :
-				     vd_err(-EBUSY, "another thread waits for events");
+		return may_wait(u, in);
 	r = vd_loop_dispatch(&u->loop, timeout_ms);
 	__atomic_store_n(&u->inside, NULL, __ATOMIC_RELEASE);
 	return r;
@@ -272,8 +321,14 @@ static void tell_ended(struct vd_post *p)
 
 int uvdpa_await(struct uvdpa *u, struct uvdpa_wait *w, int r)
 {
+	int refused;
+
 	if (r != -EINPROGRESS)
 		return r;
+	/* What another waits for stays what it is. */
+	refused = may_wait(u, inside(u));
+	if (refused)
+		return refused;
 	u->awaited = w;
 	while (w->pending && (r >= 0 || r == -EINPROGRESS || r == -EINTR))
 		r = uvdpa_dispatch(u, -1);

@@ -30,6 +30,7 @@ struct uvdpa {
 	int nowhere;			/* an eventfd that nobody reads */
 	struct vd_bell bell;
 	unsigned int drain_ms;		/* UVDPA_DRAIN_MS; less once the context ends */
+	bool ending;			/* uvdpa_destroy() was called */
 	struct uvdpa_keeper *keeper;	/* of sockets, or NULL */
 };
 

@@ -17,7 +17,19 @@ struct vd_loop *vd_ctx_loop(struct uvdpa *u);
 struct vd_log *vd_ctx_log(struct uvdpa *u);
 /* For eventfds that a peer has as well. */
 struct vd_bell *vd_ctx_bell(struct uvdpa *u);
-/* For files that others may change. */
+
+/**
+ * vd_ctx_mine() - May the calling thread make a call of the control thread?
+ *
+ * Not while another thread is in uvdpa_dispatch(): that one is it. Nor in a child by fork(). Costs
+ * a system call, so it is for control alone.
+ *
+ * Return: 0; -EPERM with a sentence. Context: any thread.
+ */
+int vd_ctx_mine(const struct uvdpa *u);
+
+/* The same for @call, which returns nothing: if it may not, the log says so. Return: it may. */
+bool vd_ctx_admits(struct uvdpa *u, const char *call);
 
 /* The driver's end of a device that is bound; NULL if it is not. Control thread. */
 struct uvdpa_binding *vd_dev_binding(const struct uvdpa_dev *dev);

@@ -287,10 +287,14 @@ static int prepare(struct uvdpa *u, const struct uvdpa_dev_opts *given, struct v
 {
 	const struct uvdpa_parent *parent;
 	struct uvdpa_dev_opts o;
-	int r = opts_take(given, &o);
+	int r = vd_ctx_mine(u);
 
 	if (!r)
+		r = opts_take(given, &o);
+	if (!r)
 		r = name_check(o.name);
+	if (!r && u->ending)
+		r = vd_err(-ENODEV, "%s: its context is being destroyed", o.name);
 	if (r)
 		return r;
 	parent = uvdpa_parent_find(u, o.mgmtdev);
@@ -357,7 +361,7 @@ void uvdpa_dev_ready_now(struct uvdpa_dev *dev, int err)
 {
 	struct vd_dev *d = dev->core;
 
-	if (d->bind.gone)
+	if (!vd_ctx_admits(d->u, __func__) || d->bind.gone)
 		return;
 	if (!d->known) {
 		if (!err)
@@ -381,7 +385,7 @@ void uvdpa_dev_lost(struct uvdpa_dev *dev)
 {
 	struct vd_dev *d = dev->core;
 
-	if (!d->ready)
+	if (!vd_ctx_admits(d->u, __func__) || !d->ready)
 		return;
 	vd_trace(&d->u->log, d->name, "lost");
 	d->ready = false;
@@ -443,8 +447,10 @@ bool uvdpa_dev_ready(const struct uvdpa_dev *dev)
 
 int uvdpa_dev_set_override(struct uvdpa_dev *dev, const char *driver)
 {
-	int r = set_override(dev->core, driver);
+	int r = vd_ctx_mine(dev->core->u);
 
+	if (!r)
+		r = set_override(dev->core, driver);
 	if (!r)
 		vd_dev_raise(dev->core, UVDPA_DEV_ATTRS);
 	return r;
@@ -493,8 +499,10 @@ int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigne
 	const struct uvdpa_set_ops *set = dev->set;
 	struct vd_attrs now = { 0 };
 	void *conf;
-	int r;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (!d->known || d->bind.deleting)
 		return vd_err(-ENODEV, "%s: not ready", d->name);
 	if (!set)
@@ -556,7 +564,10 @@ void uvdpa_dev_show(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 {
 	struct vd_bind *bind = &dev->core->bind;
+	int r = vd_ctx_mine(dev->core->u);
 
+	if (r)
+		return r;
 	if (!bind->b)
 		return vd_err(-ENODEV, "%s is not bound", dev->core->name);
 	bind->now.driver->describe(bind->b, e);
@@ -566,7 +577,10 @@ int uvdpa_dev_describe(struct uvdpa_dev *dev, struct uvdpa_emit *e)
 int uvdpa_dev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *e)
 {
 	struct vd_dev *d = dev->core;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (!dev->stats)
 		return vd_err(-EOPNOTSUPP, "%s: its parent counts nothing", d->name);
 	if (!d->known || idx >= dev->info.nvqs)

@@ -22,7 +22,10 @@
 int vd_gate_present(const struct uvdpa_dev *dev)
 {
 	const struct vd_dev *d = dev->core;
+	int r = vd_ctx_mine(d->u);
 
+	if (r)
+		return r;
 	if (!d->known || d->bind.gone)
 		return vd_err(-ENODEV, "%s is %s", d->name, d->known ? "gone" : "not ready");
 	/* What a driver began before is told to it before remove; nothing may come after. */
@@ -312,6 +315,8 @@ void uvdpa_dev_quiesced(struct uvdpa_dev *dev, unsigned int idx)
 {
 	struct vd_dev *d = dev->core;
 
+	if (!vd_ctx_admits(d->u, __func__))
+		return;
 	vd_trace(&d->u->log, d->name, "quiesced %d", (int)idx);
 	if (idx != UVDPA_VQ_ALL) {
 		vd_gate_vq_stopped(d, idx);
@@ -326,6 +331,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev)
 {
 	struct vd_dev *d = dev->core;
 
+	if (!vd_ctx_admits(d->u, __func__))
+		return;
 	d->gate.generation++;
 	vd_dev_raise(d, UVDPA_DEV_CONFIG);
 	vd_dev_raise_driver(d, UVDPA_DEV_CONFIG);
@@ -333,6 +340,8 @@ void uvdpa_dev_config_changed(struct uvdpa_dev *dev)
 
 void uvdpa_dev_vq_broken(struct uvdpa_dev *dev, unsigned int idx)
 {
+	if (!vd_ctx_admits(dev->core->u, __func__))
+		return;
 	vd_gate_break(dev->core, idx, vd_err_text());
 	vd_gate_settle(dev->core);
 }

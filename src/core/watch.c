@@ -49,6 +49,8 @@ void uvdpa_watch_add(struct uvdpa *u, struct uvdpa_watch *w)
 	struct vd_list *node = node_of(w);
 	struct vd_dev *d;
 
+	if (!vd_ctx_admits(u, __func__))
+		return;
 	w->reserved[2] = u;
 	vd_list_init(node);
 	vd_list_add(&u->watches, node);

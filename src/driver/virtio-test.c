@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uvdpa/blk.h>
 
@@ -128,6 +129,41 @@ static void test_round_trip(void **state)
 		assert_int_equal(io(q, UVDPA_BLK_READ, SECTORS - 1, m, 1024), -EIO);
 		uvdpa_blk_close(blk);
 	}
+	end(&b);
+}
+
+/* A child closes what it has a copy of, and the parent's disk goes on. */
+static void test_closed_by_a_child(void **state)
+{
+	struct uvdpa_blk *blk;
+	struct uvdpa_blkq *q;
+	struct bed b;
+	uint8_t *m;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	begin(&b);
+	assert_int_equal(uvdpa_blk_open(b.dev, NULL, &blk), 0);
+	q = uvdpa_blk_queue(blk, 0);
+	m = uvdpa_blk_alloc(blk, 512);
+	memset(m, 1, 512);
+	assert_int_equal(io(q, UVDPA_BLK_WRITE, 0, m, 512), 0);
+	pid = fork();
+	if (!pid) {
+		struct uvdpa_blk *second;
+		int r = uvdpa_blk_open(b.dev, NULL, &second);
+
+		uvdpa_blk_close(blk);
+		uvdpa_destroy(b.u);
+		_exit(r == -EPERM ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	memset(m, 0, 512);
+	assert_int_equal(io(q, UVDPA_BLK_READ, 0, m, 512), 0);
+	assert_int_equal(m[511], 1);
+	uvdpa_blk_close(blk);
 	end(&b);
 }
 
@@ -432,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_closed_by_a_child),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_taken_away),
 		cmocka_unit_test(test_close_in_flight),

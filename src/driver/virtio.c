@@ -149,7 +149,8 @@ static void op_reset(struct vd_virtio_dev *vdev)
 	memset(&a->reset, 0, sizeof(a->reset));
 	a->reset.done = reset_done;
 	r = uvdpa_dev_reset(a->b.dev, &a->reset);
-	if (r != -EINPROGRESS)
+	/* A child by fork() has a copy of the handle alone. */
+	if (r != -EINPROGRESS && vd_loop_is_ours(vdev->loop))
 		reset_done(&a->reset, r);
 }
 
@@ -343,9 +344,12 @@ static int open_begin(struct opening *o, struct uvdpa_dev *dev,
 		      const struct vd_virtio_driver *driver, const char *what)
 {
 	struct uvdpa_wait w = { 0 };
-	int r = 0;
+	int r;
 
 	*o = (struct opening){ .u = uvdpa_dev_context(dev), .dev = dev };
+	r = vd_ctx_mine(o->u);
+	if (r)
+		return r;
 	strcpy(o->name, uvdpa_dev_name(dev));
 	if (!uvdpa_dev_ready(dev))
 		return vd_err(-EAGAIN, "%s: not ready", o->name);

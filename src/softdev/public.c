@@ -379,7 +379,10 @@ int uvdpa_softdev_set_config(struct uvdpa_softdev *pub, uint32_t off, const void
 {
 	struct soft *s = soft_of(pub);
 	uint32_t size = s->sd.dev.info.config_size;
+	int r = s->sd.dev.core ? vd_ctx_mine(uvdpa_dev_context(&s->sd.dev)) : 0;
 
+	if (r)
+		return r;
 	if (off > size || len > size - off)
 		return vd_err(-EINVAL, "%s: %u bytes of configuration at %u of %u", s->sd.name, len,
 			      off, size);
