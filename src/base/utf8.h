@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* utf8.h - text is UTF-8 (RFC 3629) wherever it leaves the process: JSON and metrics carry nothing else */
+/* utf8.h - text that leaves the process is UTF-8 (RFC 3629): JSON and metrics carry nothing else */
 #ifndef VD_BASE_UTF8_H
 #define VD_BASE_UTF8_H
 

@@ -584,6 +584,7 @@ int uvdpa_dev_stats(struct uvdpa_dev *dev, unsigned int idx, struct uvdpa_emit *
 	if (!dev->stats)
 		return vd_err(-EOPNOTSUPP, "%s: its parent counts nothing", d->name);
 	if (!d->known || idx >= dev->info.nvqs)
-		return vd_err(-EINVAL, "%s: queue index exceeds max value: %u of %u", d->name, idx, dev->info.nvqs);
+		return vd_err(-EINVAL, "%s: queue index exceeds max value: %u of %u", d->name, idx,
+			      dev->info.nvqs);
 	return dev->stats->get(dev, idx, e);
 }

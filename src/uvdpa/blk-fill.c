@@ -125,7 +125,8 @@ static int fill(struct session *s, const char *word, const struct content *c)
 	return 0;
 }
 
-int blk_fill(const struct cmd *cmd, int argc, char **argv)
+static int run(const struct cmd *cmd, int argc, char **argv,
+	       int (*fn)(struct session *s, const char *word, const struct content *c))
 {
 	struct content c;
 	struct session s;
@@ -135,8 +136,13 @@ int blk_fill(const struct cmd *cmd, int argc, char **argv)
 		return r;
 	r = session_begin(&s, cmd);
 	if (!r)
-		r = fill(&s, argv[0], &c);
+		r = fn(&s, argv[0], &c);
 	return session_end(&s, r);
+}
+
+int blk_fill(const struct cmd *cmd, int argc, char **argv)
+{
+	return run(cmd, argc, argv, fill);
 }
 
 /* ---- verify ---------------------------------------------------------------------------------- */
@@ -213,14 +219,5 @@ static int verify(struct session *s, const char *word, const struct content *c)
 
 int blk_verify(const struct cmd *cmd, int argc, char **argv)
 {
-	struct content c;
-	struct session s;
-	int r = read_words(cmd, &c, argc, argv);
-
-	if (r)
-		return r;
-	r = session_begin(&s, cmd);
-	if (!r)
-		r = verify(&s, argv[0], &c);
-	return session_end(&s, r);
+	return run(cmd, argc, argv, verify);
 }

@@ -416,8 +416,14 @@ static int rng_feed(const struct cmd *cmd, int argc, char **argv)
 /* ---- the words ------------------------------------------------------------------------------ */
 
 const struct cmd_verb rng_verbs[] = {
-	{ .name = "read", .args = "DEV [ BYTES ]", .help = "random bytes to standard output", .fn = rng_read },
-	{ .name = "feed", .args = "DEV [ BYTES ] [ credit BITS ] [ rate SIZE ]", .help = "random bytes to the kernel", .fn = rng_feed },
+	{ .name = "read",
+	  .args = "DEV [ BYTES ]",
+	  .help = "random bytes to standard output",
+	  .fn = rng_read },
+	{ .name = "feed",
+	  .args = "DEV [ BYTES ] [ credit BITS ] [ rate SIZE ]",
+	  .help = "random bytes to the kernel",
+	  .fn = rng_feed },
 	{ 0 },
 };
 
