@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/mount.h"
 #include "sysfs/view.h"
 
 #define BATCH 32u /* requests before others of the loop have their turn */
@@ -127,13 +127,13 @@ static void on_request(struct vd_fd *f, uint32_t events)
 /* A directory to mount over: empty, or made. */
 static int make_dir(struct vd_sysfs *fs, const char *path)
 {
-	struct stat st;
+	int r = vd_unmount_dead(path);
 	struct dirent *e;
 	DIR *d;
-	int r = 0;
 
-	/* A mount whose daemon died: nobody is behind it any more. */
-	if (lstat(path, &st) && errno == ENOTCONN && !umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW))
+	if (r < 0)
+		return r;
+	if (r)
 		vd_log_info(fs->log, "sysfs", "%s: removed a dead mount", path);
 	if (!mkdir(path, 0755))
 		fs->created = true;
@@ -142,6 +142,7 @@ static int make_dir(struct vd_sysfs *fs, const char *path)
 	d = opendir(path);
 	if (!d)
 		return vd_err(-errno, "%s: %m", path);
+	r = 0;
 	while (!r && (e = readdir(d)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
 			r = vd_err(-ENOTEMPTY, "%s: only an empty directory is mounted over", path);

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/mount.h"
 #include "base/thread.h"
 
 /* The data thread has something to say. */
@@ -63,12 +63,12 @@ void vd_blk_file_describe(struct vd_blk_file *f, struct uvdpa_emit *e)
 static int make_path(struct vd_blk_file *f, const char *path)
 {
 	struct stat st;
-	int fd, r;
+	int fd, r = vd_unmount_dead(path);
 
-	/* A mount whose daemon died: nobody is behind it any more. */
-	if (lstat(path, &st) && errno == ENOTCONN && !umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW))
+	if (r < 0)
+		return r;
+	if (r)
 		vd_log_info(f->log, f->vdev->name, "%s: removed a dead mount", path);
-
 	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 && errno != EEXIST)
 		return vd_err(-errno, "%s: %m", path);

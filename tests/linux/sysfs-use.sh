@@ -11,6 +11,7 @@ sys=$tmp/sys
 bus=$sys/bus/vdpa
 take_back() {
 	cd /
+	umount -l "$tmp/nobody/sys" 2>/dev/null || true
 	[ -z "$daemon_pid" ] || return 0	# it does it
 	! mountpoint -q "$sys" || umount -l "$sys" 2>/dev/null || fusermount3 -uz "$sys"
 }
@@ -76,6 +77,25 @@ uvdpa dev add name d1 mgmtdev sim-blk capacity 1M
 put d1 "$bus/drivers/vhost-user/bind"
 [ -S "$tmp/d1.sock" ] || fail "no socket beside the daemon's"
 
+# A write is one wherever it lies in memory, and however long it may be.
+/usr/bin/python3 - "$sys/devices/d0/driver_attrs" "$tmp" <<-'PY'
+	import errno, mmap, os, sys
+	fd = os.open(sys.argv[1], os.O_WRONLY)
+	mem = memoryview(mmap.mmap(-1, 4 * 4096))
+	for at, n in ((4096 - 7, 100), (4095, 4096), (1, 4096), (0, 4096), (5000, 4095)):
+	    mem[at:at + n] = f'socket {sys.argv[2]}/{at}.sock'.encode().ljust(n, b'\n')
+	    assert os.write(fd, mem[at:at + n]) == n
+	    with open(sys.argv[1]) as f:
+	        assert f.read().split('\n')[0] == f'socket {sys.argv[2]}/{at}.sock'
+	for n in (4097, 8192, 8193, 3 * 4096):
+	    try:
+	        os.write(fd, mem[:n])
+	        raise SystemExit(f'{n} bytes are written')
+	    except OSError as e:
+	        assert e.errno == errno.EFBIG, e
+	os.write(fd, b'\n')
+PY
+
 # ---- changes are seen at once, whoever makes them, and by who polls
 uvdpa dev override d0 ''
 uvdpa dev bind d0 virtio
@@ -131,6 +151,35 @@ done
 pids=()
 [ -z "$(ls "$bus/devices")" ] || fail "something is left: $(ls "$bus/devices")"
 
+# What stays is seen, and once, by who lists what comes and goes.
+for i in {1..150}; do
+	echo "dev add name s$i mgmtdev sim-blk capacity 64K"
+done | uvdpa -b -
+churn() {
+	for _ in 1 2; do
+		for i in {1..150}; do
+			echo "dev add name r$i mgmtdev sim-blk capacity 64K"
+		done | uvdpa -b -
+		for i in {1..150}; do
+			echo "dev del r$i"
+		done | uvdpa -b -
+	done
+}
+background churn
+/usr/bin/python3 - "$bus/devices" "$!" <<-'PY'
+	import os, sys
+	stay = {f's{i}' for i in range(1, 151)}
+	while os.path.exists(f'/proc/{sys.argv[2]}/exe'):	# a zombie has none
+	    seen = os.listdir(sys.argv[1])
+	    assert len(set(seen)) == len(seen), 'twice'
+	    assert stay <= set(seen), f'not seen: {stay - set(seen)}'
+PY
+wait "$!" || fail "churn"
+unset 'pids[-1]'
+for i in {1..150}; do
+	echo "dev del s$i"
+done | uvdpa -b -
+
 # ---- a thousand
 for i in {1..1000}; do
 	printf '{"jsonrpc":"2.0","id":%d,"method":"dev.add","params":{"name":"m%d","mgmtdev":"sim-blk","attrs":{"capacity":"64K"}}}\n' \
@@ -142,6 +191,14 @@ begin=$(now_ms)
 [ "$(cat "$bus"/devices/*/mgmtdev | sort | uniq -c | tr -s ' ')" = ' 1000 sim-blk' ] || fail "not a thousand read"
 echo "a thousand listed and read: $(($(now_ms) - begin)) ms" >&2
 
+# ---- unmounted by somebody: the daemon goes on without
+umount -l "$sys"
+wait_for 20 grep -q 'was unmounted' "$tmp/daemon.log"
+[ "$(uvdpa -j dev show | jq '.dev | length')" = 1000 ] || fail "not without its view"
+daemon_stop
+daemon_start
+uvdpa dev add name m1 mgmtdev sim-blk
+
 # ---- killed, with its mount in use: the next has the same place
 cd "$sys/devices/m1"
 daemon_kill
@@ -150,6 +207,21 @@ cd "$tmp"
 daemon_start
 [ -d "$bus/drivers/virtio" ] || fail "not mounted again"
 [ -z "$(ls "$bus/devices")" ] || fail "what is not there any more is shown"
+
+# The same by a user whose mounts are fusermount3's. (Anybody who is not root has just been through that.)
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+if [ "$(id -u)" = 0 ] && "${nobody[@]}" "${UVDPAD:?}" --version >/dev/null 2>&1; then
+	chmod 711 "$tmp"
+	install -d -o 65534 -g 65534 "$tmp/nobody"
+	for _ in 1 2; do
+		background "${nobody[@]}" "$UVDPAD" -s "$tmp/nobody/ctl" --sysfs "$tmp/nobody/sys" 2>"$tmp/err"
+		wait_for 20 "${nobody[@]}" test -d "$tmp/nobody/sys/bus"
+		kill -9 "${pids[-1]}"
+		wait "${pids[-1]}" || true
+		unset 'pids[-1]'
+	done
+	umount -l "$tmp/nobody/sys"
+fi
 
 # ---- the end
 daemon_stop
