@@ -103,12 +103,18 @@ static int vstats_show(const struct cmd *cmd, int argc, char **argv)
 }
 
 static const struct cmd_verb config_verbs[] = {
-	{ .name = "show", .args = "[ DEV ]", .help = "the configuration space, and what was negotiated", .fn = config_show },
+	{ .name = "show",
+	  .args = "[ DEV ]",
+	  .help = "the configuration space, and what was negotiated",
+	  .fn = config_show },
 	{ 0 },
 };
 
 static const struct cmd_verb vstats_verbs[] = {
-	{ .name = "show", .args = "DEV [ qidx QUEUE ]", .help = "counters of all queues, or of one", .fn = vstats_show },
+	{ .name = "show",
+	  .args = "DEV [ qidx QUEUE ]",
+	  .help = "counters of all queues, or of one",
+	  .fn = vstats_show },
 	{ 0 },
 };
 
@@ -118,11 +124,20 @@ const char add_note[] = "KEY is  before driver, what \"uvdpa mgmtdev help MGMTDE
 const struct cmd_verb dev_verbs[] = {
 	{ .name = "show", .args = "[ DEV ]", .help = "the devices, or one", .fn = dev_show },
 	{ .name = "list", .args = "[ DEV ]", .fn = dev_show },
-	{ .name = "add", .args = "name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... " "[ driver DRIVER [ KEY VALUE ]... ]", .help = "make a device, and bind it", .fn = add, .note = add_note },
+	{ .name = "add",
+	  .args = "name NAME mgmtdev MGMTDEV [ device_features BITS ] [ KEY VALUE ]... "
+		  "[ driver DRIVER [ KEY VALUE ]... ]",
+	  .help = "make a device, and bind it",
+	  .fn = add,
+	  .note = add_note },
 	{ .name = "del", .args = "DEV", .help = "take a device away, and end it", .fn = del },
 	{ .name = "config", .help = "its configuration", .fn = config_show, .sub = config_verbs },
 	{ .name = "vstats", .help = "its counters", .fn = vstats_show, .sub = vstats_verbs },
-	{ .name = "set", .args = "DEV KEY VALUE [ KEY VALUE ]...", .help = "change it while it is used", .fn = set, .note = "KEY is  what \"uvdpa dev set DEV help\" lists\n" },
+	{ .name = "set",
+	  .args = "DEV KEY VALUE [ KEY VALUE ]...",
+	  .help = "change it while it is used",
+	  .fn = set,
+	  .note = "KEY is  what \"uvdpa dev set DEV help\" lists\n" },
 	{ .name = "export",
 	  .args = "[ DEV ]",
 	  .help = "the commands that make it again",
