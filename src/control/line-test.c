@@ -65,7 +65,9 @@ static void lines(void **state)
 		{ "gr\303\274n \360\237\230\200", "1:[gr\303\274n][\360\237\230\200];" },
 		/* what is wrong stops its line alone */
 		{ "a 'b\nc\n", "1!a quote ' is not closed;2:[c];" },
-		{ "a\n\"b\\\nc\nx", "1:[a];2!a quote \" is not closed;3:[c];4:[x];" },
+		{ "a\n\"b\\\nc\nx", "1:[a];2!a quote \" is not closed;4:[x];" },
+		{ "a\\\n'b\nc", "2!a quote ' is not closed;3:[c];" },
+		{ "a \\\nb\377 \\\nc\nd", "2!byte 0xff is not UTF-8;4:[d];" },
 		{ "\"a\\", "1!a quote \" is not closed;" },
 		{ "a\\", "1!\\ at the end of the file;" },
 		{ "a\377b\nc", "1!byte 0xff is not UTF-8;2:[c];" },
@@ -108,6 +110,29 @@ static void a_long_file(void **state)
 	assert_int_equal(faults, 2);
 	assert_int_equal(commands, len / 4 - 1);
 	vd_lines_fini(&l);
+	free(text);
+}
+
+/* So is what is wrong behind many lines that go on, and it is told once. */
+static void a_long_line(void **state)
+{
+	static const char *const ends[] = { "\377", "'", "\"", "\\" };
+	const size_t len = 4 << 20;
+	char *text = malloc(len);
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(ends); i++) {
+		struct vd_lines l = { .p = text, .end = text + len };
+
+		for (size_t at = 0; at < len; at += 4)
+			memcpy(text + at, "x \\\n", 4);
+		memcpy(text + len - 3, (const char[]){ ' ', ' ', *ends[i] }, 3);
+		assert_int_equal(vd_lines_next(&l), -EINVAL);
+		assert_int_equal(l.number, len / 4);
+		assert_int_equal(vd_lines_next(&l), 0);
+		vd_lines_fini(&l);
+	}
 	free(text);
 }
 
@@ -206,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(a_long_file),
+		cmocka_unit_test(a_long_line),
 		cmocka_unit_test(words_are_written_as_they_are_read),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(an_override_is_a_line_of_its_own),

@@ -38,9 +38,11 @@ static int take(struct vd_lines *l, struct out *out)
 	return 0;
 }
 
-/* Up to the quote that fits the one that was taken. */
+/* Up to the quote that fits the one that was taken. If there is none, that one is what is wrong. */
 static int quoted(struct vd_lines *l, struct out *out, char quote)
 {
+	const char *from = l->p;
+	unsigned int line = l->next;
 	int r = 0;
 
 	while (!r && l->p != l->end && *l->p != quote) {
@@ -54,8 +56,11 @@ static int quoted(struct vd_lines *l, struct out *out, char quote)
 		}
 		r = take(l, out);
 	}
-	if (!r && l->p == l->end)
+	if (!r && l->p == l->end) {
+		l->p = from;
+		l->next = line;
 		return vd_err(-EINVAL, "a quote %c is not closed", quote);
+	}
 	l->p += !r;
 	return r;
 }
@@ -93,13 +98,20 @@ static int plain(struct vd_lines *l, struct out *out)
 	return take(l, out);
 }
 
-/* Back to where it began, and on behind its first line: a quote may have run to the end. */
-static void skip(struct vd_lines *l, const char *from)
+/* Behind the line in which the fault is, and those in which that goes on. Never back to lines that were
+ * looked at, so a file is read in one go; but for a quote that has no end, of which there are two kinds. */
+static void skip(struct vd_lines *l)
 {
-	const char *nl = memchr(from, '\n', (size_t)(l->end - from));
+	bool more = true;
 
-	l->p = nl ? nl + 1 : l->end;
-	l->next = l->number + 1;
+	l->number = l->next;
+	while (more && l->p != l->end) {
+		const char *nl = memchr(l->p, '\n', (size_t)(l->end - l->p));
+
+		more = nl && nl != l->p && nl[-1] == '\\';
+		l->p = nl ? nl + 1 : l->end;
+		l->next++;
+	}
 }
 
 /* Return: 1 there are words; 0 there are none. */
@@ -121,7 +133,6 @@ static int split(struct vd_lines *l, const char *text_end)
 
 static int command(struct vd_lines *l)
 {
-	const char *from = l->p;
 	struct out out;
 	int r = 0;
 
@@ -137,7 +148,7 @@ static int command(struct vd_lines *l)
 	while (!r && l->p != l->end)
 		r = plain(l, &out);
 	if (r < 0) {
-		skip(l, from);
+		skip(l);
 		return r;
 	}
 	if (out.open)

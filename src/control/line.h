@@ -38,7 +38,7 @@ struct vd_lines {
 /**
  * vd_lines_next() - Read the next command
  *
- * What it found is valid until the next call. After a fault it goes on behind the line.
+ * What it found is valid until the next call. After a fault it goes on behind the line, and what that goes on in.
  *
  * Return: 1; 0 at the end; -EINVAL with a sentence, without the number; -ENOMEM.
  */
