@@ -199,9 +199,12 @@ static int override(struct reader *rd, int argc, char **argv)
 	if (!r && param(d->params, "driver_override"))
 		r = vd_err(-EEXIST, "%s has an override already, %s", d->name,
 			   param(d->params, "driver_override"));
-	if (!r && *argv[1])
-		json_object_object_add(d->params, "driver_override",
-				       json_object_new_string(argv[1]));
+	if (r || !*argv[1])
+		return r;
+	json_object_object_add(d->params, "driver_override", json_object_new_string(argv[1]));
+	r = check(rd, d->params);
+	if (r)
+		json_object_object_del(d->params, "driver_override");
 	return r;
 }
 

@@ -170,7 +170,10 @@ static int parse(struct daemon *d, int argc, char **argv)
 		for (unsigned int i = 0; opt && i < VD_ARRAY_SIZE(rows); i++)
 			if (rows[i].letter == opt)
 				at = (int)i;
-		r = rows[at].take(d, optarg);
+		if (rows[at].arg && !*optarg)
+			r = vd_err(-EINVAL, "--%s is empty, not %s", rows[at].name, rows[at].arg);
+		else
+			r = rows[at].take(d, optarg);
 		if (r < 0)
 			fprintf(stderr, "uvdpad: %s\n", vd_err_text());
 	}

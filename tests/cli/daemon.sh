@@ -14,7 +14,7 @@ refused 'Usage: uvdpad' daemon --nothing
 refused '"word" is no option' daemon word
 refused 'log level "loud" is none of' daemon --log-level loud
 refused '1 to 107 bytes' "$UVDPAD" --socket "$(printf '/tmp/%0200d' 0)"
-refused '1 to 107 bytes' "$UVDPAD" --socket ''
+refused '--socket is empty, not PATH' "$UVDPAD" --socket ''
 refused 'make folder' "$UVDPAD" --socket "$tmp/no/such/folder"
 
 # ---- the socket: its folder is made, its mode is ours alone, it goes with the daemon

@@ -28,6 +28,8 @@ mgmtdev show
 dev override d7 x
 dev bind d0 vhost-user socket /x
 dev override d0
+dev override d0 $(head -c 256 /dev/zero | tr '\0' x)
+dev override d0 'no	driver'
 dev add name d9 "mgmtdev
 EOF
 cat >"$tmp/wanted" <<'EOF'
@@ -48,7 +50,9 @@ cat >"$tmp/wanted" <<'EOF'
 18: no device "d7" above; did you mean "d0"?
 19: d0 has a driver already, vhost-user
 20: usage: dev override DEV DRIVER
-21: a quote " is not closed
+21: d0: driver_override of 256 bytes, at most 255
+22: d0: byte 0x9 in driver_override
+23: a quote " is not closed
 EOF
 rc=0
 "$UVDPAD" --check --config "$conf" >"$tmp/out" 2>"$tmp/err" || rc=$?
@@ -58,9 +62,11 @@ sed "s|^|$conf:|" "$tmp/wanted" | diff - "$tmp/err" || fail "other faults"
 [ ! -e "$tmp/d0.sock" ] || fail "--check made something"
 
 # A daemon does not start with it; nor without the file, if it was asked for.
-refused "conf: 18 faults" "$UVDPAD" -s "$ctl" --config "$conf"
+refused "conf: 20 faults" "$UVDPAD" -s "$ctl" --config "$conf"
 refused "No such file" "$UVDPAD" -s "$ctl" --config "$tmp/none"
 refused "No such file" "$UVDPAD" --check --config "$tmp/none"
+refused '^uvdpad: --config is empty, not FILE$' "$UVDPAD" --check --config ''
+refused '^uvdpad: --state is empty, not FILE$' "$UVDPAD" -s "$ctl" --state ''
 [ ! -e "$ctl" ] || fail "the control socket is still there"
 
 # ---- the start: what can be made is made

@@ -6,7 +6,7 @@ need socat fusermount3 unshare
 
 # ---- levels
 for level in loud a=loud =info 'info,' ',' '' a= "$(printf 'x%.0s' {1..64})=info" "$(printf 'x%d=info,' {1..65})info"; do
-	refused '^uvdpad: log level' timeout 20 "$UVDPAD" -s "$tmp/other" --log-level "$level"
+	refused '^uvdpad: (log level|--log-level is empty)' timeout 20 "$UVDPAD" -s "$tmp/other" --log-level "$level"
 done
 
 # heard LEVELS: which devices said at that setting that a front-end has come
