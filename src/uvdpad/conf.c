@@ -284,8 +284,7 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 	}
 }
 
-/* Return: as conf_read(). */
-static int read_text(const struct conf *c, char **ret, size_t *ret_len)
+int conf_text(const struct conf *c, char **ret, size_t *ret_len)
 {
 	vd_cleanup(vd_closep) int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	size_t max = c->clients ? SIZE_MAX / 2 : CONF_SIZE_MAX;
@@ -311,7 +310,7 @@ int conf_read(struct conf *c, struct uvdpa *u)
 	int r;
 
 	vd_list_init(&c->devs);
-	r = read_text(c, &text, &len);
+	r = conf_text(c, &text, &len);
 	if (!r)
 		r = conf_parse(c, u, text, len);
 	free(text);

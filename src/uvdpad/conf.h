@@ -80,7 +80,16 @@ struct conf {
  */
 int conf_read(struct conf *c, struct uvdpa *u);
 
-/* The same of text that is there. */
+/**
+ * conf_text() - The first half of it, which may take as long as the disk likes
+ * @ret: the text, for free(), in any case; NULL before
+ * @ret_len: bytes of it; 0 before
+ *
+ * Return: 0; -errno with a sentence. Context: any thread.
+ */
+int conf_text(const struct conf *c, char **ret, size_t *ret_len);
+
+/* The second half. */
 int conf_parse(struct conf *c, struct uvdpa *u, const char *text, size_t len);
 
 struct conf_dev *conf_find(const struct conf *c, const char *name);

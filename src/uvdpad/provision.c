@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "control/words.h"
 #include "uvdpad/plan.h"
 
@@ -203,10 +204,20 @@ static void sum_up(struct provision *p)
 	fflush(stdout);
 }
 
+static void finish(struct provision *p)
+{
+	p->step = PROVISION_REST;
+	vd_timer_del(p->loop, &p->slow);
+	if (p->again)
+		provision_reload(p);
+	else if (p->done)
+		p->done(p);
+}
+
 /* Nothing is under way: the next step. */
 static void run_next(struct provision *p)
 {
-	while (!p->busy && p->step != PROVISION_REST) {
+	while (!p->busy && (p->step == PROVISION_AWAY || p->step == PROVISION_COME)) {
 		if (p->step == PROVISION_AWAY) {
 			conf_fini(&p->gone);
 			p->step = PROVISION_COME;
@@ -217,12 +228,8 @@ static void run_next(struct provision *p)
 		if (wait_more(p))
 			return;
 		settle_all(p);
-		p->step = PROVISION_REST;
 		sum_up(p);
-		if (p->again)
-			provision_reload(p);
-		else if (p->done)
-			p->done(p);
+		finish(p);
 	}
 }
 
@@ -285,55 +292,118 @@ static void plan_kept(struct provision *p)
 	}
 }
 
-static int read_conf(struct provision *p, struct conf *now, bool must)
+static void load(struct provision *p, struct conf *now)
 {
-	int r;
+	struct conf_dev *d;
 
-	if (!now->path) {
-		vd_list_init(&now->devs);
-		return 0;
+	p->tries = 0;
+	p->added = p->changed = p->removed = p->same = p->failed = 0;
+	p->step = PROVISION_AWAY;
+	replace(p, now);
+	vd_list_for_each(d, &p->conf.devs, node)
+		plan_dev(p, d);
+	plan_kept(p);
+	vd_timer_set(p->loop, &p->slow, PROVISION_SLOW_MS);
+	run_all(p, &p->gone);
+	run_all(p, &p->conf);
+	run_next(p);
+}
+
+static void next_init(struct provision *p)
+{
+	p->next = (struct conf){ .path = p->conf.path, .fault = conf_fault, .p = p };
+	vd_list_init(&p->next.devs);
+}
+
+/* The next configuration has been read and parsed, or @r says why not. Return: 0; @r */
+static int take_next(struct provision *p, int r, bool must)
+{
+	if (r && !(r == -ENOENT && !must && !p->known)) {
+		conf_fini(&p->next);
+		return r;
 	}
-	r = conf_read(now, p->u);
-	if (r == -ENOENT && !must && !p->known)
-		return 0;
 	p->known = p->known || !r;
-	return r;
+	load(p, &p->next);
+	return 0;
 }
 
 int provision_load(struct provision *p, bool must)
 {
-	struct conf now = { .path = p->conf.path, .fault = conf_fault, .p = p };
-	struct conf_dev *d;
-	int r;
+	next_init(p);
+	return take_next(p, conf_read(&p->next, p->u), must);
+}
 
-	p->again = p->step != PROVISION_REST;
-	if (p->again)
-		return 0;
-	r = read_conf(p, &now, must);
-	if (r) {
-		conf_fini(&now);
-		return r;
-	}
-	p->tries = 0;
-	p->added = p->changed = p->removed = p->same = p->failed = 0;
-	replace(p, &now);
-	vd_list_for_each(d, &p->conf.devs, node)
-		plan_dev(p, d);
-	plan_kept(p);
-	p->step = PROVISION_AWAY;
-	run_all(p, &p->gone);
-	run_all(p, &p->conf);
-	run_next(p);
-	return 0;
+/* The thread's: the file may lie where nobody answers. */
+static void *reader(void *arg)
+{
+	struct provision *p = arg;
+
+	p->read_err = conf_text(&p->next, &p->text, &p->len);
+	snprintf(p->sentence, sizeof(p->sentence), "%s", p->read_err ? vd_err_text() : "");
+	vd_loop_post(p->loop, &p->read);
+	return NULL;
+}
+
+static void not_loaded(struct provision *p)
+{
+	vd_log_error(p->log, NULL, "%s; nothing has changed", vd_err_text());
+	finish(p);
+}
+
+static void on_read(struct vd_post *post)
+{
+	struct provision *p = container_of(post, struct provision, read);
+	int r = p->read_err;
+
+	pthread_join(p->thread, NULL);
+	if (r)
+		vd_err(r, "%s", p->sentence);
+	else
+		r = conf_parse(&p->next, p->u, p->text, p->len);
+	free(p->text);
+	p->text = NULL;
+	if (take_next(p, r, false))
+		not_loaded(p);
 }
 
 void provision_reload(struct provision *p)
 {
-	if (!provision_load(p, false))
+	p->again = p->step != PROVISION_REST;
+	if (p->again)
 		return;
-	vd_log_error(p->log, NULL, "%s; nothing has changed", vd_err_text());
-	if (p->done)
-		p->done(p);
+	next_init(p);
+	p->len = 0;
+	p->step = PROVISION_READ;
+	vd_timer_set(p->loop, &p->slow, PROVISION_SLOW_MS);
+	if (vd_thread_start(&p->thread, reader, p, "configuration"))
+		not_loaded(p);
+}
+
+/* Return: a device that a call is under way for. */
+static const struct conf_dev *first_busy(struct provision *p)
+{
+	struct conf *const confs[] = { &p->gone, &p->conf, &p->kept };
+	struct conf_dev *d;
+
+	for (unsigned int i = 0; i < VD_ARRAY_SIZE(confs); i++)
+		vd_list_for_each(d, &confs[i]->devs, node)
+			if (d->busy)
+				return d;
+	return NULL;
+}
+
+static void on_slow(struct vd_timer *t)
+{
+	struct provision *p = container_of(t, struct provision, slow);
+	const struct conf_dev *d = first_busy(p);
+
+	if (p->step == PROVISION_READ)
+		vd_log_warn(p->log, NULL, "%s is still being read", p->conf.path);
+	else if (d && p->busy > 1)
+		vd_log_warn(p->log, NULL, "%s:%u: %s takes its time, and so do %u more", d->c->path, d->line,
+			    d->name, p->busy - 1);
+	else if (d)
+		vd_log_warn(p->log, NULL, "%s:%u: %s takes its time", d->c->path, d->line, d->name);
 }
 
 int provision_restore(struct provision *p, const char *path)
@@ -421,6 +491,8 @@ void provision_init(struct provision *p, const char *path)
 	p->conf.path = p->gone.path = path;
 	p->watch.event = on_event;
 	p->retry.fn = on_retry;
+	p->slow.fn = on_slow;
+	p->read.fn = on_read;
 	uvdpa_watch_add(p->u, &p->watch);
 }
 
@@ -428,13 +500,20 @@ void provision_stop(struct provision *p)
 {
 	p->stopping = true;
 	p->done = NULL;
-	if (p->loop)
+	if (p->loop) {
 		vd_timer_del(p->loop, &p->retry);
+		vd_timer_del(p->loop, &p->slow);
+	}
 	uvdpa_watch_del(&p->watch);
 }
 
 void provision_fini(struct provision *p)
 {
+	/* One that hangs ends with the process. */
+	if (p->step == PROVISION_READ && !pthread_tryjoin_np(p->thread, NULL)) {
+		vd_post_del(p->loop, &p->read);
+		free(p->text);
+	}
 	conf_fini(&p->conf);
 	conf_fini(&p->kept);
 	conf_fini(&p->gone);

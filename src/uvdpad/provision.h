@@ -18,6 +18,7 @@
 /* What is in use: the kernel may take a moment until it has closed what a process had that died. */
 #define PROVISION_RETRY_MS 100
 #define PROVISION_TRIES    20
+#define PROVISION_SLOW_MS  1000 /* of a load; then what it waits for is told */
 
 /**
  * struct provision - All zero but the first of these
@@ -29,7 +30,8 @@
  * @gone: devices of an earlier configuration that are being removed
  * @watch: sees what clients take away
  * @busy: calls that are under way
- * @step: away: what goes; come: what comes
+ * @step: read: the file; away: what goes; come: what comes
+ * @next, @text, @len, @read_err, @sentence: what @thread reads, until it posts @read
  * @retry, @tries: what is in use is looked at again, so often so far
  * @again: another load was asked for meanwhile
  */
@@ -41,9 +43,16 @@ struct provision {
 	struct conf conf, kept, gone;
 	struct uvdpa_watch watch;
 	unsigned int busy;
-	struct vd_timer retry;
+	struct conf next;
+	char *text;
+	size_t len;
+	int read_err;
+	char sentence[256];
+	pthread_t thread;
+	struct vd_post read;
+	struct vd_timer retry, slow;
 	unsigned int tries;
-	enum { PROVISION_REST, PROVISION_AWAY, PROVISION_COME } step;
+	enum { PROVISION_REST, PROVISION_READ, PROVISION_AWAY, PROVISION_COME } step;
 	bool again;
 	bool stopping;
 	bool known; /* there was a file once */
@@ -53,21 +62,21 @@ struct provision {
 /**
  * provision_init() - Before anything else
  * @p: its first fields set
- * @path: of the configuration; borrowed for life; NULL: there is none
+ * @path: of the configuration; borrowed for life
  */
 void provision_init(struct provision *p, const char *path);
 
 /**
- * provision_load() - Read the configuration and make it so, by difference
+ * provision_load() - Read the configuration and make it so; the first time
  * @must: the file must be there
  *
- * A file with a fault changes nothing. What could not be made of the state file is tried again.
+ * A file with a fault changes nothing.
  *
  * Return: 0, perhaps not done yet; -EINVAL faults were logged; -errno with a sentence.
  */
 int provision_load(struct provision *p, bool must);
 
-/* The same once more, when somebody asks for it. What fails is logged. */
+/* The same once more, when somebody asks for it; nobody waits for the file. What fails is logged. */
 void provision_reload(struct provision *p);
 
 /**

@@ -200,6 +200,20 @@ same block "$(json .dev.c0.type dev show c0)"
 uvdpa dev del c0
 reload '1 devices added, 0 changed, 0 removed, 4 as before; 0 failed'
 
+# What takes long is named; who asks meanwhile is answered, and another reload comes after it.
+background socat -u "UNIX-LISTEN:$tmp/silent.sock,fork" OPEN:/dev/null
+wait_for 20 test -S "$tmp/silent.sock"
+cp "$conf" "$tmp/good"
+echo "dev add name s0 mgmtdev vhost-user socket $tmp/silent.sock" >>"$conf"
+kill -HUP "$daemon_pid"
+wait_for 20 grep -q 'conf:6: s0 takes its time$' "$tmp/daemon.log"
+cp "$tmp/good" "$conf"
+before=$(grep -c '^uvdpad: .*/conf' "$tmp/daemon.log")
+kill -HUP "$daemon_pid"
+uvdpa dev del s0
+wait_for 20 summed_up $((before + 1))
+same '["c0","d0","d1","d3","d4"]' "$(json '.dev | keys' dev show)"
+
 # A fault changes nothing, and is told with its line; nor does a file that is gone.
 cp "$conf" "$tmp/good"
 printf 'dev add name d9 mgmtdev sim-blk\nnonsense\n' >"$conf"

@@ -25,7 +25,10 @@ slow=$!
 wait_for 10 test -s "$tmp/run.out"
 background socat -u "UNIX-LISTEN:$tmp/silent.sock,fork" OPEN:/dev/null
 wait_for 5 test -S "$tmp/silent.sock"
-daemon_start --log-level info
+: >"$tmp/empty"
+ln -s empty "$tmp/conf"
+daemon_args=(--log-level info --config "$tmp/conf")
+daemon_start
 
 rewrite() {
 	while dd if="$1" of="$1" bs=64k conv=notrunc oflag=direct status=none 2>/dev/null; do :; done
@@ -73,6 +76,12 @@ under_way() {
 	[ "$(json '.dev.s0.ready' dev show)" = false ]
 }
 wait_for 10 under_way
+
+# And it reads a configuration, but for that the others did not wait.
+ln -sfn slow.img "$tmp/conf"
+kill -HUP "$daemon_pid"
+wait_for 20 grep -q 'conf is still being read' "$tmp/daemon.log"
+in_time 2000 uvdpa dev show >/dev/null
 
 # The daemon has ended (PF_EXITING), but for the system, which lets nobody go who has a file open
 # there.
