@@ -227,8 +227,13 @@ int main(int argc, char **argv)
 	struct uvdpa_dev *dev;
 	struct uvdpa *u;
 	unsigned int sum = 0;
-	int r = uvdpa_create(&u);
+	int r;
 
+	if (argc != 2) {
+		fputs("usage: own-driver IMAGE\n", stderr);
+		return 2;
+	}
+	r = uvdpa_create(&u);
 	if (r)
 		goto out;
 	r = uvdpa_driver_register(u, &reader_driver);
