@@ -31,6 +31,8 @@ def read_all(ctx, disk):
 
 
 def main():
+    if len(sys.argv) != 2:
+        return __doc__
     path = sys.argv[1]
     with uvdpa.Context() as ctx:
         if stat.S_ISSOCK(os.stat(path).st_mode):

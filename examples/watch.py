@@ -33,4 +33,6 @@ async def main(image, socket, seconds=None):
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(*sys.argv[1:]))
+        if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
+    asyncio.run(main(*sys.argv[1:]))
