@@ -32,7 +32,7 @@ async def main(image, socket, seconds=None):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        if len(sys.argv) not in (3, 4):
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    asyncio.run(main(*sys.argv[1:]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(*sys.argv[1:]))
