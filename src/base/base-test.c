@@ -2,6 +2,7 @@
 /* Tests of err, dl, fd, bell, unix, loop, sized. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -97,15 +98,103 @@ static void dl_says_what_is_missing(void **state)
 	assert_null(lib.other);
 }
 
-/* A peer fills the counter of an eventfd that blocks; the bell must not wait for it. */
+static void closes(const struct vd_foreign *f)
+{
+	for (int i = 0; i < 5000 && vd_foreign_closing(f); i++)
+		usleep(1000);
+	assert_int_equal(vd_foreign_closing(f), 0);
+}
+
+/* A TCP connection that closes when *@ret_reader does, and not before. */
+static int lingering(int *ret_reader)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	static const struct linger wait = { .l_onoff = 1, .l_linger = 1000 };
+	static const char bytes[65536];
+	socklen_t len = sizeof(sa);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	*ret_reader = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(*ret_reader >= 0);
+	while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, sizeof(wait)), 0);
+	close(listener);
+	return fd;
+}
+
+/* Send it away: the last one is in the queue of @socket's other end. Takes @fd. */
+static void send_away(int socket, int fd)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ctl = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.room,
+			     .msg_controllen = sizeof(ctl.room) };
+
+	memcpy(CMSG_DATA(&ctl.h), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(socket, &mh, MSG_NOSIGNAL), 1);
+	close(fd);
+}
+
+/* With a socket goes what is in its queue, and a close() in there waits as any other. */
+static void foreign_descriptors_in_a_queue(void **state)
+{
+	struct vd_foreign *f = vd_foreign_create();
+	char path[] = "/tmp/uvdpa-base-XXXXXX";
+	int sv[2], reader;
+	struct vd_unix u;
+
+	(void)state;
+	assert_non_null(f);
+	for (int full = 0; full < 2; full++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+		if (full)
+			send_away(sv[1], lingering(&reader));
+		vd_foreign_drop(f, &sv[0]);
+		assert_int_equal(sv[0], -1);
+		assert_int_equal(vd_foreign_closing(f), full);
+		close(sv[1]);
+	}
+	close(reader);
+	closes(f);
+	vd_foreign_destroy(f);
+
+	/* Nobody has let this one in. */
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(chdir(path), 0);
+	assert_int_equal(vd_unix_listen(&u, "s", 0600, 1), 0);
+	sv[0] = vd_unix_connect("s", 0);
+	assert_true(sv[0] >= 0);
+	send_away(sv[0], lingering(&reader));
+	vd_unix_close(&u);
+	assert_int_equal(access("s", F_OK), -1);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(path), 0);
+	close(sv[0]);
+	close(reader);
+}
+
 /* What may be touched without waiting for a peer. FUSE is in an integration test. */
 static void foreign_descriptors(void **state)
 {
 	int sv[2], pipefd[2], tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int mem = memfd_create("ram", MFD_CLOEXEC), ev = eventfd(0, EFD_CLOEXEC);
+	struct vd_foreign *f = vd_foreign_create();
 	FILE *file = tmpfile();
 
 	(void)state;
+	assert_non_null(f);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	assert_int_equal(pipe(pipefd), 0);
 	assert_non_null(file);
@@ -116,10 +205,9 @@ static void foreign_descriptors(void **state)
 	assert_true(vd_foreign_ok(fileno(file)));
 	assert_false(vd_foreign_ok(tcp));	/* it may linger */
 	assert_false(vd_foreign_ok(-1));
-	vd_foreign_close(tcp);
-	for (int i = 0; i < 5000 && vd_foreign_closing(); i++)
-		usleep(1000);
-	assert_int_equal(vd_foreign_closing(), 0);
+	vd_foreign_close(f, tcp);
+	closes(f);
+	vd_foreign_destroy(f);
 	assert_int_equal(fcntl(tcp, F_GETFD), -1);
 	fclose(file);
 	close(mem);
@@ -130,6 +218,7 @@ static void foreign_descriptors(void **state)
 	}
 }
 
+/* A peer fills the counter of an eventfd that blocks; the bell must not wait for it. */
 static void bell_never_blocks(void **state)
 {
 	struct vd_bell bell;
@@ -461,6 +550,7 @@ int main(void)
 		cmocka_unit_test(drain_never_blocks),
 		cmocka_unit_test(bell_never_blocks),
 		cmocka_unit_test(foreign_descriptors),
+		cmocka_unit_test(foreign_descriptors_in_a_queue),
 		cmocka_unit_test(only_eventfds_and_pipes_notify),
 		cmocka_unit_test(unix_sockets_are_replaced_when_stale),
 		cmocka_unit_test(unix_folder_is_locked),

@@ -12,6 +12,7 @@
 #include "base/chan-kind.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 
 #define NO_CHANGE UINT64_MAX /* of c->next */
 #define LEAVE_MS  1000       /* for what somebody said before they went */
@@ -93,8 +94,9 @@ static void publish(struct vd_chan *c, int fd)
 	uint64_t old = (uint64_t)++c->gen << 32 | (uint32_t)fd;
 
 	old = __atomic_exchange_n(&c->next, old, __ATOMIC_SEQ_CST);
-	if (old != NO_CHANGE && (int)(uint32_t)old >= 0) /* nobody has asked for it */
-		close((int)(uint32_t)old);
+	fd = (int)(uint32_t)old;
+	if (old != NO_CHANGE) /* nobody has asked for it */
+		vd_foreign_drop(NULL, &fd);
 }
 
 /* What the data thread told of the descriptor that it has, if that is the latest. */
@@ -124,10 +126,10 @@ int vd_chan_replace(struct vd_chan *c, int fd)
 	int dup = vd_dup(fd);
 
 	if (dup < 0) {
-		close(fd);
+		vd_foreign_drop(NULL, &fd);
 		return dup;
 	}
-	vd_close(&c->fd);
+	vd_foreign_drop(NULL, &c->fd);
 	c->fd = fd;
 	publish(c, dup);
 	c->ops->up(c);
@@ -139,7 +141,7 @@ int vd_chan_came(struct vd_chan *c, int fd, uint32_t events, bool watch)
 	int r = watch ? vd_fd_add(c->loop, &c->peer_fd, fd, events) : 0;
 
 	if (r) {
-		close(fd);
+		vd_foreign_drop(NULL, &fd);
 		return r;
 	}
 	c->state = VD_CHAN_UP;
@@ -160,7 +162,7 @@ void vd_chan_over(struct vd_chan *c)
 	vd_timer_del(c->loop, &c->linger);
 	vd_timer_del(c->loop, &c->tick);
 	vd_fd_del(&c->peer_fd);
-	vd_close(&c->fd);
+	vd_foreign_drop(NULL, &c->fd);
 	c->state = VD_CHAN_AWAY;
 	publish(c, -1);
 	c->ops->down(c);
@@ -325,8 +327,8 @@ void vd_chan_close(struct vd_chan *c)
 	vd_notice_del(&c->opened);
 	c->addr.kind->close(c);
 	publish(c, -1);
-	vd_close(&c->conn);
-	vd_close(&c->fd);
+	vd_foreign_drop(NULL, &c->conn);
+	vd_foreign_drop(NULL, &c->fd);
 	vd_close(&c->lock);
 	vd_unix_close(&c->own);
 	c->state = VD_CHAN_AWAY;
@@ -385,7 +387,7 @@ int vd_chan_take(struct vd_chan *c)
 	uint64_t next = __atomic_exchange_n(&c->next, NO_CHANGE, __ATOMIC_SEQ_CST);
 
 	if (next != NO_CHANGE) {
-		vd_close(&c->conn);
+		vd_foreign_drop(NULL, &c->conn);
 		c->conn = (int)(uint32_t)next;
 		c->conn_gen = next >> 32;
 		c->conn_eof = c->conn_broken = c->conn < 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/foreign.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -11,8 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/thread.h"
 #include "base/util.h"
+
+#define DRAIN_MAX 64 /* messages, or parts of one */
 
 /* Return: the number of the mount that @fd is on; -1 if there is no telling. */
 static int mount_of(int fd)
@@ -82,16 +86,25 @@ static bool is_unnamed_pipe(int fd)
 	return readlink(path, link, sizeof(link) - 1) > 0 && !strncmp(link, "pipe:[", 6);
 }
 
-bool vd_foreign_ok(int fd)
+static int socket_is(int fd, int option)
 {
 	socklen_t len = sizeof(int);
+	int value;
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) ? -1 : value;
+}
+
+bool vd_foreign_ok(int fd)
+{
 	struct statx st;
 	int domain;
 
 	if (fcntl(fd, F_GET_SEALS) >= 0)	/* a memfd, tmpfs, hugetlbfs */
 		return true;
-	if (!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return domain == AF_UNIX;
+	domain = socket_is(fd, SO_DOMAIN);
+	if (domain >= 0)
+		return domain == AF_UNIX && socket_is(fd, SO_TYPE) == SOCK_STREAM &&
+		       !socket_is(fd, SO_ACCEPTCONN);
 	/* What the kernel knows already. */
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st))
 		return false;
@@ -105,26 +118,121 @@ bool vd_foreign_ok(int fd)
 	}
 }
 
-static unsigned int closing;	/* of the process, as its descriptors are */
+void vd_foreign_inline(int fd)
+{
+	static const int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+/* ---- closing ------------------------------------------------------------------------------- */
+
+struct vd_foreign {
+	unsigned int refs; /* the owner's, and one for each that is being closed; atomic */
+};
+
+struct vd_foreign *vd_foreign_create(void)
+{
+	struct vd_foreign *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->refs = 1;
+	return f;
+}
+
+void vd_foreign_destroy(struct vd_foreign *f)
+{
+	if (f && !__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
+		free(f);
+}
+
+unsigned int vd_foreign_closing(const struct vd_foreign *f)
+{
+	return __atomic_load_n(&f->refs, __ATOMIC_RELAXED) - 1;
+}
+
+struct closing {
+	struct vd_foreign *f;
+	int fd;
+};
 
 static void *close_it(void *arg)
 {
-	close((int)(intptr_t)arg);
-	__atomic_sub_fetch(&closing, 1, __ATOMIC_RELAXED);
+	struct closing *c = arg;
+
+	close(c->fd);
+	vd_foreign_destroy(c->f);
+	free(c);
 	return NULL;
 }
 
-void vd_foreign_close(int fd)
+void vd_foreign_close(struct vd_foreign *f, int fd)
 {
+	struct closing *c = malloc(sizeof(*c));
 	pthread_t thread;
 
-	__atomic_add_fetch(&closing, 1, __ATOMIC_RELAXED);
+	if (f)
+		__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
+	if (c)
+		*c = (struct closing){ .f = f, .fd = fd };
 	/* If there is no thread to be had it stays open: better than to wait. */
-	if (!vd_thread_start(&thread, close_it, (void *)(intptr_t)fd, "uvdpa/close"))
+	if (c && !vd_thread_start(&thread, close_it, c, "uvdpa/close"))
 		pthread_detach(thread);
+	else
+		free(c);
 }
 
-unsigned int vd_foreign_closing(void)
+/* Return: false: there is more. */
+static bool drain_some(struct vd_foreign *f, int fd)
 {
-	return __atomic_load_n(&closing, __ATOMIC_RELAXED);
+	char bytes[4096];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(VD_FOREIGN_MAX * sizeof(int))];
+	} ctl;
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.buf,
+			     .msg_controllen = sizeof(ctl.buf) };
+	bool stream = socket_is(fd, SO_TYPE) == SOCK_STREAM;
+	ssize_t n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int other;
+
+	if (n < 0) /* it says last that the other end went without having read everything */
+		return errno == EAGAIN || (stream && errno == ECONNRESET);
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h; h = CMSG_NXTHDR(&mh, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at < h->cmsg_len; at += sizeof(other)) {
+			memcpy(&other, (char *)h + at, sizeof(other));
+			if (vd_foreign_ok(other) && socket_is(other, SO_DOMAIN) < 0)
+				vd_close(&other);
+			else
+				vd_foreign_close(f, other);
+		}
+	}
+	return !n && stream;
+}
+
+/* Of a socket whose other end cannot put more into it. Return: false: not all could be taken out.
+ */
+static bool drain(struct vd_foreign *f, int fd)
+{
+	for (int i = 0; i < DRAIN_MAX; i++)
+		if (drain_some(f, fd))
+			return true;
+	return false;
+}
+
+void vd_foreign_drop(struct vd_foreign *f, int *fd)
+{
+	if (*fd >= 0 && socket_is(*fd, SO_DOMAIN) == AF_UNIX) {
+		vd_foreign_inline(*fd);
+		if (shutdown(*fd, SHUT_RD) || !drain(f, *fd)) {
+			vd_foreign_close(f, *fd);
+			*fd = -1;
+		}
+	}
+	vd_close(fd);
 }

@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 
 /* Others hold the lock for an instant only; whoever holds it for longer shall not stop us. */
 #define LOCK_TRIES 50
@@ -219,6 +220,20 @@ int vd_unix_bind(struct vd_unix *u, const char *path, mode_t mode)
 	return make(u, path, mode, SOCK_DGRAM, 0);
 }
 
+/* Who has not been let in may have sent descriptors already, and they would go with our socket. */
+static void turn_away(struct vd_unix *u)
+{
+	int fd;
+
+	shutdown(u->fd, SHUT_RD); /* nobody comes any more */
+	while ((fd = accept4(u->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		vd_foreign_drop(NULL, &fd);
+	if (errno == EAGAIN || errno == EINVAL) /* that was all */
+		vd_close(&u->fd);
+	else
+		vd_foreign_drop(NULL, &u->fd);
+}
+
 void vd_unix_close(struct vd_unix *u)
 {
 	struct stat st;
@@ -226,6 +241,8 @@ void vd_unix_close(struct vd_unix *u)
 	/* While our socket is open its file's number is nobody else's, and nobody removes it. */
 	if (u->ino && !lstat(u->sa.sun_path, &st) && st.st_dev == u->dev && st.st_ino == u->ino)
 		unlink(u->sa.sun_path);
+	if (u->ino)
+		turn_away(u);
 	u->ino = 0;
 	vd_close(&u->fd);
 }

@@ -75,7 +75,7 @@ static void begin(struct vu_server *v, int fd)
 	if (!vd_vus_session_start(v->dev, fd, &v->owner, &v->session))
 		return;
 	vd_log_error(v->log, uvdpa_dev_name(v->dev), "%s", vd_err_text());
-	close(fd);
+	vd_foreign_drop(v->owner.closing, &fd);
 	vd_timer_set(v->loop, &v->retry, RETRY_MS);
 }
 
@@ -87,11 +87,10 @@ static void next(struct vu_server *v)
 {
 	int fd;
 
-	if (v->owner.foreign && vd_foreign_closing()) {
+	if (vd_foreign_closing(v->owner.closing)) {
 		vd_timer_set(v->loop, &v->retry, RETRY_MS);
 		return;
 	}
-	v->owner.foreign = 0;
 	if (v->listen.fd < 0) {
 		fd = vd_unix_connect(v->conf->socket, SOCK_NONBLOCK);
 		if (fd < 0)
@@ -166,8 +165,10 @@ static int vu_probe(struct uvdpa_dev *dev, const void *conf, struct uvdpa_bindin
 	v->owner.ended = session_ended;
 	v->owner.frozen = session_frozen;
 	v->owner.inband = v->conf->inband;
-	e = open_socket(v);
+	v->owner.closing = vd_foreign_create();
+	e = v->owner.closing ? open_socket(v) : vd_err(-ENOMEM, "vhost-user: %m");
 	if (e) {
+		vd_foreign_destroy(v->owner.closing);
 		free(v);
 		return e;
 	}
@@ -200,6 +201,7 @@ static void vu_remove(struct uvdpa_binding *b)
 	if (v->session)
 		vd_vus_session_destroy(v->session);
 	vd_dev_unlisten(v->dev, &v->listen);
+	vd_foreign_destroy(v->owner.closing);
 	free(v);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "base/foreign.h"
 #include "driver/vu.h"
 
 #define BURST 64	/* messages before others have their turn */
@@ -16,8 +17,6 @@
 void vd_vus_back_close(struct vd_vus_session *s)
 {
 	vd_fd_del(&s->back_watch);
-	s->owner->foreign += s->back.foreign;
-	s->back.foreign = 0;
 	vd_vu_conn_fini(&s->back);
 }
 
@@ -99,13 +98,14 @@ int vd_vus_set_backend_req_fd(struct vd_vus_session *s, struct vd_vu_msg *m,
 	int type, e;
 
 	(void)reply;
-	if (s->owner->foreign)
+	if (vd_foreign_closing(s->owner->closing))
 		return vd_err(-EPERM,
 			      "the last back-end channel brought what somebody else serves");
 	if (getsockopt(m->fds[0], SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
 		return vd_err(-EINVAL, "the back-end channel is not a stream socket");
 	vd_vus_back_close(s);
 	vd_vu_conn_init(&s->back, vd_vu_msg_take_fd(m, 0), true);
+	s->back.closing = s->owner->closing;
 	e = vd_fd_add(s->loop, &s->back_watch, s->back.fd, EPOLLIN);
 	if (e)
 		vd_vus_back_close(s);

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 #include "driver/vu.h"
 
 #define PACKED (1ull << VIRTIO_F_RING_PACKED)
@@ -34,7 +35,7 @@ void vd_vus_ring_init(struct vd_vus_session *s, unsigned int idx)
 static void note_fini(struct vd_vus_note *n)
 {
 	vd_fd_del(&n->watch);
-	vd_close(&n->socket);
+	vd_foreign_drop(n->s->owner->closing, &n->socket);
 	n->due = false;
 }
 
@@ -413,7 +414,7 @@ static int set_sink(struct vd_vus_session *s, struct vd_vu_msg *m, bool broken)
 		fd = -1;
 		e = note_init(n, socket, &fd);
 		if (e)
-			close(socket);
+			vd_foreign_drop(s->owner->closing, &socket);
 	} else if (fd >= 0) {	/* what we write must not wait */
 		vd_set_nonblock(fd, true);
 	} else if (vd_vus_has(s, VD_VU_PF_INBAND_NOTIFICATIONS)) {

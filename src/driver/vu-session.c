@@ -385,7 +385,6 @@ static int reset_again(struct vd_vus_session *s)
 static void hang_up(struct vd_vus_session *s)
 {
 	vd_fd_del(&s->watch);
-	s->owner->foreign += s->conn.foreign;
 	vd_vu_conn_fini(&s->conn);
 	vd_vu_msg_fini(&s->msg);
 	vd_vus_back_close(s);
@@ -512,6 +511,7 @@ int vd_vus_session_start(struct uvdpa_dev *dev, int fd, struct vd_vus_owner *own
 		return e;
 	}
 	vd_vu_conn_init(&s->conn, fd, false);
+	s->conn.closing = owner->closing;
 	*ret_s = s;
 	vd_log_info(s->log, name_of(s), "front-end connected");
 	return 0;

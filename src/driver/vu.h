@@ -64,8 +64,8 @@ struct vd_vus_owner {
 	void (*ended)(struct vd_vus_owner *o);
 	/* The answer to vd_vus_session_freeze(). */
 	void (*frozen)(struct vd_vus_owner *o);
-	/* Front-ends brought this many descriptors of which some may not be closed yet. */
-	unsigned int foreign;
+	/* What front-ends brought and is not closed yet. */
+	struct vd_foreign *closing;
 	/* Of what front-ends cause; here, since they come and go as they like. */
 	struct vd_ratelimit complaints;
 	/* Offer INBAND_NOTIFICATIONS. Who is offered it may use it for no reason, and be slow. */

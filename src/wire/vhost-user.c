@@ -98,7 +98,9 @@ static void close_fds(int *fds, unsigned int *nfds)
 
 void vd_vu_msg_fini(struct vd_vu_msg *m)
 {
-	close_fds(m->fds, &m->nfds);
+	for (unsigned int i = 0; i < m->nfds; i++)
+		vd_foreign_drop(m->closing, &m->fds[i]);
+	m->nfds = 0;
 }
 
 int vd_vu_msg_take_fd(struct vd_vu_msg *m, unsigned int i)
@@ -122,6 +124,7 @@ void vd_vu_conn_init(struct vd_vu_conn *c, int fd, bool backend_channel)
 {
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
+	vd_foreign_inline(fd);
 	c->backend_channel = backend_channel;
 	vd_list_init(&c->out);
 }
@@ -141,15 +144,20 @@ void vd_vu_conn_fini(struct vd_vu_conn *c)
 	vd_list_for_each_safe(o, tmp, &c->out, node)
 		out_destroy(c, o);
 	vd_vu_msg_fini(&c->in);
-	vd_close(&c->fd);
+	if (c->fd >= 0)
+		shutdown(c->fd, SHUT_RDWR);	/* so that the peer knows at once */
+	vd_foreign_drop(c->closing, &c->fd);
 }
 
 /* ---- receiving ----------------------------------------------------------------------------- */
 
-/* Move the descriptors of a control message to where they are accounted for. */
-static void take_fds(struct vd_vu_conn *c, struct msghdr *mh)
+/* Move the descriptors of a control message to where they are accounted for. Return: false: too many. */
+static bool take_fds(struct vd_vu_conn *c, struct msghdr *mh)
 {
 	struct vd_vu_msg *m = &c->in;
+	bool room = true;
+
+	m->closing = c->closing;
 
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(mh); h; h = CMSG_NXTHDR(mh, h)) {
 		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -161,15 +169,17 @@ static void take_fds(struct vd_vu_conn *c, struct msghdr *mh)
 
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
 			if (!vd_foreign_ok(fd)) {
-				vd_foreign_close(fd);
-				c->foreign++;
+				vd_foreign_close(c->closing, fd);
+				c->refused = true;
 			} else if (m->nfds < VD_VU_FDS_MAX) {
 				m->fds[m->nfds++] = fd;
 			} else {
-				vd_close(&fd);
+				vd_foreign_drop(c->closing, &fd);
+				room = false;
 			}
 		}
 	}
+	return room;
 }
 
 /* Return: bytes read; 0 nothing there; -ENOTCONN; -EPROTO. */
@@ -178,11 +188,12 @@ static ssize_t read_some(struct vd_vu_conn *c, void *to, size_t len)
 	struct iovec iov = { to, len };
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(VD_VU_FDS_MAX * sizeof(int))];
+		char buf[CMSG_SPACE(VD_FOREIGN_MAX * sizeof(int))];
 	} ctl;
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
 			     .msg_controllen = sizeof(ctl.buf) };
 	unsigned int had = c->in.nfds;
+	bool room;
 	ssize_t n;
 
 	do
@@ -192,13 +203,13 @@ static ssize_t read_some(struct vd_vu_conn *c, void *to, size_t len)
 		return 0;
 	if (n < 0)
 		return vd_err(-ENOTCONN, "vhost-user: %m");
-	take_fds(c, &mh);
+	room = take_fds(c, &mh);
 	if (n == 0)
 		return vd_err(-ENOTCONN, c->in_len ? "vhost-user: closed inside of a message" :
 						     "vhost-user: closed");
-	if (c->foreign)
+	if (c->refused || (c->closing && vd_foreign_closing(c->closing) > VD_VU_FDS_MAX))
 		return vd_err(-EPROTO, "vhost-user: a descriptor that somebody else serves");
-	if (mh.msg_flags & MSG_CTRUNC)
+	if (mh.msg_flags & MSG_CTRUNC || !room)
 		return vd_err(-EPROTO, "vhost-user: more than %d descriptors in a message",
 			      VD_VU_FDS_MAX);
 	if (c->in.nfds > had && c->in_len)

@@ -144,6 +144,7 @@ struct vd_vu_msg {
 	};
 	int fds[VD_VU_FDS_MAX];
 	unsigned int nfds;
+	struct vd_foreign *closing;	/* of the connection that it came by */
 };
 
 #define VD_VU_HDR_SIZE 12u
@@ -170,7 +171,8 @@ struct vd_vu_conn {
 	size_t in_len;		/* bytes of header and payload that are there */
 	uint8_t hdr[VD_VU_HDR_SIZE];
 	struct vd_list out;	/* struct vd_vu_out: waiting to be sent, in order */
-	unsigned int foreign;	/* descriptors that were refused, see base/foreign.h */
+	struct vd_foreign *closing;	/* its descriptors that take their time, see base/foreign.h; or NULL */
+	bool refused;		/* one of them was */
 	size_t out_bytes;	/* of memory they take; at most VD_VU_OUT_MAX */
 };
 

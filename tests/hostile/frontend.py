@@ -137,10 +137,13 @@ def cve_2020_10942_descriptors_of_other_kinds():
                 f.start()
                 payload = {SET_BACKEND_REQ_FD: b"", ADD_MEM_REG: bytes(8) + f.region(GPA + SIZE),
                            SET_MEM_TABLE: struct.pack("<II", 1, 0) + f.region()}.get(request, bytes(8))
-                f.ack(request, payload, [fd])
-                f.put(0)
-                f.put(0)
-                f.stop()
+                try:
+                    f.ack(request, payload, [fd])
+                    f.put(0)
+                    f.put(0)
+                    f.stop()
+                except Gone:
+                    pass	# not even to be closed here
     for fd in (r, w, null, folder):
         os.close(fd)
 
@@ -301,6 +304,55 @@ def cve_2019_14818_descriptors():
                     pass
 
 
+def lingering():
+    """A TCP socket whose last close() waits until the other end is closed."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        s = socket.create_connection(listener.getsockname())
+        reader = listener.accept()[0]
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1000))
+    return s, reader
+
+
+def rights(*fds):
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+
+
+def descriptors_that_linger():
+    """The daemon has the last one, and drops it without having seen it: with more than a message may bring, out of
+    band, in the queue of a socket that it was given, or of one that it hangs up on."""
+    for how in ("many", "oob", "in a socket", "behind"):
+        last, reader = lingering()
+        with Frontend(victim) as f, reader:
+            owner = struct.pack("<III", SET_OWNER, 1, 0)
+            if how == "many":
+                f.s.sendmsg([owner], rights(*[f.call[0]] * 100, last.fileno()))
+            elif how == "oob":
+                f.s.sendmsg([b"x"], rights(last.fileno()), socket.MSG_OOB)
+                f.s.sendall(owner)
+            elif how == "in a socket":
+                x, y = socket.socketpair()
+                with x, y:
+                    y.sendmsg([b"x"], rights(last.fileno()))
+                    f.send(SET_VRING_CALL, bytes(8), [x.fileno()])
+            else:
+                try:
+                    f.s.sendmsg([struct.pack("<III", 99, 1, 0)])	# which nobody knows
+                    f.s.sendmsg([owner], rights(last.fileno()))
+                except BrokenPipeError:
+                    pass	# it was faster
+            last.close()
+            f.s.close()
+            control.call("dev.show")
+
+
 def two_at_once():
     with Frontend(victim) as f, Frontend(victim) as g:
         f.start()
@@ -344,7 +396,7 @@ def honest():
 
 
 attacks = [fn for name, fn in list(globals().items()) if callable(fn) and getattr(fn, "__module__", "") ==
-           "__main__" and name not in ("until", "honest")]
+           "__main__" and name not in ("until", "honest", "lingering", "rights")]
 honest()
 control = Control(ctl, pid, neighbour)
 sys.exit(run(attacks, honest, control, patience, sys.argv[6:]))
