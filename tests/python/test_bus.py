@@ -60,6 +60,7 @@ class DeviceTest(BusTest):
     def test_driver_options_are_apart(self):
         options = {"socket": self.path("b")}
         self.ctx.add("d0", "sim-blk", driver="vhost-user", socket=self.path("a"))
+        self.assertIsNone(self.ctx.add("d2", "sim-blk", driver=None).driver)
         dev = self.ctx.add("d1", "vhost-user", socket=self.path("a"), driver="vhost-user",
                            driver_options=options)
         self.assertEqual(dev.describe()["socket"], self.path("b"))
@@ -162,6 +163,20 @@ class DeviceTest(BusTest):
         ctx.add("d0", "sim-blk", driver="vhost-user", socket=self.path("s"))
         self.assertTrue(any("d0" in line for _, line in lines), lines)
         self.assertTrue({level for level, _ in lines} <= {"err", "warn", "info", "debug"})
+
+    def test_a_log_that_makes_calls(self):
+        refused = []
+
+        def log(level, line):
+            for fn in (lambda: list(ctx), lambda: ctx.add("d1", "sim-blk", driver="virtio", wait=False)):
+                with self.assertRaises(RuntimeError) as cm:
+                    fn()
+                refused.append(str(cm.exception))
+
+        ctx = self.context(log=log, log_level="debug")
+        ctx.add("d0", "sim-blk", driver="virtio")
+        self.assertEqual(set(refused), {"a log function makes no calls"})
+        self.assertEqual([d.name for d in ctx], ["d0"])
 
     def test_two_contexts(self):
         other = self.context()

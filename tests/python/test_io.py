@@ -104,6 +104,27 @@ class BlkTest(BusTest):
             disk.poll()
         self.assertEqual([r.result() for r in reqs], data)
 
+    def test_what_a_callback_raises(self):
+        disk = self.disk()
+        seen = []
+
+        def back(req):
+            seen.append(req)
+            raise LookupError(len(seen))
+
+        for _ in range(8):
+            disk.submit("read", 0, 512, callback=back)
+        raised = 0
+        while disk.inflight:
+            try:
+                disk.poll()
+                self.ctx.dispatch(0.001)
+            except LookupError:
+                raised += 1
+        self.assertGreater(raised, 0)
+        self.assertEqual(len(seen), 8)
+        self.assertEqual(disk.read(0, 512), bytes(512))
+
     def test_more_than_the_memory(self):
         disk = self.disk(mem=65536)
         with self.assertRaises(OSError) as cm:

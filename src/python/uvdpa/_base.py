@@ -45,9 +45,10 @@ kinds: dict[type, type[Error]] = {}
 
 
 class Local(threading.local):
-    """Of each thread: how many callbacks it is in, and what one of them raised."""
+    """Of each thread: how many callbacks it is in, whether it logs, and what a callback raised."""
 
     depth = 0
+    logs = False
     raised: Optional[BaseException] = None
 
 
@@ -216,11 +217,15 @@ def _flag(e: Any, key: Any, value: bool) -> None:
 LEVELS = ("err", "warn", "info", "debug")
 
 
-# Called by any thread: what it raises is printed.
+# Called by any thread, with a lock that the library's other messages wait for: what it raises is printed.
 @ffi.def_extern(name="py_line")  # type: ignore[misc]
 def _line(log: Any, level: int, line: Any) -> None:
     with inside():
-        owner("log", log)(LEVELS[level], ffi.string(line).decode(errors="replace"))
+        local.logs = True
+        try:
+            owner("log", log)(LEVELS[level], ffi.string(line).decode(errors="replace"))
+        finally:
+            local.logs = False
 
 
 @ffi.def_extern(name="py_done", onerror=keep)  # type: ignore[misc]

@@ -183,7 +183,8 @@ class Blk(Opened):
     def submit(self, op: str, offset: int = 0, length: int = 0, *, data: Any = None,
                unmap: bool = False, callback: Optional[Callable[[Request], Any]] = None) -> Request:
         """Begin a request: "read", "write" (of data), "flush", "discard", "write_zeroes",
-        "secure_erase", "get_id". callback(request) is called by poll() when it is back.
+        "secure_erase", "get_id". callback(request) is called by poll() when it is back, and what it
+        raises, poll() raises.
 
         Raises an Error with EAGAIN if no more fit into the queue, or its memory, at the moment.
         """
@@ -243,9 +244,15 @@ class Blk(Opened):
                 back += [self._back(self._done[i]) for i in range(n)]
                 if not n and not (self._inflight and lib.uvdpa_blkq_arm(self._q)):
                     break
+        raised: Optional[BaseException] = None
         for req in back:
-            if req._callback:
-                req._callback(req)
+            try:
+                if req._callback:
+                    req._callback(req)
+            except BaseException as e:  # pylint: disable=broad-exception-caught
+                raised = raised or e  # the others are told all the same
+        if raised:
+            raise raised
         return back
 
     def _back(self, c: Any) -> Request:

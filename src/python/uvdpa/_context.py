@@ -55,6 +55,8 @@ class Guard:
     def __enter__(self) -> Any:
         if self._pid != os.getpid():
             raise RuntimeError("the context belongs to another process")
+        if local.logs:
+            raise RuntimeError("a log function makes no calls")
         if not self.enter():
             raise RuntimeError("another thread is in this context")
         if self.u == ffi.NULL:
@@ -194,8 +196,8 @@ class Events(Iterator[Event]):
 class Context:
     """A bus with its devices; several live side by side in one process.
 
-    log(level, line) receives messages. It is called by any thread, and makes no call of this
-    module; None writes them to standard error. log_level is the highest that is passed on: "err",
+    log(level, line) receives messages. It is called by any thread, and a call of this module that
+    it makes is a RuntimeError; None writes them to standard error. log_level is the highest that is passed on: "err",
     "warn", "info" or "debug".
 
     One thread at a time may be in a context and in what was opened in it; another gets a
@@ -372,7 +374,7 @@ class Context:
         """Make a device, and bind it if there is a driver.
 
         The options are the parent's, in any order; driver=NAME names the bus driver, and what
-        stands behind it is the driver's, as on the command line. driver_options has those whose
+        stands behind it is the driver's, as on the command line; None is none. driver_options has those whose
         names the parent has, too, and driver_override is as Device.override. features is a mask of what
         the device may offer, or a list of names.
 
@@ -383,6 +385,7 @@ class Context:
         cannot be made after all it is removed again.
         """
         parent, driver = options, {}
+        driver_name = options.get("driver")
         if "driver" in options:
             keys = list(options)
             at = keys.index("driver")
@@ -391,8 +394,8 @@ class Context:
         driver.update(driver_options or {})
         attrs, driver_attrs = Attrs(parent), Attrs(driver)
         names = [ffi.new("char[]", encode(s)) for s in (name, mgmtdev)]
-        if "driver" in options:
-            names.append(ffi.new("char[]", encode(options["driver"])))  # type: ignore[arg-type]
+        if driver_name is not None:
+            names.append(ffi.new("char[]", encode(driver_name)))  # type: ignore[arg-type]
         override = ffi.NULL if driver_override is None else ffi.new("char[]", encode(driver_override))
         if wait and local.depth:
             raise RuntimeError("nothing waits in a callback: wait=False")
