@@ -116,13 +116,16 @@ int client_do(const struct cmd *cmd, const char *method, struct json_object *par
 	return r;
 }
 
-/* {"dev":{}} for "dev.show", {"config":{}} for "dev.config.show". */
+/* {"dev":{}} for "dev.show", {"config":{}} for "dev.config.show", {"export":{}} for "dev.export". */
 static struct json_object *nothing(const char *method)
 {
-	const char *end = strrchr(method, '.'), *begin = end;
+	const char *end = strrchr(method, '.'), *begin;
 	struct json_object *o = json_object_new_object();
 	char what[32];
 
+	if (strcmp(end, ".show") != 0)
+		end = method + strlen(method);
+	begin = end;
 	while (begin > method && begin[-1] != '.')
 		begin--;
 	snprintf(what, sizeof(what), "%.*s", (int)(end - begin), begin);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "control/line.h"
 #include "uvdpa/cmd.h"
 
 #define ERROR_MAX 4096
@@ -100,7 +101,8 @@ static void print_pairs(struct json_object *o)
 {
 	json_object_object_foreach(o, key, value)
 	{
-		printf(" %s %s", key, json_object_get_string(value));
+		printf(" %s ", key);
+		vd_line_put(stdout, json_object_get_string(value));
 	}
 }
 

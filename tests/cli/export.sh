@@ -68,6 +68,9 @@ uvdpa dev del d0
 uvdpa dev del d1
 uvdpa dev add name d0 mgmtdev blk image "$tmp/a disk's \"image\" \\1.img" serial '#1' iops 5 device_features 100000204 \
 	driver vhost-user socket "$tmp/a b.sock"
+# "dev show" has its options in the same words.
+words=$(uvdpa dev show d0 | sed -n 's/^  attrs //p')
+[[ $(uvdpa dev export d0) = *" $words driver "* ]] || fail "attrs $words"
 uvdpa dev add name n0 mgmtdev sim-net mac 52:54:00:12:34:56
 uvdpa override n0 none
 uvdpa dev set n0 mac 52:54:00:12:34:57

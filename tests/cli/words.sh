@@ -42,6 +42,14 @@ daemon_start --log-level info
 same '{"dev":{}}' "$(uvdpa -j dev show)"
 same '' "$(uvdpa dev show)"
 
+# With -j a listing that is refused is empty, whatever it lists.
+for words in 'dev show' 'dev config show' 'dev vstats show' 'dev export' describe 'mgmtdev show' 'driver show'; do
+	read -ra words <<<"$words"
+	what=${words[*]} what=${what% show} what=${what##* }
+	refused . uvdpa -j "${words[@]}" nothing
+	same "{\"$what\":{}}" "$(cat "$tmp/refused.out")" "${words[*]}"
+done
+
 # Any beginning of a word is the word.
 for words in 'dev show' 'd s' 'de list' 'd' 'dev' 'dev sh'; do
 	# shellcheck disable=SC2086
