@@ -67,6 +67,8 @@ static void lines(void **state)
 		{ "a 'b\nc\n", "1!a quote ' is not closed;2:[c];" },
 		{ "a\n\"b\\\nc\nx", "1:[a];2!a quote \" is not closed;4:[x];" },
 		{ "a\\\n'b\nc", "2!a quote ' is not closed;3:[c];" },
+		{ "a 'b\nc\n\377\nx", "1!behind a quote ': byte 0xff is not UTF-8;2:[c];3!byte 0xff is not "
+					  "UTF-8;4:[x];" },
 		{ "a \\\nb\377 \\\nc\nx", "2!byte 0xff is not UTF-8;4:[x];" },
 		{ "\"a\\", "1!a quote \" is not closed;" },
 		{ "a\\", "1!\\ at the end of the file;" },

@@ -38,7 +38,7 @@ static int take(struct vd_lines *l, struct out *out)
 	return 0;
 }
 
-/* Up to the quote that fits the one that was taken. If there is none, that one is what is wrong. */
+/* Up to the quote that fits the one that was taken. If nothing good leads there, that one is what is wrong. */
 static int quoted(struct vd_lines *l, struct out *out, char quote)
 {
 	const char *from = l->p;
@@ -56,13 +56,17 @@ static int quoted(struct vd_lines *l, struct out *out, char quote)
 		}
 		r = take(l, out);
 	}
-	if (!r && l->p == l->end) {
+	if (!r && l->p == l->end)
+		r = vd_err(-EINVAL, "a quote %c is not closed", quote);
+	else if (r && l->next != line)
+		r = vd_err_prefix(r, "behind a quote %c: ", quote);
+	if (r) {
 		l->p = from;
 		l->next = line;
-		return vd_err(-EINVAL, "a quote %c is not closed", quote);
+		return r;
 	}
-	l->p += !r;
-	return r;
+	l->p++;
+	return 0;
 }
 
 /* What is outside of quotes. Return: 0; 1 the command ends here; -EINVAL. */
@@ -99,7 +103,7 @@ static int plain(struct vd_lines *l, struct out *out)
 }
 
 /* Behind the line in which the fault is, and those in which that goes on. Never back to lines that were
- * looked at, so a file is read in one go; but for a quote that has no end, of which there are two kinds. */
+ * looked at, so a file is read in one go; but for a quote that leads to no end, of which there are two kinds. */
 static void skip(struct vd_lines *l)
 {
 	bool more = true;

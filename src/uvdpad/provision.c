@@ -60,7 +60,7 @@ static bool unbound(const struct provision *p, const struct conf_dev *d)
 /* One call of a row has ended. What cannot go is not in the way: what comes will say so. */
 static void took(struct provision *p, struct conf_dev *d)
 {
-	bool failed = d->call.error && p->step == PROVISION_COME && !d->forgotten;
+	bool failed = d->call.error && p->step == PROVISION_COME && !d->forgotten && !p->stopping;
 
 	d->wait = failed && p->tries < PROVISION_TRIES && in_use(d);
 	if (d->wait) {
@@ -217,7 +217,8 @@ static void finish(struct provision *p)
 /* Nothing is under way: the next step. */
 static void run_next(struct provision *p)
 {
-	while (!p->busy && (p->step == PROVISION_AWAY || p->step == PROVISION_COME)) {
+	while (!p->busy && !p->stopping &&
+	       (p->step == PROVISION_AWAY || p->step == PROVISION_COME)) {
 		if (p->step == PROVISION_AWAY) {
 			conf_fini(&p->gone);
 			p->step = PROVISION_COME;

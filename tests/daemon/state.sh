@@ -16,7 +16,7 @@ take_back() {
 }
 # has LINE... - the file has these lines, and no others
 has() {
-	diff <(printf '%s\n' "$@") <(grep -v '^#' "$state") >"$tmp/diff" 2>&1
+	diff <(printf '%s\n' "$@") <(grep -av '^#' "$state") >"$tmp/diff" 2>&1
 }
 written() {
 	wait_for 20 has "$@" || fail "$(cat "$tmp/diff")"
@@ -145,6 +145,22 @@ echo "dev add name s0 mgmtdev vhost-user socket $tmp/silent.sock" >"$conf"
 daemon_start
 uvdpa dev del c1 # of the state file, and the load waits for s0's peer
 written "$c0"
+daemon_stop
+
+# ---- the end in the middle of a load: no word of what it could not make, and none of it is lost
+: >"$tmp/daemon.log"
+echo "dev add name k0 mgmtdev vhost-user socket $tmp/silent.sock" >"$state"
+daemon_start
+daemon_stop
+! grep -q error "$tmp/daemon.log" || fail "words of what was not to be made"
+has "dev add name k0 mgmtdev vhost-user socket $tmp/silent.sock" || fail "$(cat "$tmp/diff")"
+
+# ---- a line that is broken in the middle takes none beside it away
+printf '%s\n' 'dev add name a mgmtdev sim-net' 'dev add name b "mgmtdev sim-net' \
+	'dev add name c mgmtdev sim-net' $'dev add name \377' 'dev add name e mgmtdev sim-net' >"$state"
+: >"$conf"
+daemon_start
+written 'dev add name a mgmtdev sim-net' 'dev add name c mgmtdev sim-net' 'dev add name e mgmtdev sim-net'
 daemon_stop
 
 # ---- what could not be made, or is still being made, goes when somebody says so
