@@ -255,11 +255,13 @@ int vd_sysfs_store_driver_attrs(struct vd_sysfs *fs, const struct ref *r, char *
 {
 	struct kept *k = kept_of(r->seen, NULL);
 
-	(void)fs;
 	(void)len;
 	(void)req;
-	if (vd_utf8_bad(text))
-		return vd_err(-EINVAL, "%s: options are not UTF-8", uvdpa_dev_name(r->seen->dev));
+	if (vd_utf8_bad(text)) {
+		vd_log_warn(fs->log, "sysfs", "%s: driver_attrs that are not UTF-8",
+			    uvdpa_dev_name(r->seen->dev));
+		return -EINVAL;
+	}
 	if (!text[strspn(text, " \n")]) {
 		if (k)
 			vd_sysfs_forget(k);
@@ -501,11 +503,13 @@ int vd_sysfs_store_autoprobe(struct vd_sysfs *fs, const struct ref *r, char *tex
 int vd_sysfs_store_override(struct vd_sysfs *fs, const struct ref *r, char *text, size_t len,
 			    fuse_req_t req)
 {
-	(void)fs;
+	int err;
+
+	(void)len;
 	(void)req;
-	if (len >= WORD_MAX - 1)
-		return vd_err(-EINVAL, "%s: driver_override of %zu bytes",
-			      uvdpa_dev_name(r->seen->dev), len);
 	text[strcspn(text, "\n")] = '\0';
-	return uvdpa_dev_set_override(r->seen->dev, text);
+	err = uvdpa_dev_set_override(r->seen->dev, text);
+	if (err)
+		vd_log_warn(fs->log, "sysfs", "%s", uvdpa_error());
+	return err;
 }
