@@ -116,6 +116,8 @@ static int driver_show(struct uvdpa *u, struct json_object *params, struct vd_ca
 	while ((d = uvdpa_driver_next(u, d))) {
 		if (name)
 			best = vd_guess(name, best, uvdpa_driver_name(d));
+		if (name && uvdpa_driver_alias(d))
+			best = vd_guess(name, best, uvdpa_driver_alias(d));
 		if (!name || d == uvdpa_driver_find(u, name))
 			json_object_object_add(map, uvdpa_driver_name(d), vd_show_driver(d));
 	}

@@ -45,8 +45,11 @@ int vd_driver_unknown(const struct uvdpa *u, const char *name)
 {
 	const char *best = NULL;
 
-	for (unsigned int i = 0; i < u->ndrivers; i++)
+	for (unsigned int i = 0; i < u->ndrivers; i++) {
 		best = vd_guess(name, best, u->drivers[i]->name);
+		if (u->drivers[i]->alias)
+			best = vd_guess(name, best, u->drivers[i]->alias);
+	}
 	return vd_err_guess(vd_err(-ENODEV, "no bus driver \"%s\"", name), best);
 }
 

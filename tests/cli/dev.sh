@@ -17,6 +17,8 @@ same '[[],[]]' "$(json '.mgmtdev["vhost-user"] | [.supported_classes, .dev_featu
 refused 'Fail to find the specified mgmt device: "nothing"' uvdpa mgmtdev show nothing
 same path "$(json '.driver["vhost-user"].options.socket.type' driver show vhost-user)"
 refused 'bus driver "nothing" not found' uvdpa driver show nothing
+refused 'did you mean "vhost_vdpa"' uvdpa driver show vhost_vpda
+same '["virtio"]' "$(uvdpa -j driver show virtio_vdpa | jq -c '.driver | keys')"
 
 # ---- add, show
 uvdpa dev add name d0 mgmtdev sim-blk capacity 1M >"$tmp/out"
@@ -89,6 +91,7 @@ json '.vstats.d0.queues[0].write_took_ns' dev vstats show d0 | grep -Eq '^<[0-9]
 # ---- binding
 refused . uvdpa dev describe d0
 refused . uvdpa dev unbind d0
+refused 'no bus driver "vhost_vdp"; did you mean "vhost_vdpa"' uvdpa dev bind d0 vhost_vdp
 uvdpa dev bind d0 vhost-user socket "$tmp/d0.sock"
 same '"vhost-user"' "$(uvdpa -j dev show | jq .dev.d0.driver)"
 same "$tmp/d0.sock" "$(json .describe.d0.socket dev describe d0)"
