@@ -210,8 +210,6 @@ static void client_events(struct client *c)
 	const struct events *log = &c->s->events;
 	uint64_t lost = 0;
 
-	if (!c->out.len)
-		c->active_ns = vd_now_ns(); /* from now on it is for the client to do something */
 	while (client_behind(c) && c->out.len < SERVER_OUT_HIGH) {
 		const struct event *e = events_at(log, c->seen + 1);
 
@@ -239,9 +237,13 @@ static void events_added(struct events *log)
 	struct server *s = container_of(log, struct server, events);
 	struct client *c;
 
-	vd_list_for_each(c, &s->clients, node)
-		if (c->watches && c->seen + 2 == log->next)
-			vd_fd_mod(&c->fd, EPOLLOUT); /* the first that it has not had */
+	vd_list_for_each(c, &s->clients, node) {
+		if (!c->watches || c->seen + 2 != log->next)
+			continue;
+		/* The first that it has not had: from now on it is for the client to do something. */
+		c->active_ns = vd_now_ns();
+		vd_fd_mod(&c->fd, EPOLLOUT);
+	}
 }
 
 /* A number that is not ours yet is another daemon's: who has it has had none of ours. */
@@ -514,8 +516,16 @@ static void server_came(struct vd_accept *a, int fd)
 		vd_accept_stop(a);
 }
 
-/* A client with a call in progress, or that wants events, waits for us, so it is not idle; the others are
- * measured, and so is who does not take what there is. */
+/*
+ * A client with a call in progress, or that wants events, waits for us, so it is not idle; the others
+ * are measured, and so is who does not take what there is. That may not be in out[] yet, as a socket
+ * counts as writable only when most of what was in it was taken.
+ */
+static bool client_waits(const struct client *c)
+{
+	return (c->nrequests || c->watches) && !c->out.len && !client_behind(c);
+}
+
 static void server_tick(struct vd_timer *t)
 {
 	struct server *s = container_of(t, struct server, tick);
@@ -525,7 +535,7 @@ static void server_tick(struct vd_timer *t)
 	uint64_t now = vd_now_ns();
 
 	vd_list_for_each_safe(c, tmp, &s->clients, node) {
-		if (((c->nrequests || c->watches) && !c->out.len) || now - c->active_ns < limit_ns)
+		if (client_waits(c) || now - c->active_ns < limit_ns)
 			continue;
 		vd_log_info(s->log, "control", "client dropped: idle for %u ms",
 			    (unsigned int)((now - c->active_ns) / 1000000));
