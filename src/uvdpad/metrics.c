@@ -113,7 +113,7 @@ static int load(struct metrics *m)
 }
 
 #define CONNECTIONS_MAX 8
-#define TIMEOUT_S       10 /* of a connection on which nothing happens */
+#define TIMEOUT_S       2 /* of a connection on which nothing happens, for which others wait */
 #define BACKLOG         16
 
 /* ---- answers --------------------------------------------------------------------------------- */

@@ -52,7 +52,7 @@ if [ $# = 1 ]; then
 	ask
 	# ---- nothing but GET and HEAD of one path
 	said() {
-		printf '%s\r\nHost: x\r\nConnection: close\r\n\r\n' "$1" | socat -t 10 - TCP:127.0.0.1:9100
+		printf '%s\r\nHost: x\r\nConnection: close\r\n\r\n' "$1" | socat -t 100 - TCP:127.0.0.1:9100
 	}
 	said 'HEAD /metrics HTTP/1.1' | grep -q '^HTTP/1.1 200'
 	said 'GET / HTTP/1.1' | grep -q '^HTTP/1.1 404'
@@ -64,7 +64,13 @@ if [ $# = 1 ]; then
 	for _ in {1..20}; do
 		background socat -u "OPEN:$tmp/silence" TCP:127.0.0.1:9100
 	done
+	printf 'GET /met' >"$tmp/half"
+	for _ in {1..20}; do
+		background socat -u "OPEN:$tmp/half,ignoreeof" TCP:127.0.0.1:9100
+	done
 	in_time 5000 uvdpa dev show >/dev/null
+	in_time 30000 said 'GET /metrics HTTP/1.1' >"$tmp/scrape"
+	grep -q '^uvdpa_devices 5' "$tmp/scrape" || fail "$(cat "$tmp/scrape")"
 	daemon_stop
 	exit
 fi
