@@ -337,11 +337,14 @@ static void inherit_all(struct manager *m)
 {
 	const char *count = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
 	long n = count && is_ours(getenv("LISTEN_PID")) ? strtol(count, NULL, 10) : 0;
+	int fd;
 
 	if (!names)
 		names = "";
-	for (int fd = FIRST_FD; fd - FIRST_FD < n; fd++)
+	for (fd = FIRST_FD; fd - FIRST_FD < n && fcntl(fd, F_GETFD) >= 0; fd++)
 		inherit(m, fd, next_name(&names));
+	if (fd - FIRST_FD < n)
+		vd_log_warn(m->log, "manager", "LISTEN_FDS=%s: descriptor %d is not open", count, fd);
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDNAMES");

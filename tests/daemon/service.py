@@ -210,9 +210,23 @@ def nobody():
     m.process = None
 
 
+def nonsense():
+    """A manager that says it has given more than there is, or less than nothing."""
+    sock = listen(ctl)
+    m.start("-s", ctl, give=[("control", sock.fileno())], env={"LISTEN_FDS": "9223372036854775807"})
+    m.wait("READY=1")
+    m.stop()
+    sock.close()
+    os.unlink(ctl)
+    for n in ("-1", "many"):
+        m.start("-s", ctl, env={"LISTEN_FDS": n})
+        m.wait("READY=1")
+        m.stop()
+
+
 m = Manager(tmp, daemon)
 try:
-    for test in (readiness, watchdog, activation, given, kept, nobody):
+    for test in (readiness, watchdog, activation, given, kept, nobody, nonsense):
         print(test.__name__, flush=True)
         test()
 finally:
