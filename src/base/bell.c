@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/bell.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +52,23 @@ static int ring(struct vd_bell *b, int fd)
 	return 0;
 }
 
+/* Of a pipe the reader may be gone, and the thread's signals are not ours. */
+static void write_one(int fd)
+{
+	const struct timespec none = { 0 };
+	sigset_t pipe, pending, before;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	vd_eventfd_signal(fd);
+	if (!sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&pipe, NULL, &none) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void vd_bell_ring(struct vd_bell *b, int fd)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
@@ -56,5 +76,5 @@ void vd_bell_ring(struct vd_bell *b, int fd)
 	if (fd < 0 || (b && !ring(b, fd)))
 		return;
 	if (!vd_set_nonblock(fd, true) && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		vd_eventfd_signal(fd);
+		write_one(fd);
 }
