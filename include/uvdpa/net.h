@@ -353,13 +353,13 @@ unsigned int uvdpa_netq_tx_inflight(const struct uvdpa_netq *q);
 /* ---- both sides ------------------------------------------------------------------------------ */
 
 /**
- * uvdpa_netq_get_stats() - Counts of a pair
+ * uvdpa_netq_stats() - Counts of a pair
  * @q: the pair
  * @ret_stats: receives them
  *
  * Context: any thread.
  */
-void uvdpa_netq_get_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *ret_stats);
+void uvdpa_netq_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *ret_stats);
 
 #pragma GCC visibility pop
 

@@ -243,7 +243,7 @@ struct uvdpa_dev {
  *
  * @add gets the context and the configuration; core owns the latter and keeps it until destroy.
  * It returns 0 with *ret_dev set and ready; or -EINPROGRESS with *ret_dev set, and the parent
- * calls uvdpa_dev_ready_now() later; or another -errno, having freed what it made. Here as in
+ * calls uvdpa_dev_arrived() later; or another -errno, having freed what it made. Here as in
  * every operation that fails, uvdpa_set_error() says why; without it uvdpa_error() is stale.
  * uvdpa_dev_* may be called on the device only after add has returned.
  */
@@ -322,13 +322,13 @@ void uvdpa_poll_del(struct uvdpa_poll *p);
 /* ---- what a parent tells core; context: control thread ------------------------------------ */
 
 /**
- * uvdpa_dev_ready_now() - A device that was in progress, or lost, is there
+ * uvdpa_dev_arrived() - A device that was in progress, or lost, is there now
  * @dev: the device; info is complete if it is the first time
  * @err: 0; -errno: it will not come, core removes it (first time), or stays lost
  *
  * When it was lost before, the gate replays features, mappings and queues into it first.
  */
-void uvdpa_dev_ready_now(struct uvdpa_dev *dev, int err);
+void uvdpa_dev_arrived(struct uvdpa_dev *dev, int err);
 
 /**
  * uvdpa_dev_lost() - The datapath's other side went away

@@ -564,7 +564,7 @@ uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev);
 /**
  * uvdpa_dev_set() - Change attributes of a device, whoever has it and whatever it does
  * @dev: the device
- * @attrs: borrowed for the call; which there are, uvdpa_dev_set_opts() says
+ * @attrs: borrowed for the call; which there are, uvdpa_dev_settable() says
  * @nattrs: how many, at least one
  *
  * Return: 0; -EINVAL an attribute or its value; -EOPNOTSUPP nothing of it can be changed, or not
@@ -573,12 +573,12 @@ uint64_t uvdpa_dev_features(const struct uvdpa_dev *dev);
 int uvdpa_dev_set(struct uvdpa_dev *dev, const struct uvdpa_attr *attrs, unsigned int nattrs);
 
 /**
- * uvdpa_dev_set_opts() - The attributes that uvdpa_dev_set() can change
+ * uvdpa_dev_settable() - The attributes that uvdpa_dev_set() can change
  * @dev: the device
  *
  * Return: a table that ends with a NULL key, perhaps empty; the device's, for its life.
  */
-const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev);
+const struct uvdpa_opt *uvdpa_dev_settable(const struct uvdpa_dev *dev);
 
 /**
  * uvdpa_dev_attrs() - What the device was made with, as it is now

@@ -336,7 +336,7 @@ static int settable_of(struct uvdpa_dev *dev, struct json_object *map)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "options", vd_show_opts(uvdpa_dev_set_opts(dev)));
+	json_object_object_add(o, "options", vd_show_opts(uvdpa_dev_settable(dev)));
 	json_object_object_add(map, uvdpa_dev_name(dev), o);
 	return 0;
 }

@@ -192,7 +192,7 @@ static void a_probe_that_fails(void **state)
 	o.nattrs = 1;
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, &w), -EINPROGRESS);
 	assert_string_equal(told(), "d1:added");
-	uvdpa_dev_ready_now(dev, 0);
+	uvdpa_dev_arrived(dev, 0);
 	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), -17);
 	assert_string_equal(told(), "d1:ready d1:removed");
 	assert_int_equal(fakes, 1);
@@ -217,7 +217,7 @@ static void devices_that_come_late(void **state)
 	assert_int_equal(uvdpa_dev_bind(dev, "b", NULL, 0, NULL), -EBUSY);
 	assert_int_equal(uvdpa_dev_unbind(dev, NULL), -EBUSY);
 	assert_string_equal(told(), "d0:added");
-	uvdpa_dev_ready_now(dev, 0);
+	uvdpa_dev_arrived(dev, 0);
 	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), 0);
 	assert_string_equal(told(), "d0:ready d0:bound");
 
@@ -225,7 +225,7 @@ static void devices_that_come_late(void **state)
 	o.name = "d1";
 	assert_int_equal(uvdpa_dev_add(u, &o, &dev, &w), -EINPROGRESS);
 	told();
-	uvdpa_dev_ready_now(dev, vd_err(-ECONNREFUSED, "nobody there"));
+	uvdpa_dev_arrived(dev, vd_err(-ECONNREFUSED, "nobody there"));
 	assert_int_equal(uvdpa_await(u, &w, -EINPROGRESS), -ECONNREFUSED);
 	assert_string_equal(uvdpa_error(), "nobody there");
 	assert_string_equal(told(), "d1:removed");

@@ -440,8 +440,8 @@ static void what_can_be_set(void **state)
 	assert_string_equal(fake_log(f), "");
 	assert_int_equal(uvdpa_dev_set(&proxy->dev, a, 1), -EOPNOTSUPP);
 	assert_int_equal(uvdpa_dev_set(&late->dev, a, 1), -ENODEV);
-	assert_string_equal(uvdpa_dev_set_opts(&f->dev)[1].key, "word");
-	assert_null(uvdpa_dev_set_opts(&proxy->dev)[0].key);
+	assert_string_equal(uvdpa_dev_settable(&f->dev)[1].key, "word");
+	assert_null(uvdpa_dev_settable(&proxy->dev)[0].key);
 
 	uvdpa_dev_show(&f->dev, &t.e);
 	uvdpa_dev_show(&proxy->dev, &t.e);

@@ -357,7 +357,7 @@ int uvdpa_dev_add(struct uvdpa *u, const struct uvdpa_dev_opts *o, struct uvdpa_
 
 /* ---- what the parent tells ----------------------------------------------------------------- */
 
-void uvdpa_dev_ready_now(struct uvdpa_dev *dev, int err)
+void uvdpa_dev_arrived(struct uvdpa_dev *dev, int err)
 {
 	struct vd_dev *d = dev->core;
 
@@ -548,7 +548,7 @@ uint64_t uvdpa_dev_features_mask(const struct uvdpa_dev *dev)
 	return dev->core->features_mask;
 }
 
-const struct uvdpa_opt *uvdpa_dev_set_opts(const struct uvdpa_dev *dev)
+const struct uvdpa_opt *uvdpa_dev_settable(const struct uvdpa_dev *dev)
 {
 	static const struct uvdpa_opt none;
 

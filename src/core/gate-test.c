@@ -553,9 +553,9 @@ static void what_was_lost_is_told_again(void **state)
 	fake_log(p);
 	for (unsigned int i = 0; i < FAKE_VQS; i++)
 		p->vqs[i].running = false;	/* it is a new one */
-	uvdpa_dev_ready_now(&p->dev, -ECONNREFUSED);
+	uvdpa_dev_arrived(&p->dev, -ECONNREFUSED);
 	assert_false(uvdpa_dev_ready(&p->dev));
-	uvdpa_dev_ready_now(&p->dev, 0);
+	uvdpa_dev_arrived(&p->dev, 0);
 	assert_true(uvdpa_dev_ready(&p->dev));
 	assert_string_equal(fake_log(p),
 			    "get0 get1 get2 features=100000000 status=b map0=10000 commit0 set_vq0 "
@@ -571,7 +571,7 @@ static void what_was_lost_is_told_again(void **state)
 		p->vqs[i].running = false;
 	p->fail = "features";
 	p->fail_err = -EINVAL;
-	uvdpa_dev_ready_now(&p->dev, 0);
+	uvdpa_dev_arrived(&p->dev, 0);
 	assert_int_equal(uvdpa_dev_status(&p->dev), 0x4f);
 }
 

@@ -140,7 +140,7 @@ static int life_in(struct uvdpa *u, int mem, int event)
 	r = uvdpa_dev_add(u, &o, &dev, &w);
 	if (r != -EINPROGRESS)
 		return r;
-	uvdpa_dev_ready_now(dev, 0);
+	uvdpa_dev_arrived(dev, 0);
 	return uvdpa_await(u, &w, r);
 }
 

@@ -167,7 +167,7 @@ static void test_echo(void **state)
 		q = uvdpa_net_queue(net, 0);
 		assert_null(uvdpa_net_queue(net, 1));
 		echo(q, uvdpa_net_alloc(net, 2 * (size_t)NBUFS * BUF), 1000);
-		uvdpa_netq_get_stats(q, &stats);
+		uvdpa_netq_stats(q, &stats);
 		assert_int_equal(stats.rx_frames, 1000);
 		assert_int_equal(stats.tx_frames, 1000);
 		assert_int_equal(stats.rx_bytes, stats.tx_bytes);

@@ -23,7 +23,7 @@
 
 static bool has_attribute(struct uvdpa_dev *dev, const char *key)
 {
-	for (const struct uvdpa_opt *o = uvdpa_dev_set_opts(dev); o->key; o++)
+	for (const struct uvdpa_opt *o = uvdpa_dev_settable(dev); o->key; o++)
 		if (!strcmp(o->key, key))
 			return true;
 	return false;

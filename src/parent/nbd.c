@@ -95,7 +95,7 @@ void vd_nbd_found(struct vd_nbd *nbd, const struct vd_nbd_export *export, int er
 	if (!err)
 		err = vd_blk_init(&nbd->blk, nbd->u, &nbd_ops, &bc);
 	nbd->known = !err;
-	uvdpa_dev_ready_now(&nbd->blk.sd.dev, err);
+	uvdpa_dev_arrived(&nbd->blk.sd.dev, err);
 }
 
 int vd_nbd_same(struct vd_nbd *nbd, const struct vd_nbd_export *x)

@@ -213,7 +213,7 @@ void vd_tap_opened(struct vd_tap *tap, int err)
 		err = vd_net_init(&tap->net, u, &tap_ops, &tap->net_conf);
 	if (!err)
 		err = vd_tap_watch(tap);
-	uvdpa_dev_ready_now(&tap->net.sd.dev, err);
+	uvdpa_dev_arrived(&tap->net.sd.dev, err);
 }
 
 static int tap_add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev)

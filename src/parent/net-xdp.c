@@ -117,7 +117,7 @@ static void opened(struct vd_xdp *xdp, int err)
 	xdp->watch.fn = told;
 	if (!err)
 		err = vd_fd_add(vd_ctx_loop(u), &xdp->watch, xdp->dev.nl, EPOLLIN);
-	uvdpa_dev_ready_now(&xdp->net.sd.dev, err);
+	uvdpa_dev_arrived(&xdp->net.sd.dev, err);
 }
 
 static int xdp_add(struct uvdpa *u, const char *name, const void *conf, struct uvdpa_dev **ret_dev)

@@ -42,7 +42,7 @@ static void image_opened(struct vd_rbd_image *img, int err)
 		d->img = NULL;
 	else
 		err = make_disk(d);
-	uvdpa_dev_ready_now(&d->blk.sd.dev, err);
+	uvdpa_dev_arrived(&d->blk.sd.dev, err);
 }
 
 static void image_resized(struct vd_rbd_image *img)
@@ -61,7 +61,7 @@ static void opening_is_late(struct vd_timer *t)
 
 	vd_rbd_image_close(d->img);
 	d->img = NULL;
-	uvdpa_dev_ready_now(&d->blk.sd.dev, err);
+	uvdpa_dev_arrived(&d->blk.sd.dev, err);
 }
 
 /* ---- the device ------------------------------------------------------------------------------ */

@@ -149,7 +149,7 @@ static int link_check(struct vd_vulink *l)
 
 static void link_up(struct vd_vulink *l, int err)
 {
-	uvdpa_dev_ready_now(&vd_vuf_of_link(l)->dev, err);
+	uvdpa_dev_arrived(&vd_vuf_of_link(l)->dev, err);
 }
 
 static void link_down(struct vd_vulink *l)

@@ -222,7 +222,7 @@ int vd_blk_args(const struct vd_blk_args *args, const char *name, struct vd_blk_
  * @blk: zeroed, embedded in the parent's device
  *
  * For an add that has to ask a server first, and returns -EINPROGRESS. vd_blk_init() follows, and
- * then uvdpa_dev_ready_now().
+ * then uvdpa_dev_arrived().
  */
 void vd_blk_begin(struct vd_blk *blk, struct uvdpa *u, const struct vd_blk_ops *ops);
 

@@ -177,7 +177,7 @@ struct vd_console {
  * vd_console_begin() - A device of which little is known yet: all it can do is to be destroyed
  * @con: zeroed
  *
- * For an add that returns -EINPROGRESS. vd_console_init() follows before uvdpa_dev_ready_now().
+ * For an add that returns -EINPROGRESS. vd_console_init() follows before uvdpa_dev_arrived().
  */
 void vd_console_begin(struct vd_console *con, struct uvdpa *u, const struct vd_console_ops *ops);
 

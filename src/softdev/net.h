@@ -273,7 +273,7 @@ int vd_net_mac(const char *text, uint8_t ret_mac[6]);
  * vd_net_begin() - A device of which little is known yet: all it can do is to be destroyed
  * @net: zeroed
  *
- * For an add that returns -EINPROGRESS. vd_net_init() follows before uvdpa_dev_ready_now().
+ * For an add that returns -EINPROGRESS. vd_net_init() follows before uvdpa_dev_arrived().
  */
 void vd_net_begin(struct vd_net *net, struct uvdpa *u, const struct vd_net_ops *ops);
 

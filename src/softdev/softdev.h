@@ -129,7 +129,7 @@ struct vd_softdev_conf {
  * vd_softdev_begin() - A device of which little is known yet: all it can do is to be destroyed
  * @sd: zeroed
  *
- * For an add that returns -EINPROGRESS. vd_softdev_init() follows before uvdpa_dev_ready_now().
+ * For an add that returns -EINPROGRESS. vd_softdev_init() follows before uvdpa_dev_arrived().
  */
 void vd_softdev_begin(struct vd_softdev *sd, struct uvdpa *u, const struct vd_softdev_ops *ops);
 

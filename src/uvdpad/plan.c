@@ -50,7 +50,7 @@ static bool same(struct json_object *a, struct json_object *b, const char *key)
 /* The option of what can be set that changes this one of the parent's, or NULL. */
 static const struct uvdpa_opt *setter(const struct uvdpa_dev *dev, const char *key)
 {
-	for (const struct uvdpa_opt *o = uvdpa_dev_set_opts(dev); o->key; o++)
+	for (const struct uvdpa_opt *o = uvdpa_dev_settable(dev); o->key; o++)
 		if (o->changes && !strcmp(o->changes, key))
 			return o;
 	return NULL;

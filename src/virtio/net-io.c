@@ -509,7 +509,7 @@ unsigned int uvdpa_netq_tx_inflight(const struct uvdpa_netq *q)
 	return vd_virtq_drv_inflight(q->tx.vq);
 }
 
-void uvdpa_netq_get_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *ret_stats)
+void uvdpa_netq_stats(const struct uvdpa_netq *q, struct uvdpa_netq_stats *ret_stats)
 {
 	const struct {
 		const uint64_t *from;

@@ -198,7 +198,7 @@ class Device:
     def set_options(self) -> dict[str, Words]:
         """The options that can be changed."""
         with self._guard:
-            return options_of(lib.uvdpa_dev_set_opts(self._c))
+            return options_of(lib.uvdpa_dev_settable(self._c))
 
     # ---- use it in this process
 
