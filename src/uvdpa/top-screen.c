@@ -558,6 +558,16 @@ static void begin_colours(struct screen *s)
 	s->colours = true;
 }
 
+/* Asked first: a screen that cannot be made leaves memory behind in the library. */
+static bool has_screen(void)
+{
+	int err;
+	bool has = setupterm(NULL, STDOUT_FILENO, &err) == OK && cursor_address;
+
+	del_curterm(cur_term); /* NULL does no harm */
+	return has;
+}
+
 int top_screen(struct top *t)
 {
 	struct screen s = { .t = t, .dirty = true };
@@ -571,15 +581,10 @@ int top_screen(struct top *t)
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	screen = newterm(NULL, stdout, stdin);
-	if (!screen || !cursor_address) {
-		if (screen) {
-			endwin();
-			delscreen(screen);
-		}
+	screen = has_screen() ? newterm(NULL, stdout, stdin) : NULL;
+	if (!screen)
 		return print_error("a terminal \"%s\" has no screen to write on; \"uvdpa top -b\" needs "
 				   "none", term ? term : "");
-	}
 	cbreak();
 	noecho();
 	keypad(stdscr, true);

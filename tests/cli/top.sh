@@ -56,6 +56,10 @@ export TERM
 terminal 80 24 env TERM=dumb "$UVDPA" -s "$ctl" top
 ended 1
 grep -q 'a terminal "dumb" has no screen' "$tmp/err"
+terminal 80 24 env TERM=bogus "$UVDPA" -s "$ctl" top
+ended 1
+grep -q 'a terminal "bogus" has no screen' "$tmp/err"
+! grep -q Sanitizer "$tmp/err" || fail "$(cat "$tmp/err")"
 
 # ---- 80 by 24
 top 80 24 -d .2
