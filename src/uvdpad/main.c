@@ -190,6 +190,24 @@ static bool is_option(const struct row *row, const char *word)
 				  (row->letter && word[1] == row->letter && !word[2]));
 }
 
+/* Of --log-level: what has been written, and a level behind it. */
+static void offer_levels(const char *word)
+{
+	const char *last = word;
+	char text[256];
+
+	for (const char *p = word; *p; p++)
+		if (*p == ',' || *p == '=')
+			last = p + 1;
+	for (int i = UVDPA_LOG_ERR; i <= UVDPA_LOG_DEBUG; i++) {
+		int n = snprintf(text, sizeof(text), "%.*s%s", (int)(last - word), word,
+				 vd_level_name((enum uvdpa_log_level)i));
+
+		if (n < (int)sizeof(text))
+			vd_offer(word, text, (size_t)n, NULL);
+	}
+}
+
 /* "complete -- WORD...", for shells: what the last word may become. */
 static int complete(int argc, char **argv)
 {
@@ -198,7 +216,10 @@ static int complete(int argc, char **argv)
 
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++)
 		if (rows[i].arg && is_option(&rows[i], before)) {
-			vd_offer_kind(word, rows[i].arg, strlen(rows[i].arg));
+			if (rows[i].take == take_log_level)
+				offer_levels(word);
+			else
+				vd_offer_kind(word, rows[i].arg, strlen(rows[i].arg));
 			return EXIT_SUCCESS;
 		}
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++) {

@@ -91,6 +91,11 @@ for option in $("$UVDPAD" --help | grep -oE -- '--[a-z-]+'); do
 	"$UVDPAD" complete -- "$option" | cut -f 1 | grep -Fqx -- "$option" || fail "uvdpad: no $option"
 done
 "$UVDPAD" complete -- --socket '' | grep -qx :file
+levels() { "$UVDPAD" complete -- --log-level "$1" | cut -f 1 | tr '\n' ' '; }
+same 'error warning info debug ' "$(levels '')"
+same 'warning ' "$("$UVDPAD" complete -- -l w | cut -f 1 | tr '\n' ' ')"
+same 'info,blk=debug ' "$(levels info,blk=d)"
+same 'info,d0=error info,d0=warning info,d0=info info,d0=debug ' "$(levels info,d0=)"
 
 # ---- shells
 # tried SHELL COMMAND... - it finds the programs, and files of the working directory
@@ -120,6 +125,8 @@ if [ -e /usr/share/bash-completion/bash_completion ]; then
 	same 'image iops iops_burst ' "$(in_bash 'uvdpa dev add mgmtdev blk i')"
 	same 'image-dir image-file ' "$(in_bash 'uvdpa dev add mgmtdev blk image i')"
 	same '--log-level ' "$(in_bash 'uvdpad --l')"
+	same 'info ' "$(in_bash 'uvdpad --log-level i')"
+	same 'debug ' "$(in_bash 'uvdpad --log-level info,blk=d')"
 	# In earnest: a terminal, and the key.
 	printf '. /usr/share/bash-completion/bash_completion\n. %q\nPS1="> "\n' "$build/src/uvdpa/uvdpa.bash" >"$tmp/rc"
 	{ printf 'uvdpa -s %q dev sho\tdis\t >%q\r' "$ctl" "$tmp/bash"; wait_for 30 test -s "$tmp/bash"; echo exit; } |
