@@ -142,29 +142,15 @@ static unsigned int fnet_receive(struct vd_net *net, struct vd_net_pair *pair)
 static unsigned int offer(struct vd_net_pair *pair, const struct vd_fifo_frame *frames,
 			  unsigned int n, bool *ret_cramped)
 {
-	const struct vd_net_hdr plain = { 0 };
-	struct vd_net_rx rx;
-	struct vd_sg to;
-	unsigned int i;
+	struct vd_net_frame f[VD_NET_GRO_MAX];
+	struct vd_iov iov[VD_NET_GRO_MAX];
 
-	for (i = 0; i < n && vd_net_rx_get(pair, frames[i].len, &rx); i++) {
-		if (vd_unlikely(rx.len < frames[i].len)) {
-			if (pair->net->mergeable) {
-				*ret_cramped = true;
-				break;
-			}
-			vd_net_count(&pair->received.errors, 1);
-			continue;
-		}
-		if (vd_likely(rx.iov->len >= frames[i].len)) {
-			vd_guest_write(rx.iov->base, frames[i].data, frames[i].len);
-		} else {
-			to = vd_sg(rx.iov, rx.niov);
-			vd_sg_write(&to, frames[i].data, frames[i].len);
-		}
-		vd_net_rx_put(pair, &rx, &plain, frames[i].len);
+	n = vd_min(n, VD_NET_GRO_MAX);
+	for (unsigned int i = 0; i < n; i++) {
+		iov[i] = (struct vd_iov){ vd_guest_wrap(uint8_t, frames[i].data), frames[i].len };
+		f[i] = (struct vd_net_frame){ .iov = &iov[i], .niov = 1, .len = frames[i].len };
 	}
-	return i;
+	return vd_net_rx_all(pair, f, n, ret_cramped);
 }
 
 static unsigned int port_deliver(struct vd_fifo_port *p, const struct vd_fifo_frame *frames,
@@ -246,7 +232,8 @@ static const char *default_mac(enum vd_fifo_role role)
 int vd_fifo_net_add(struct uvdpa *u, struct vd_fifo_link *l, const char *name,
 		    const struct vd_fifo_conf *c, struct uvdpa_dev **ret_dev)
 {
-	struct vd_net_conf nc = { .offloads = VD_NET_HOST_OFFLOADS, .no_carrier = !l->up };
+	struct vd_net_conf nc = { .offloads = VD_NET_HOST_OFFLOADS | VD_NET_GRO_OFFLOADS,
+				  .no_carrier = !l->up };
 	struct vd_net_args args = { .mac = c->mac,
 				    .mtu = c->mtu,
 				    .max_vqp = 1,

@@ -143,7 +143,8 @@ const struct uvdpa_parent vd_parent_fifo = {
 	.name = "fifo",
 	.help = "a network card and a console over one FIFO, as BlueField's",
 	.device_ids = fifo_ids,
-	.features = (VD_NET_FEATURES & ~VD_NET_GUEST_OFFLOADS) | VD_CONSOLE_FEATURES,
+	.features = (VD_NET_FEATURES & ~VD_NET_GUEST_OFFLOADS) | VD_NET_GRO_OFFLOADS |
+		    VD_CONSOLE_FEATURES,
 	.max_vqs = 3,
 	.opts = fifo_opts,
 	.conf_size = sizeof(struct vd_fifo_conf),

@@ -5,6 +5,7 @@
 
 #include "parent/fifo-link.h"
 #include "softdev/console.h"
+#include "softdev/net-gro.h"
 #include "softdev/net-gso.h"
 #include "softdev/net.h"
 

@@ -339,6 +339,59 @@ static void offloads_are_done_here(void **state)
 	bed_end(&b);
 }
 
+/* And what was cut up on the way to us becomes one frame again, where there is room for it. */
+static void segments_become_one(void **state)
+{
+	static uint8_t pkt[PKT_MAX], wire[PKT_MAX];
+	const struct pkt p = { .src = "10.0.0.1", .dst = "10.0.0.2", .sport = 1, .dport = 2,
+			       .proto = 6, .payload = 4000, .tcp_flags = 0x10, .partial = true };
+	struct pkt_at at = pkt_make(&p, pkt);
+	struct virtio_net_hdr_v1 h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = htole16((uint16_t)at.data), .gso_size = htole16(1000),
+		.csum_start = htole16((uint16_t)at.l4), .csum_offset = htole16(16),
+		.num_buffers = htole16(1),
+	};
+	struct vd_buf buf = { bed_iova(sf_slot(0)), SF_HDR + (uint32_t)at.len };
+	struct vd_done done[4];
+	uint32_t word = htobe32((uint32_t)at.data + 1000);
+	size_t n = 0;
+	struct bed b;
+	int fd;
+
+	(void)state;
+	fd = sf_begin_server(&b);
+	memcpy(b.mem + sf_slot(0), &h, SF_HDR);
+	memcpy(b.mem + sf_slot(0) + SF_HDR, pkt, at.len);
+	bed_add_req(&b, 1, &buf, 1, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		memcpy(wire + n, &word, sizeof(word));
+		n += sizeof(word);
+		assert_int_equal(sf_next_frame(fd, wire + n), at.data + 1000);
+		n += at.data + 1000;
+	}
+	sf_come_home(&b, 1, done, 1);
+
+	sf_add_buffer(&b, 1, SF_SLOT);
+	sf_write_all(fd, wire, n);
+	sf_come_home(&b, 0, done, 1);
+	assert_int_equal(done->len, SF_HDR + at.len);
+	assert_memory_equal(b.mem + sf_slot(1), &h, SF_HDR);
+	assert_memory_equal(b.mem + sf_slot(1) + SF_HDR, pkt, at.len);
+
+	/* Room for one, and for one more; for two at once there is not. */
+	for (unsigned int i = 0; i < 4; i++) {
+		sf_add_buffer(&b, i, (uint32_t)(SF_HDR + at.data) + 1000);
+		if (!i)
+			sf_write_all(fd, wire, n);
+		sf_come_home(&b, 0, done, 1);
+		assert_int_equal(done->len, SF_HDR + at.data + 1000);
+		assert_null(pkt_wrong(b.mem + sf_slot(i) + SF_HDR, at.data + 1000));
+	}
+	close(fd);
+	bed_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +405,7 @@ int main(void)
 		cmocka_unit_test_teardown(driver_has_no_buffers, sf_clean),
 		cmocka_unit_test_teardown(nonsense_ends_the_connection, sf_clean),
 		cmocka_unit_test_teardown(offloads_are_done_here, sf_clean),
+		cmocka_unit_test_teardown(segments_become_one, sf_clean),
 	};
 
 	return cmocka_run_group_tests(tests, sf_dir_make, sf_dir_remove);

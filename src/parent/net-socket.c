@@ -271,7 +271,7 @@ static int nsock_add(struct uvdpa *u, const char *name, const void *conf,
 		     struct uvdpa_dev **ret_dev)
 {
 	const struct vd_nsock_conf *c = conf;
-	struct vd_net_conf nc = { .offloads = VD_NET_HOST_OFFLOADS };
+	struct vd_net_conf nc = { .offloads = VD_NET_HOST_OFFLOADS | VD_NET_GRO_OFFLOADS };
 	struct vd_nsock *s;
 	int r = check_conf(name, c);
 
@@ -323,7 +323,7 @@ const struct uvdpa_parent vd_parent_net_socket = {
 	.name = "net-socket",
 	.help = "frames over a Unix socket, as QEMU's stream and dgram",
 	.device_ids = nsock_ids,
-	.features = VD_NET_FEATURES & ~VD_NET_GUEST_OFFLOADS,
+	.features = (VD_NET_FEATURES & ~VD_NET_GUEST_OFFLOADS) | VD_NET_GRO_OFFLOADS,
 	.max_vqs = 3,
 	.opts = nsock_opts,
 	.conf_size = sizeof(struct vd_nsock_conf),

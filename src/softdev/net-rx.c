@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "softdev/net-gro.h"
 #include "softdev/net-gso.h"
 
 #define SHORT_NS 100000000u	/* that a frame waits for more buffers than there are */
@@ -460,21 +461,63 @@ unsigned int vd_net_deliver(struct vd_net *net, const struct vd_worker *by,
 	return got;
 }
 
-/* Return: how many were taken or dropped; for the next one there are not buffers enough. */
-static unsigned int offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+/* Segments as one frame, if there are buffers for it. Return: how many; 0: none. */
+static unsigned int offer_large(struct vd_net_pair *pair, const struct vd_net_frame *frames,
+				unsigned int n, uint64_t guest)
 {
+	struct vd_net_gro g;
 	struct vd_net_rx rx;
-	unsigned int i;
+	unsigned int k = vd_net_gro(&g, frames, n, guest);
 
-	for (i = 0; i < n && vd_net_rx_get(pair, frames[i].len, &rx); i++) {
+	if (k == 1 || !vd_net_rx_get(pair, g.frame.len, &rx) || rx.len < g.frame.len)
+		return 0;
+	copy(&rx, &g.frame);
+	vd_net_rx_put(pair, &rx, &g.frame.hdr, g.frame.len);
+	return k;
+}
+
+unsigned int vd_net_rx_all(struct vd_net_pair *pair, const struct vd_net_frame *frames,
+			   unsigned int n, bool *ret_short)
+{
+	uint64_t guest = __atomic_load_n(&pair->net->guest_offloads, __ATOMIC_RELAXED);
+	bool large = guest & (VD_NET_F(GUEST_TSO4) | VD_NET_F(GUEST_TSO6));
+	struct vd_net_rx rx;
+	unsigned int i = 0, k;
+
+	*ret_short = false;
+	while (i < n) {
+		k = large ? offer_large(pair, frames + i, n - i, guest) : 0;
+		if (k) {
+			i += k;
+			continue;
+		}
+		if (!vd_net_rx_get(pair, frames[i].len, &rx))
+			break;
 		if (vd_likely(rx.len >= frames[i].len)) {
 			copy(&rx, &frames[i]);
 			vd_net_rx_put(pair, &rx, &frames[i].hdr, frames[i].len);
 		} else if (!pair->net->mergeable) {
 			vd_net_count(&pair->received.errors, 1);
-		} else if (vd_net_rx_wait(pair)) {
+		} else {
+			*ret_short = true;
 			break;
 		}
+		i++;
+	}
+	return i;
+}
+
+/* Return: how many were taken or dropped; for the next one there are not buffers enough. */
+static unsigned int offer(struct vd_net_pair *pair, const struct vd_net_frame *frames, unsigned int n)
+{
+	unsigned int i = 0;
+	bool is_short = true;
+
+	while (is_short && i < n) {
+		i += vd_net_rx_all(pair, frames + i, n - i, &is_short);
+		if (is_short && vd_net_rx_wait(pair))
+			break;
+		i += is_short;
 	}
 	return i;
 }

@@ -14,6 +14,7 @@
  *	net-pairs.c	which pairs are used, and how a worker serves its own
  *	net-steer.c	who receives what: the filter, and which pair
  *	net-gso.c	offloads in software
+ *	net-gro.c	and the other way round
  *	net-conf.c	what it is, offers, and can be told while it is used
  *	net-ctrl.c	the control queue
  *	net-rarp.c	what is sent in the driver's name
@@ -53,6 +54,10 @@ struct vd_net_pair;
 	 VD_NET_F(GUEST_ECN) | VD_NET_F(GUEST_UFO) | VD_NET_F(GUEST_USO4) |               \
 	 VD_NET_F(GUEST_USO6))
 #define VD_NET_OFFLOADS (VD_NET_HOST_OFFLOADS | VD_NET_GUEST_OFFLOADS)
+
+/* For a parent whose wire has no place for work that is left undone: it puts segments together. */
+#define VD_NET_GRO_OFFLOADS \
+	(VD_NET_F(GUEST_CSUM) | VD_NET_F(GUEST_TSO4) | VD_NET_F(GUEST_TSO6))
 
 /* All that vd_net_init() may offer; for uvdpa_parent.features. */
 #define VD_NET_FEATURES                                                                    \
@@ -361,6 +366,17 @@ void vd_net_rx_put(struct vd_net_pair *pair, const struct vd_net_rx *rx,
  * frame is counted, and the parent drops it.
  */
 bool vd_net_rx_wait(struct vd_net_pair *pair);
+
+/**
+ * vd_net_rx_all() - Copy frames to the driver, as far as it has buffers
+ * @frames: @n of them, of one piece each, with nothing left to be done
+ * @ret_short: the next one is larger than what there is, though others may be to come
+ *
+ * Segments of a TCP stream become one frame, if the driver takes it. Between begin and end. Return: how
+ * many were taken, or dropped, as they do not fit into any buffer.
+ */
+unsigned int vd_net_rx_all(struct vd_net_pair *pair, const struct vd_net_frame *frames,
+			   unsigned int n, bool *ret_short);
 
 /* Tell the driver, and unlock. */
 void vd_net_rx_end(struct vd_net_pair *pair);
