@@ -15,7 +15,7 @@
 #include "control/offer.h"
 #include "uvdpad/daemon.h"
 
-#define NAME_WIDTH 32 /* of an option and its argument, in the usage */
+#define HELP_COLUMN 24 /* of what an option does, in the usage */
 
 static int take_socket(struct daemon *d, const char *arg)
 {
@@ -110,8 +110,8 @@ static const struct row {
 	{ "state", 0, "FILE", "keep here what clients make, for the next start", take_state },
 	{ "log-level", 'l', "LEVEL[,PART=LEVEL]", "error, warning, info or debug (warning)",
 	  take_log_level },
-	{ "metrics", 0, "[ADDRESS:]PORT",
-	  "serve metrics for Prometheus, on a loopback address (off)", take_metrics },
+	{ "metrics", 0, "[ADDRESS:]PORT", "metrics for Prometheus, on a loopback address (off)",
+	  take_metrics },
 	{ "sysfs", 0, "DIR", "show the bus as files there, as /sys does (nowhere)", take_sysfs },
 	{ "record", 0, "FILE", "append each line of the control socket to a file", take_record },
 	{ "version", 'V', NULL, "print the version", take_version },
@@ -121,11 +121,18 @@ static const struct row {
 static void usage(FILE *f)
 {
 	fputs("Usage: uvdpad [ OPTIONS ]\n", f);
-	for (unsigned int i = 0; i < VD_ARRAY_SIZE(rows); i++) {
-		int n = fprintf(f, "       --%s %s", rows[i].name, rows[i].arg ? rows[i].arg : "");
+	for (const struct row *o = rows; o < rows + VD_ARRAY_SIZE(rows); o++) {
+		int n = fprintf(f, "  %c%c%c --%s %s", o->letter ? '-' : ' ',
+				o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
+				o->arg ? o->arg : "");
 
-		fprintf(f, "%*s %s\n", vd_max(0, NAME_WIDTH - n), "", rows[i].help);
+		if (n >= HELP_COLUMN) {
+			fputc('\n', f);
+			n = 0;
+		}
+		fprintf(f, "%*s%s\n", HELP_COLUMN - n, "", o->help);
 	}
+	fputs("\"man uvdpad\" has all of it, \"man uvdpad.conf\" the language of files.\n", f);
 }
 
 static int take_version(struct daemon *d, const char *arg)

@@ -9,6 +9,8 @@ daemon() {
 
 # ---- options
 daemon --help | grep -q '^Usage: uvdpad'
+daemon --help | grep -q '^  -s, --socket PATH  '
+[ "$(daemon --help | wc -L)" -le 80 ] || fail "the usage is wider than a terminal"
 daemon --version | grep -Eq '^uvdpad [0-9]+\.[0-9]+'
 refused 'Usage: uvdpad' daemon --nothing
 refused '"word" is no option' daemon word
