@@ -83,5 +83,6 @@ wait_for 60 eval "[ \$(stat -c %s '$tmp/bulk.out') -ge 2097152 ]"
 run c "exec 5<>${port}2"
 cat "$tmp/bytes" >&"${line_in[bulk]}" &
 both_ways agent
-[ "$(run c "head -c 2097152 <&5 | md5sum")" = "$(md5 "$tmp/bytes")  -" ] || fail "what waited for a reader"
+got=$(run c "head -c 2097152 <&5 | md5sum")
+[ "$got" = "$(md5 "$tmp/bytes")  -" ] || fail "what waited for a reader: $got"
 guest_stop c
