@@ -8,11 +8,9 @@
 
 #include "base/err.h"
 
-/* A string without a NUL inside, which C would take for its end. */
 static bool is_text(struct json_object *v)
 {
-	return json_object_is_type(v, json_type_string) &&
-	       strlen(json_object_get_string(v)) == (size_t)json_object_get_string_len(v);
+	return json_object_is_type(v, json_type_string);
 }
 
 bool vd_param_bits(struct json_object *v, uint64_t *ret_bits)
@@ -66,7 +64,8 @@ static int check(const struct vd_param *p, struct json_object *v)
 				      UINT16_MAX);
 		return 0;
 	case VD_PARAM_COUNT:
-		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0)
+		if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 0 ||
+		    json_object_get_uint64(v) > INT64_MAX)
 			return vd_err(-EINVAL, "parameter \"%s\": not a number 0 to %" PRIu64,
 				      p->name, (uint64_t)INT64_MAX);
 		return 0;

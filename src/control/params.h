@@ -15,7 +15,7 @@
 struct vd_param {
 	const char *name; /* NULL: the end of the table */
 	enum {
-		VD_PARAM_TEXT = 1, /* a string without a NUL inside, which C would take for its end */
+		VD_PARAM_TEXT = 1, /* a string */
 		VD_PARAM_BITS,     /* a string in decimal or 0x: not every JSON number has 64 bits */
 		VD_PARAM_INDEX,    /* 0 to 65535 */
 		VD_PARAM_COUNT,    /* 0 to INT64_MAX */

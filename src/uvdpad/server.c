@@ -20,10 +20,10 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "control/control.h"
+#include "control/request.h"
 
 #define READ_CHUNK (16u << 10)
 #define TICK_MS    500
-#define JSON_DEPTH 8
 
 struct buf {
 	char *p;
@@ -298,25 +298,6 @@ static void request_done(struct vd_call *call)
 		vd_fd_mod(&c->fd, EPOLLOUT);
 }
 
-static const char *check_request(struct json_object *o)
-{
-	struct json_object *v;
-
-	if (!json_object_is_type(o, json_type_object))
-		return "a request is an object; send one in each line instead of a batch";
-	if (!json_object_object_get_ex(o, "jsonrpc", &v) ||
-	    !json_object_is_type(v, json_type_string) || strcmp(json_object_get_string(v), "2.0"))
-		return "\"jsonrpc\" is not \"2.0\"";
-	if (!json_object_object_get_ex(o, "method", &v) ||
-	    !json_object_is_type(v, json_type_string))
-		return "\"method\" is not a string";
-	if (json_object_object_get_ex(o, "id", &v) && v &&
-	    !json_object_is_type(v, json_type_string) && !json_object_is_type(v, json_type_int) &&
-	    !json_object_is_type(v, json_type_double))
-		return "\"id\" is not a string or a number";
-	return NULL;
-}
-
 /* "dev.del" of what is not there yet: then that it will not come is all there is to do. */
 static bool forgotten(struct server *s, const char *method, struct json_object *params)
 {
@@ -332,15 +313,9 @@ static bool forgotten(struct server *s, const char *method, struct json_object *
 
 static void client_request(struct client *c, struct json_object *o)
 {
-	const char *wrong = check_request(o);
 	struct json_object *method, *params = NULL;
-	struct request *rq;
+	struct request *rq = calloc(1, sizeof(*rq));
 
-	if (wrong) {
-		client_error(c, VD_RPC_INVALID, 0, wrong);
-		return;
-	}
-	rq = calloc(1, sizeof(*rq));
 	if (!rq) {
 		client_error(c, VD_RPC_FAILED, -ENOMEM, "no memory");
 		return;
@@ -369,34 +344,24 @@ static bool is_space(char ch)
 	return ch == ' ' || ch == '\t' || ch == '\r';
 }
 
-/* @line is not terminated. */
+/* Behind @line there is a newline. */
 static void client_line(struct client *c, const char *line, size_t len)
 {
-	struct json_tokener *tok;
 	struct json_object *o;
+	int code;
 
 	while (len && is_space(line[len - 1]))
 		len--;
 	if (!len)
 		return;
 	client_record(c, '>', line, len);
-	tok = json_tokener_new_ex(JSON_DEPTH);
-	if (!tok) {
-		client_error(c, VD_RPC_FAILED, -ENOMEM, "no memory");
+	code = vd_request_parse(line, len, &o);
+	if (code) {
+		client_error(c, code, 0, vd_err_text());
 		return;
 	}
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(tok, line, (int)len);
-	if (json_tokener_get_error(tok) != json_tokener_success ||
-	    json_tokener_get_parse_end(tok) != len) {
-		vd_err(-EBADMSG, "not JSON: %s",
-		       json_tokener_error_desc(json_tokener_get_error(tok)));
-		client_error(c, VD_RPC_PARSE, 0, vd_err_text());
-	} else {
-		client_request(c, o);
-	}
+	client_request(c, o);
 	json_object_put(o);
-	json_tokener_free(tok);
 }
 
 /* What is there holds no newline. A line that is too long is skipped, up to its end. */

@@ -18,6 +18,7 @@ answers .id 'a"b' "{$version,\"id\":\"a\\\"b\"}"
 answers .id -5 "{$version,\"id\":-5}"
 answers .id null "{$version,\"id\":null}"
 answers .id 1.5 "{$version,\"id\":1.5}"
+answers .id '\u0000' "{$version,\"id\":\"\\\\u0000\"}"
 same '' "$(rpc "{$version}")"
 rpc '{"jsonrpc":"2.0","method":"dev.add","params":{"name":"quiet","mgmtdev":"sim-blk","attrs":{"capacity":"1M"}}}'
 same quiet "$(json '.dev|keys[0]' dev show)"
@@ -25,7 +26,8 @@ uvdpa dev del quiet
 
 # ---- what is not JSON
 for line in '{' '}' '{"a":}' 'garbage' '{"a":1}x' "{$version,\"id\":1}{}" '[1,]' '"open' \
-	'[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]' $'"\xff"' '{"a":1,}' 1 null; do
+	'[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]' $'"\xff"' '{"a":1,}' 'nul' '{"a":1' \
+	$'"\xc0\xaf"' $'"\xed\xa0\x80"'; do
 	answers '[.error.code, .id]' '[-32700,null]' "$line"
 done
 printf '{"jsonrpc":"2.0",\0"method":"version","id":1}\n' | socat -t 5 - "UNIX-CONNECT:$ctl" |
@@ -38,7 +40,11 @@ socat -t 5 - "UNIX-CONNECT:$ctl" <"$tmp/noise" | jq -e '.error.code == -32700' >
 for line in '[]' "[{$version,\"id\":1}]" '"x"' '{}' '{"jsonrpc":"1.0","method":"version","id":1}' \
 	'{"jsonrpc":2.0,"method":"version","id":1}' '{"jsonrpc":"2.0","id":1}' \
 	'{"jsonrpc":"2.0","method":1,"id":1}' "{$version,\"id\":[1]}" "{$version,\"id\":{}}" \
-	"{$version,\"id\":true}"; do
+	"{$version,\"id\":true}" 1 null "{$version,\"id\":NaN}" "{$version,\"id\":-Infinity}" \
+	"{$version,\"id\":1e999}" "{$version,\"id\":18446744073709551616}" \
+	"{$version,\"id\":-9223372036854775809}" "{$version,\"id\":\"a\\u0000\"}" \
+	'{"jsonrpc":"2.0","method":"version\u0000x","id":1}' \
+	'{"jsonrpc":"2.0","method":"dev.show","params":{"name\u0000":"d0"},"id":1}'; do
 	answers .error.code -32600 "$line"
 done
 answers .error.code -32601 '{"jsonrpc":"2.0","method":"dev.explode","id":1}'
@@ -54,7 +60,6 @@ bad_params dev.show '[]' 'not an object'
 bad_params dev.show '"d0"' 'not an object'
 bad_params dev.show '{"name":1}' 'not a string'
 bad_params dev.show '{"name":null}' 'not a string'
-bad_params dev.show '{"name":"d0\u0000"}' 'not a string'
 bad_params dev.show '{"label":"d0"}' 'no parameter "label"'
 bad_params dev.del '{}' '"name" is missing'
 bad_params dev.add '{"name":"d0"}' '"mgmtdev" is missing'
@@ -67,6 +72,7 @@ done
 bad_params dev.vstats.show '{"name":"d0","qidx":-1}' '0 to 65535'
 bad_params dev.vstats.show '{"name":"d0","qidx":4294967296}' '0 to 65535'
 bad_params dev.vstats.show '{"name":"d0","qidx":"0"}' '0 to 65535'
+bad_params events.subscribe '{"since":9223372036854775808}' '0 to 9223372036854775807'
 
 # ---- an operation that fails: its errno as a number and by name
 answers '[.error.code, .error.data.errno, .error.data.name]' '[-32000,-19,"ENODEV"]' \
