@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "control/line.h"
 #include "uvdpa/cmd.h"
 #include "uvdpa/link.h"
 
@@ -64,6 +65,7 @@ static void print_stamp(const char *text)
 
 static void print_value(struct json_object *v)
 {
+	putchar(' ');
 	if (!json_object_is_type(v, json_type_array)) {
 		fputs(json_object_get_string(v), stdout);
 		return;
@@ -75,7 +77,17 @@ static void print_value(struct json_object *v)
 		       json_object_get_string(json_object_array_get_idx(v, i)));
 }
 
-/* "d0: bound driver vhost-user" */
+/* As they would be written. */
+static void print_words(struct json_object *options)
+{
+	json_object_object_foreach(options, key, value)
+	{
+		printf(" %s ", key);
+		vd_line_put(stdout, json_object_get_string(value));
+	}
+}
+
+/* "d0: bound driver vhost-user", "d0: attrs capacity 1M iops 100" */
 static void print_event(const struct monitor *m, struct json_object *o)
 {
 	static const char *const told[] = { "seq", "time", "event", "dev" };
@@ -91,7 +103,11 @@ static void print_event(const struct monitor *m, struct json_object *o)
 			done |= !strcmp(told[i], key);
 		if (done || !value)
 			continue;
-		printf(" %s ", key);
+		if (json_object_is_type(value, json_type_object)) {
+			print_words(value);
+			continue;
+		}
+		printf(" %s", key);
 		print_value(value);
 	}
 	putchar('\n');

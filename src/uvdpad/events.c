@@ -32,6 +32,18 @@ static void add_time(struct json_object *o)
 }
 
 /* What has changed, as it is now. */
+/* Of what the device is made of, what can change without a bind. */
+static void add_provision(struct json_object *o, struct uvdpa_dev *dev)
+{
+	static const char *const keys[] = { "attrs", "driver_override" };
+	struct json_object *p = vd_show_provision(dev), *v;
+
+	for (size_t i = 0; i < VD_ARRAY_SIZE(keys); i++)
+		if (json_object_object_get_ex(p, keys[i], &v))
+			json_object_object_add(o, keys[i], json_object_get(v));
+	json_object_put(p);
+}
+
 static void add_news(struct json_object *o, enum uvdpa_event ev, struct uvdpa_dev *dev)
 {
 	const struct uvdpa_driver *driver = uvdpa_dev_driver(dev);
@@ -52,11 +64,13 @@ static void add_news(struct json_object *o, enum uvdpa_event ev, struct uvdpa_de
 	case UVDPA_DEV_STATUS:
 		json_object_object_add(o, "status", vd_show_status(uvdpa_dev_status(dev)));
 		break;
+	case UVDPA_DEV_ATTRS:
+		add_provision(o, dev);
+		break;
 	case UVDPA_DEV_LOST:
 	case UVDPA_DEV_UNBOUND:
 	case UVDPA_DEV_CONFIG:
 	case UVDPA_DEV_REMOVED:
-	case UVDPA_DEV_ATTRS:
 		break;
 	}
 }

@@ -58,6 +58,16 @@ same '["added","n0"] ["ready","n0"] ["removed","n0"]' \
 	"$(jq -c 'select(.event != "status") | [.event, .dev]' "$tmp/json" | paste -sd' ')"
 jq -e -s 'all(.[]; .seq > 0 and (.time | test("^[0-9-]+T[0-9:.]+Z$")))' "$tmp/json" >/dev/null
 
+# ---- what has changed is told
+monitor options --since 0 opt
+uvdpa dev add name opt mgmtdev blk image "$(truncate -s 1M "$tmp/an image" && echo "$tmp/an image")"
+uvdpa dev set opt iops 5
+uvdpa override opt none
+has options "^opt: attrs image '$tmp/an image' iops 5\$"
+has options "^opt: attrs image '$tmp/an image' iops 5 driver_override none\$"
+kill "$monitor_pid"
+uvdpa dev del opt
+
 # ---- each line comes at once, and a signal ends it well
 monitor now
 now=$monitor_pid
