@@ -72,9 +72,11 @@ static void write_one(int fd)
 void vd_bell_ring(struct vd_bell *b, int fd)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
+	const int saved = errno;
 
 	if (fd < 0 || (b && !ring(b, fd)))
 		return;
 	if (!vd_set_nonblock(fd, true) && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
 		write_one(fd);
+	errno = saved;
 }

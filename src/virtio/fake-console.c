@@ -469,8 +469,9 @@ void fake_hung_up(struct fake *f, int fd)
 {
 	uint64_t since_ns = vd_now_ns();
 	char buf[64];
+	ssize_t n;
 
-	while (read(fd, buf, sizeof(buf)) > 0 || errno == EAGAIN)
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EAGAIN))
 		rest(f, since_ns);
 }
 
