@@ -14,7 +14,8 @@ static struct disk *disk_with_ranges(void)
 {
 	struct disk *d = disk_create();
 
-	d->vdev.offered |= RANGE_FEATURES | F(VIRTIO_BLK_F_TOPOLOGY) | F(VIRTIO_BLK_F_CONFIG_WCE);
+	d->dev.vdev.offered |=
+		RANGE_FEATURES | F(VIRTIO_BLK_F_TOPOLOGY) | F(VIRTIO_BLK_F_CONFIG_WCE);
 	d->config.max_discard_sectors = htole32(1024);
 	d->config.max_discard_seg = htole32(1);
 	d->config.discard_sector_alignment = htole32(8);
@@ -107,7 +108,7 @@ static void test_ranges_refused(void **state)
 		disk_destroy(d);
 
 		d = disk_with_ranges();
-		d->vdev.offered |= F(VIRTIO_BLK_F_RO);
+		d->dev.vdev.offered |= F(VIRTIO_BLK_F_RO);
 		blk = disk_open(d, NULL);
 		assert_int_equal(disk_one(d, uvdpa_blk_queue(blk, 0), &r), -EROFS);
 		r.iov = &(struct iovec){ uvdpa_blk_alloc(blk, 512), 512 };
@@ -180,12 +181,12 @@ static void wce_0(struct disk *d)
 }
 static void plain(struct disk *d)
 {
-	d->vdev.offered &= ~F(VIRTIO_BLK_F_CONFIG_WCE);
+	d->dev.vdev.offered &= ~F(VIRTIO_BLK_F_CONFIG_WCE);
 	wce_0(d);
 }
 static void no_flush(struct disk *d)
 {
-	d->vdev.offered &= ~F(VIRTIO_BLK_F_FLUSH);
+	d->dev.vdev.offered &= ~F(VIRTIO_BLK_F_FLUSH);
 }
 
 static unsigned int warnings;
@@ -233,7 +234,7 @@ static void test_info(void **state)
 		struct uvdpa_blk *blk;
 
 		warnings = 0;
-		vd_log_set(d->vdev.log, &counter, UVDPA_LOG_WARN);
+		vd_log_set(d->dev.vdev.log, &counter, UVDPA_LOG_WARN);
 		cases[i].say(d);
 		blk = disk_open(d, NULL);
 		info = uvdpa_blk_info(blk);
@@ -266,10 +267,10 @@ static void test_set_writeback(void **state)
 	assert_true(uvdpa_blk_info(blk)->writeback);
 	/* Somebody else did it. */
 	d->config.wce = 0;
-	d->vdev.bound->driver->changed(d->vdev.bound, UVDPA_DEV_CONFIG);
+	d->dev.vdev.bound->driver->changed(d->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	assert_false(uvdpa_blk_info(blk)->writeback);
-	disk_reset(d);
-	vd_virtio_unbind(&d->vdev);
+	fake_dev_reset(&d->dev);
+	vd_virtio_unbind(&d->dev.vdev);
 	assert_int_equal(uvdpa_blk_set_writeback(blk, true), -ENODEV);
 	uvdpa_blk_close(blk);
 	disk_destroy(d);

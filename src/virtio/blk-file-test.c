@@ -97,12 +97,12 @@ static void test_disk_hangs(void **state)
 	fd = open(path, O_RDONLY);
 	assert_true(fd >= 0);
 	assert_int_equal(pthread_create(&t, NULL, reader, &fd), 0);
-	while (!vd_virtq_pending(s.d->dq[0]))
+	while (!vd_virtq_pending(s.d->dev.dq[0]))
 		usleep(1000);
 	/* It cannot become quiet; and is taken away nevertheless, at once. */
-	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
-	vd_loop_dispatch(&s.d->loop, 50);
-	assert_int_equal(s.d->quiesced, 0);
+	s.d->dev.vdev.bound->driver->quiesce(s.d->dev.vdev.bound);
+	vd_loop_dispatch(&s.d->dev.loop, 50);
+	assert_int_equal(s.d->dev.quiesced, 0);
 	before = vd_now_ns();
 	end(&s);
 	assert_true(vd_now_ns() - before < 1000000000u);
@@ -119,9 +119,9 @@ static void test_quiesce(void **state)
 	(void)state;
 	begin(&s, NULL, 0);
 	serve(&s);
-	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
-	while (!s.d->quiesced)
-		assert_true(vd_loop_dispatch(&s.d->loop, 10000) > 0);
+	s.d->dev.vdev.bound->driver->quiesce(s.d->dev.vdev.bound);
+	while (!s.d->dev.quiesced)
+		assert_true(vd_loop_dispatch(&s.d->dev.loop, 10000) > 0);
 	end(&s);
 }
 
@@ -194,7 +194,7 @@ static void test_resize(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, SECTORS * 512);
 	s.d->config.capacity = htole64(SECTORS / 2);
-	s.d->vdev.bound->driver->changed(s.d->vdev.bound, UVDPA_DEV_CONFIG);
+	s.d->dev.vdev.bound->driver->changed(s.d->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	for (int i = 0; i < 500 && st.st_size != SECTORS / 2 * 512; i++) {
 		usleep(1000);	/* far below the second that attributes are kept for */
 		assert_int_equal(stat(path, &st), 0);
@@ -205,7 +205,7 @@ static void test_resize(void **state)
 
 static void zeroing(struct disk *d)
 {
-	d->vdev.offered |= F(VIRTIO_BLK_F_WRITE_ZEROES);
+	d->dev.vdev.offered |= F(VIRTIO_BLK_F_WRITE_ZEROES);
 	d->config.max_write_zeroes_sectors = htole32(20);	/* in 4 KiB blocks: 16 */
 	d->config.write_zeroes_may_unmap = 1;
 	memset(d->bytes, 0xee, sizeof(d->bytes));
@@ -330,12 +330,12 @@ static void test_quiesce_fallocate(void **state)
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(pthread_create(&t, NULL, zero_all, &fd), 0);
-	while (!vd_virtq_pending(s.d->dq[0]))
+	while (!vd_virtq_pending(s.d->dev.dq[0]))
 		usleep(1000);
-	s.d->vdev.bound->driver->quiesce(s.d->vdev.bound);
+	s.d->dev.vdev.bound->driver->quiesce(s.d->dev.vdev.bound);
 	serve(&s);
-	while (!s.d->quiesced)
-		assert_true(vd_loop_dispatch(&s.d->loop, 10000) > 0);
+	while (!s.d->dev.quiesced)
+		assert_true(vd_loop_dispatch(&s.d->dev.loop, 10000) > 0);
 	pthread_join(t, &err);
 	assert_int_equal((intptr_t)err, ENOTCONN);
 	stop(&s);
@@ -346,7 +346,7 @@ static void test_quiesce_fallocate(void **state)
 
 static void readonly(struct disk *d)
 {
-	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
+	d->dev.vdev.offered |= F(VIRTIO_BLK_F_RO);
 }
 
 static void test_readonly(void **state)
@@ -374,7 +374,7 @@ static void test_readonly(void **state)
 /* Small segments: requests of the kernel are cut to what the disk takes. */
 static void small(struct disk *d)
 {
-	d->vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
+	d->dev.vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
 	d->config.size_max = htole32(4096);
 	d->config.blk_size = htole32(4096);
 }
@@ -415,7 +415,7 @@ static void huge_blocks(struct disk *d)
 
 static void legacy(struct disk *d)
 {
-	d->vdev.offered &= ~F(VIRTIO_F_VERSION_1);
+	d->dev.vdev.offered &= ~F(VIRTIO_F_VERSION_1);
 }
 
 /* What cannot be a file leaves none behind. */
@@ -427,7 +427,7 @@ static void test_refused(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(spoil); i++) {
 		begin(&s, spoil[i], -EOPNOTSUPP);
-		assert_null(s.d->vdev.bound);
+		assert_null(s.d->dev.vdev.bound);
 		end(&s);
 	}
 }

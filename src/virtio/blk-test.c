@@ -50,11 +50,11 @@ static void test_round_trip(void **state)
 		char *id;
 
 		if (cases[i].size_max) {
-			d->vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
+			d->dev.vdev.offered |= F(VIRTIO_BLK_F_SIZE_MAX);
 			d->config.size_max = htole32(cases[i].size_max);
 		}
 		blk = disk_open(d, &o);
-		assert_int_equal(d->features >> VIRTIO_F_RING_PACKED & 1, cases[i].packed);
+		assert_int_equal(d->dev.features >> VIRTIO_F_RING_PACKED & 1, cases[i].packed);
 		assert_int_equal(uvdpa_blk_info(blk)->capacity_sectors, SECTORS);
 		assert_int_equal(uvdpa_blk_info(blk)->queues, QUEUES);
 		assert_int_equal(uvdpa_blk_info(blk)->seg_max, 8);
@@ -91,7 +91,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(disk_one(d, q, &(struct uvdpa_blk_req){ .op = UVDPA_BLK_READ,
 				.sector = SECTORS, .iov = &(struct iovec){ a, 512 }, .niov = 1 }), -EIO);
 		uvdpa_blk_close(blk);
-		assert_int_equal(d->resets, 1);
+		assert_int_equal(d->dev.resets, 1);
 		disk_destroy(d);
 	}
 }
@@ -117,7 +117,7 @@ static void test_batch(void **state)
 	}
 	assert_false(uvdpa_blkq_arm(q));
 	assert_int_equal(uvdpa_blkq_submit(q, p, 64), 64);
-	assert_int_equal(read(d->vqs[0].kick, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(read(d->dev.vqs[0].kick, &n, sizeof(n)), sizeof(n));
 	assert_int_equal(n, 1);
 	assert_int_equal(disk_run(d, 0), 64);
 	assert_int_equal(uvdpa_blkq_wait(q, 1000), 0);
@@ -238,7 +238,7 @@ static void test_submit_refuses(void **state)
 	static uint8_t foreign[512];
 
 	(void)state;
-	d->vdev.offered &= ~F(VIRTIO_BLK_F_FLUSH);
+	d->dev.vdev.offered &= ~F(VIRTIO_BLK_F_FLUSH);
 	blk = disk_open(d, &(struct uvdpa_blk_opts){ .size = sizeof(struct uvdpa_blk_opts),
 						     .mem = 65536 });
 	q = uvdpa_blk_queue(blk, 0);
@@ -290,7 +290,7 @@ static void test_submit_refuses(void **state)
 	disk_destroy(d);
 
 	d = disk_create();
-	d->vdev.offered |= F(VIRTIO_BLK_F_RO);
+	d->dev.vdev.offered |= F(VIRTIO_BLK_F_RO);
 	blk = disk_open(d, NULL);
 	assert_true(uvdpa_blk_info(blk)->readonly);
 	m = uvdpa_blk_alloc(blk, 512);
@@ -300,16 +300,16 @@ static void test_submit_refuses(void **state)
 	disk_destroy(d);
 }
 
-static void legacy(struct disk *d) { d->vdev.offered &= ~F(VIRTIO_F_VERSION_1); }
-static void refuses(struct disk *d) { d->refuses_features = true; }
+static void legacy(struct disk *d) { d->dev.vdev.offered &= ~F(VIRTIO_F_VERSION_1); }
+static void refuses(struct disk *d) { d->dev.refuses_features = true; }
 static void block_3(struct disk *d) { d->config.blk_size = htole32(3); }
 static void block_0(struct disk *d) { d->config.blk_size = 0; }
 static void no_queues(struct disk *d) { d->config.num_queues = 0; }
 static void huge(struct disk *d) { d->config.capacity = htole64(UINT64_MAX); }
-static void short_config(struct disk *d) { d->config_size = 12; }
-static void no_config(struct disk *d) { d->config_size = 0; }
-static void tiny_iova(struct disk *d) { d->vdev.iova_last = 0xffff; }
-static void tiny_queue(struct disk *d) { d->vdev.vq_num_max = 2; }
+static void short_config(struct disk *d) { d->dev.config_size = 12; }
+static void no_config(struct disk *d) { d->dev.config_size = 0; }
+static void tiny_iova(struct disk *d) { d->dev.vdev.iova_last = 0xffff; }
+static void tiny_queue(struct disk *d) { d->dev.vdev.vq_num_max = 2; }
 
 /* CVE-2022-2308 and friends: a configuration that contradicts the features, or itself. */
 static void test_open_refuses(void **state)
@@ -345,11 +345,11 @@ static void test_open_refuses(void **state)
 			cases[i].spoil(d);
 		assert_int_equal(disk_bind(d, NULL), 0);
 		vd_err(-EIO, "stale");
-		assert_int_equal(vd_blk_open(d->vdev.bound, &cases[i].o, &blk), cases[i].err);
+		assert_int_equal(vd_blk_open(d->dev.vdev.bound, &cases[i].o, &blk), cases[i].err);
 		assert_null(blk);
 		assert_string_not_equal(uvdpa_error(), "stale");
-		assert_int_equal(d->status, 0);
-		assert_int_equal(d->mem->n, 0);
+		assert_int_equal(d->dev.status, 0);
+		assert_int_equal(d->dev.mem->n, 0);
 		disk_destroy(d);
 	}
 }
@@ -360,9 +360,9 @@ static void test_open_twice(void **state)
 	struct uvdpa_blk *blk = disk_open(d, NULL), *other;
 
 	(void)state;
-	assert_int_equal(vd_blk_open(d->vdev.bound, NULL, &other), -EBUSY);
+	assert_int_equal(vd_blk_open(d->dev.vdev.bound, NULL, &other), -EBUSY);
 	uvdpa_blk_close(blk);
-	assert_int_equal(vd_blk_open(d->vdev.bound, NULL, &other), 0);
+	assert_int_equal(vd_blk_open(d->dev.vdev.bound, NULL, &other), 0);
 	uvdpa_blk_close(other);
 	uvdpa_blk_close(NULL);
 	disk_destroy(d);
@@ -386,7 +386,7 @@ static void test_open_without_descriptors(void **state)
 	for (unsigned int i = 0; i < 12; i++) {
 		few = (struct rlimit){ (rlim_t)next + i, old.rlim_max };
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-		if (vd_blk_open(d->vdev.bound, NULL, &blk) == 0) {
+		if (vd_blk_open(d->dev.vdev.bound, NULL, &blk) == 0) {
 			uvdpa_blk_close(blk);
 			opened++;
 		}
@@ -413,11 +413,11 @@ static void test_taken_away(void **state)
 	assert_int_equal(uvdpa_blkq_submit(q, p, 1), 1);
 	disk_run(d, 0);					/* ended, but not seen yet */
 	assert_int_equal(uvdpa_blkq_submit(q, p + 1, 1), 1);
-	d->vdev.bound->driver->quiesce(d->vdev.bound);
-	assert_int_equal(d->quiesced, 1);
+	d->dev.vdev.bound->driver->quiesce(d->dev.vdev.bound);
+	assert_int_equal(d->dev.quiesced, 1);
 	assert_int_equal(uvdpa_blkq_submit(q, p + 2, 1), -ENODEV);
-	disk_reset(d);
-	vd_virtio_unbind(&d->vdev);
+	fake_dev_reset(&d->dev);
+	vd_virtio_unbind(&d->dev.vdev);
 
 	assert_int_equal(poll(&pfd, 1, 0), 1);
 	assert_true(uvdpa_blkq_arm(q));
@@ -443,15 +443,15 @@ static void test_needs_reset(void **state)
 
 	(void)state;
 	assert_int_equal(uvdpa_blkq_submit(q, &p, 1), 1);
-	d->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	d->vdev.bound->driver->changed(d->vdev.bound, UVDPA_DEV_STATUS);
+	d->dev.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	d->dev.vdev.bound->driver->changed(d->dev.vdev.bound, UVDPA_DEV_STATUS);
 	assert_int_equal(uvdpa_blkq_wait(q, -1), 0);
 	assert_int_equal(uvdpa_blkq_poll(q, &p, 1), 1);
 	assert_int_equal(r.res, -EIO);
 	assert_int_equal(uvdpa_blkq_submit(q, &p, 1), -EIO);
 	uvdpa_blk_close(blk);
 	blk = NULL;
-	assert_int_equal(vd_blk_open(d->vdev.bound, NULL, &blk), 0);	/* as new */
+	assert_int_equal(vd_blk_open(d->dev.vdev.bound, NULL, &blk), 0);	/* as new */
 	q = uvdpa_blk_queue(blk, 0);
 	assert_int_equal(disk_one(d, q, &r), 0);
 	uvdpa_blk_close(blk);
@@ -466,12 +466,12 @@ static void test_changes(void **state)
 
 	(void)state;
 	d->config.capacity = htole64(SECTORS / 2);
-	d->vdev.bound->driver->changed(d->vdev.bound, UVDPA_DEV_CONFIG);
+	d->dev.vdev.bound->driver->changed(d->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	assert_int_equal(uvdpa_blk_info(blk)->capacity_sectors, SECTORS / 2);
 	/* A device that is back may have missed a kick. */
-	d->vdev.bound->driver->changed(d->vdev.bound, UVDPA_DEV_READY);
-	assert_int_equal(read(d->vqs[0].kick, &n, sizeof(n)), sizeof(n));
-	assert_int_equal(read(d->vqs[1].kick, &n, sizeof(n)), sizeof(n));
+	d->dev.vdev.bound->driver->changed(d->dev.vdev.bound, UVDPA_DEV_READY);
+	assert_int_equal(read(d->dev.vqs[0].kick, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(read(d->dev.vqs[1].kick, &n, sizeof(n)), sizeof(n));
 	uvdpa_blk_close(blk);
 	disk_destroy(d);
 }
@@ -539,19 +539,19 @@ static void test_lying_ring(void **state)
 		struct disk *d = disk_create();
 		struct uvdpa_blk *blk = disk_open(d, NULL);
 		struct uvdpa_blkq *q = uvdpa_blk_queue(blk, 0);
-		uint8_t *used = vd_guest_expose(vd_mem_at(d->mem, d->vqs[0].device, 4 + 8 * 256,
-							  UVDPA_MAP_RW));
+		uint8_t *used = vd_guest_expose(
+			vd_mem_at(d->dev.mem, d->dev.vqs[0].device, 4 + 8 * 256, UVDPA_MAP_RW));
 		uint32_t head;
 
 		assert_int_equal(uvdpa_blkq_submit(q, p, 2), 2);
-		head = vd_read16(vd_mem_at(d->mem, d->vqs[0].driver + 4, 2, UVDPA_MAP_RW));
+		head = vd_read16(vd_mem_at(d->dev.mem, d->dev.vqs[0].driver + 4, 2, UVDPA_MAP_RW));
 		for (unsigned int k = 0; k < 2; k++) {
 			vd_write32(vd_guest_wrap(uint32_t, used + 4 + 8 * k), head + cases[i].id);
 			vd_write32(vd_guest_wrap(uint32_t, used + 8 + 8 * k), cases[i].len);
 		}
 		*(uint8_t *)vd_guest_expose(&q->slots[0].status) = VIRTIO_BLK_S_OK;
 		vd_write16_release(vd_guest_wrap(uint16_t, used + 2), cases[i].idx);
-		vd_eventfd_signal(d->vqs[0].call);
+		vd_eventfd_signal(d->dev.vqs[0].call);
 		assert_int_equal(uvdpa_blkq_wait(q, -1), 0);
 		assert_int_equal(uvdpa_blkq_poll(q, done, 4), 2);
 		assert_int_equal(reqs[0].res, cases[i].first);
@@ -625,11 +625,11 @@ static void test_taken_from_thread(void **state)
 		assert_int_equal(pthread_create(&device, NULL, disk_thread, d), 0);
 		assert_int_equal(pthread_create(&user, NULL, user_thread, &u), 0);
 		usleep(round * 100);
-		d->vdev.bound->driver->quiesce(d->vdev.bound);
+		d->dev.vdev.bound->driver->quiesce(d->dev.vdev.bound);
 		__atomic_store_n(&d->stop, 1, __ATOMIC_RELEASE);
 		pthread_join(device, NULL);
-		disk_reset(d);
-		vd_virtio_unbind(&d->vdev);
+		fake_dev_reset(&d->dev);
+		vd_virtio_unbind(&d->dev.vdev);
 		pthread_join(user, NULL);
 		ok += u.ok;
 		uvdpa_blk_close(blk);

@@ -86,7 +86,7 @@ static void test_kept(void **state)
 	int fd;
 
 	(void)state;
-	p = &container_of(f->vdev.bound, struct vd_hvc, bound)->ports[0];
+	p = &container_of(f->dev.vdev.bound, struct vd_hvc, bound)->ports[0];
 	fake_fill(sent, BIG, 3);
 	fake_send_all(f, 0, sent, BIG);
 	fake_dispatch(f);
@@ -116,16 +116,16 @@ static void test_size(void **state)
 	(void)state;
 	f->config.cols = htole16(132);
 	f->config.rows = htole16(43);
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), 0);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), 0);
 	fd = fake_open(f, "");
 	is_size(fd, 132, 43);
 	f->config.cols = htole16(80);
 	f->config.rows = htole16(25);
-	f->vdev.bound->driver->changed(f->vdev.bound, UVDPA_DEV_CONFIG);
+	f->dev.vdev.bound->driver->changed(f->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	is_size(fd, 80, 25);
 	/* Not known is no size. */
 	f->config.cols = f->config.rows = 0;
-	f->vdev.bound->driver->changed(f->vdev.bound, UVDPA_DEV_CONFIG);
+	f->dev.vdev.bound->driver->changed(f->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	is_size(fd, 80, 25);
 	close(fd);
 	fake_end(f);
@@ -166,16 +166,16 @@ static void test_link(void **state)
 	(void)state;
 	before = open_fds();
 	assert_int_equal(close(open(fake_link, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), -EEXIST);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), -EEXIST);
 	assert_int_equal(lstat(fake_link, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
 	assert_int_equal(unlink(fake_link), 0);
 	assert_int_equal(symlink("/tmp", fake_link), 0);
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), -EEXIST);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), -EEXIST);
 	assert_int_equal(unlink(fake_link), 0);
 	assert_int_equal(symlink("/dev/pts/4000000", fake_link), 0);
 	assert_int_equal(open_fds(), before);
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), 0);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), 0);
 	close(fake_open(f, ""));
 	/* Somebody has put something else there. */
 	assert_int_equal(unlink(fake_link), 0);
@@ -209,7 +209,7 @@ static void test_options(void **state)
 	for (unsigned int i = 0; i < VD_ARRAY_SIZE(cases); i++) {
 		struct fake *f = fake_create(0);
 
-		assert_int_equal(vd_virtio_bind(&f->vdev, &cases[i].conf), cases[i].err);
+		assert_int_equal(vd_virtio_bind(&f->dev.vdev, &cases[i].conf), cases[i].err);
 		assert_int_equal(access(fake_link, F_OK), -1);
 		fake_destroy(f);
 	}
@@ -256,7 +256,7 @@ static void test_ports(void **state)
 	/* What is typed waits for the device's other side. */
 	fake_write(f, fd[1], "typed", 5);
 	fake_dispatch(f);
-	assert_false(vd_virtq_pending(f->dq[5]));
+	assert_false(vd_virtq_pending(f->dev.dq[5]));
 	fake_control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
 	fake_receive(f, 1, got, 5);
 	assert_memory_equal(got, "typed", 5);
@@ -391,7 +391,7 @@ static void test_back(void **state)
 
 	(void)state;
 	fake_hears(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	f->vdev.bound->driver->changed(f->vdev.bound, UVDPA_DEV_READY);
+	f->dev.vdev.bound->driver->changed(f->dev.vdev.bound, UVDPA_DEV_READY);
 	fake_hears(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	fake_add_port(f, 0);
 	fake_hears(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);

@@ -190,11 +190,12 @@ static void test_endless_ports(void **state)
 /* A device that writes what none may into the used ring of queue @idx. */
 static void lie(struct fake *f, unsigned int idx)
 {
-	struct vd_hvc *con = container_of(f->vdev.bound, struct vd_hvc, bound);
-	uint16_t *used = (uint16_t *)(void *)(con->dma.base + f->vqs[idx].device - con->dma.iova);
+	struct vd_hvc *con = container_of(f->dev.vdev.bound, struct vd_hvc, bound);
+	uint16_t *used =
+		(uint16_t *)(void *)(con->dma.base + f->dev.vqs[idx].device - con->dma.iova);
 
 	__atomic_store_n(&used[1], htole16(999), __ATOMIC_RELEASE);
-	vd_eventfd_signal(f->vqs[idx].call);
+	vd_eventfd_signal(f->dev.vqs[idx].call);
 	fake_dispatch(f);
 }
 
@@ -230,12 +231,12 @@ static void test_needs_reset(void **state)
 	int fd = fake_open(f, "");
 
 	(void)state;
-	f->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	f->vdev.bound->driver->changed(f->vdev.bound, UVDPA_DEV_STATUS);
+	f->dev.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	f->dev.vdev.bound->driver->changed(f->dev.vdev.bound, UVDPA_DEV_STATUS);
 	fake_dispatch(f);
 	fake_send(f, 0, "lost", 4);
 	fake_silent(f, fd);
-	assert_int_equal(f->released, 0);
+	assert_int_equal(f->dev.released, 0);
 	fake_end(f);
 	close(fd);
 }
@@ -248,22 +249,22 @@ static void test_config(void **state)
 
 	(void)state;
 	f->config.max_nr_ports = 0;
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), -EBADMSG);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), -EBADMSG);
 	/* More ports than queues: those for which there are queues. */
 	f->config.max_nr_ports = htole32(UINT32_MAX);
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), 0);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), 0);
 	fake_hears(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	fake_add_port(f, 2);
 	fake_destroy(f);
 	/* Fewer queues than MULTIPORT needs. */
 	f = fake_create(MULTI);
-	f->vdev.nvqs = 2;
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), 0);
-	assert_false(f->features & MULTI);
+	f->dev.vdev.nvqs = 2;
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), 0);
+	assert_false(f->dev.features & MULTI);
 	fake_end(f);
 	f = fake_create(0);
-	f->vdev.nvqs = 1;
-	assert_int_equal(vd_virtio_bind(&f->vdev, &conf), -EBADMSG);
+	f->dev.vdev.nvqs = 1;
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &conf), -EBADMSG);
 	fake_destroy(f);
 }
 

@@ -15,182 +15,30 @@
 #define CTRL_TX     3u
 #define PATIENCE_NS 20000000000ull
 
-static struct fake *to_fake(struct vd_virtio_dev *vdev)
-{
-	return container_of(vdev, struct fake, vdev);
-}
-
-static uint8_t get_status(struct vd_virtio_dev *vdev)
-{
-	return to_fake(vdev)->status;
-}
-
-static int set_status(struct vd_virtio_dev *vdev, uint8_t status)
-{
-	struct fake *f = to_fake(vdev);
-
-	f->status = status;
-	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
-		return 0;
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		struct vd_virtq_conf c = {
-			.features = f->features,
-			.mem = f->mem,
-			.num = f->vqs[i].num,
-			.desc = f->vqs[i].desc,
-			.driver = f->vqs[i].driver,
-			.device = f->vqs[i].device,
-			.state = f->vqs[i].state,
-			.chain_size = sizeof(struct vd_chain),
-			.iov_max = 256,
-		};
-
-		if (f->set[i])
-			assert_int_equal(vd_virtq_create(&c, &f->dq[i]), 0);
-	}
-	return 0;
-}
-
-static int set_features(struct vd_virtio_dev *vdev, uint64_t features)
-{
-	assert_int_equal(features & ~vdev->offered, 0);
-	to_fake(vdev)->features = features;
-	return 0;
-}
-
-static uint32_t generation(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-	return 7;
-}
-
-static int get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
-{
-	assert_true(off + len <= sizeof(to_fake(vdev)->config));
-	memcpy(buf, (uint8_t *)&to_fake(vdev)->config + off, len);
-	return 0;
-}
-
-static int set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
-{
-	(void)vdev, (void)off, (void)buf, (void)len;
-	fail();
-	return 0;
-}
-
-static int map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
-{
-	return vd_mem_map(&to_fake(vdev)->mem, m, true);
-}
-
-static int set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
-{
-	struct fake *f = to_fake(vdev);
-
-	assert_in_range(idx, 0, vdev->nvqs - 1);
-	assert_false(f->set[idx]);
-	f->vqs[idx] = *vq;
-	f->vqs[idx].kick = vd_dup(vq->kick);
-	f->vqs[idx].call = vd_dup(vq->call);
-	f->set[idx] = true;
-	return 0;
-}
-
-void fake_reset(struct fake *f)
-{
-	for (unsigned int i = 0; i < QUEUES; i++) {
-		vd_virtq_destroy(f->dq[i]);
-		f->dq[i] = NULL;
-		if (f->set[i]) {
-			vd_close(&f->vqs[i].kick);
-			vd_close(&f->vqs[i].call);
-		}
-		f->set[i] = false;
-	}
-	f->status = 0;
-	vd_mem_destroy(f->mem);
-	f->mem = vd_mem_create();
-}
-
-static void reset(struct vd_virtio_dev *vdev)
-{
-	fake_reset(to_fake(vdev));
-}
-
-static void quiesced(struct vd_virtio_dev *vdev)
-{
-	to_fake(vdev)->quiesced++;
-}
-
-static void release(struct vd_virtio_dev *vdev)
-{
-	to_fake(vdev)->released++;
-}
-
-static void wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
-{
-	(void)vdev, (void)w;
-	fail();
-}
-
-static void wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
-{
-	(void)vdev, (void)w, (void)err;
-	fail();
-}
-
-static const struct vd_virtio_config_ops config_ops = {
-	.status = get_status,
-	.set_status = set_status,
-	.set_features = set_features,
-	.generation = generation,
-	.get_config = get_config,
-	.set_config = set_config,
-	.map = map,
-	.set_vq = set_vq,
-	.reset = reset,
-	.quiesced = quiesced,
-	.release = release,
-	.wait_begin = wait_begin,
-	.wait_end = wait_end,
-};
-
 struct fake *fake_create(uint64_t features)
 {
-	static struct vd_log log;
 	struct fake *f = calloc(1, sizeof(*f));
+	bool multi = features & F(VIRTIO_CONSOLE_F_MULTIPORT);
 
-	vd_log_init(&log);
-	assert_int_equal(vd_loop_init(&f->loop), 0);
-	f->vdev = (struct vd_virtio_dev){
-		.config = &config_ops,
-		.name = "c0",
-		.log = &log,
-		.loop = &f->loop,
-		.device_id = VIRTIO_ID_CONSOLE,
-		.offered = features | F(VIRTIO_F_VERSION_1),
-		.nvqs = features & F(VIRTIO_CONSOLE_F_MULTIPORT) ? QUEUES : 2,
-		.vq_num_max = 256,
-		.iova_last = UINT64_MAX,
-	};
+	fake_dev_init(&f->dev, (struct vd_virtio_dev){ .name = "c0",
+						       .device_id = VIRTIO_ID_CONSOLE,
+						       .offered = features | F(VIRTIO_F_VERSION_1),
+						       .nvqs = multi ? QUEUES : 2 });
 	f->config.max_nr_ports = htole32(PORTS);
-	f->mem = vd_mem_create();
+	f->dev.config = &f->config;
+	f->dev.config_size = sizeof(f->config);
 	return f;
 }
 
 void fake_destroy(struct fake *f)
 {
-	fake_reset(f);
-	if (f->vdev.bound)
-		vd_virtio_unbind(&f->vdev);
-	vd_mem_destroy(f->mem);
-	vd_loop_fini(&f->loop);
+	fake_dev_fini(&f->dev);
 	free(f);
 }
 
 void fake_dispatch(struct fake *f)
 {
-	while (vd_loop_dispatch(&f->loop, 20) > 0)
+	while (vd_loop_dispatch(&f->dev.loop, 20) > 0)
 		;
 }
 
@@ -198,10 +46,10 @@ void fake_quiesce(struct fake *f)
 {
 	uint64_t before_ns = vd_now_ns();
 
-	f->vdev.bound->driver->quiesce(f->vdev.bound);
-	while (!f->quiesced)
-		assert_true(vd_loop_dispatch(&f->loop, 10000) > 0);
-	assert_int_equal(f->quiesced, 1);
+	f->dev.vdev.bound->driver->quiesce(f->dev.vdev.bound);
+	while (!f->dev.quiesced)
+		assert_true(vd_loop_dispatch(&f->dev.loop, 10000) > 0);
+	assert_int_equal(f->dev.quiesced, 1);
 	assert_true(vd_now_ns() - before_ns < UVDPA_DRAIN_MS * 1000000ull);
 }
 
@@ -214,15 +62,15 @@ static unsigned int rx(unsigned int port)
 
 static void flush(struct fake *f, unsigned int idx)
 {
-	if (vd_virtq_flush(f->dq[idx]))
-		vd_eventfd_signal(f->vqs[idx].call);
+	if (vd_virtq_flush(f->dev.dq[idx]))
+		vd_eventfd_signal(f->dev.vqs[idx].call);
 }
 
 /* One chain; NULL if there is none. */
 static struct vd_chain *pop(struct fake *f, unsigned int idx)
 {
 	struct vd_chain *c;
-	int n = vd_virtq_pop(f->dq[idx], &c, 1);
+	int n = vd_virtq_pop(f->dev.dq[idx], &c, 1);
 
 	assert_true(n >= 0);
 	return n ? c : NULL;
@@ -232,7 +80,7 @@ static struct vd_chain *pop(struct fake *f, unsigned int idx)
 static void rest(struct fake *f, uint64_t since_ns)
 {
 	assert_true(vd_now_ns() - since_ns < PATIENCE_NS);
-	vd_loop_dispatch(&f->loop, 1);
+	vd_loop_dispatch(&f->dev.loop, 1);
 }
 
 size_t fake_send(struct fake *f, unsigned int idx, const void *buf, size_t len)
@@ -250,7 +98,7 @@ size_t fake_send(struct fake *f, unsigned int idx, const void *buf, size_t len)
 		n = (uint32_t)vd_min(len - done, c->in_len);
 		sg = vd_sg(c->iov, c->nin);
 		vd_sg_write(&sg, p + done, n);
-		vd_virtq_push(f->dq[rx(idx)], c, n);
+		vd_virtq_push(f->dev.dq[rx(idx)], c, n);
 		done += n;
 	}
 	flush(f, rx(idx));
@@ -263,7 +111,7 @@ void fake_send_empty(struct fake *f, unsigned int idx, unsigned int n)
 		struct vd_chain *c = pop(f, rx(idx));
 
 		assert_non_null(c);
-		vd_virtq_push(f->dq[rx(idx)], c, 0);
+		vd_virtq_push(f->dev.dq[rx(idx)], c, 0);
 	}
 	flush(f, rx(idx));
 }
@@ -302,7 +150,7 @@ void fake_receive(struct fake *f, unsigned int idx, void *buf, size_t len)
 		assert_true(n <= len);
 		sg = vd_sg(c->iov, c->nout);
 		vd_sg_read(&sg, p, n);
-		vd_virtq_push(f->dq[rx(idx) + 1], c, 0);
+		vd_virtq_push(f->dev.dq[rx(idx) + 1], c, 0);
 		flush(f, rx(idx) + 1);
 		p += n;
 		len -= n;
@@ -320,7 +168,7 @@ void fake_message(struct fake *f, const void *msg, size_t len)
 	len = vd_min(len, c->in_len);
 	sg = vd_sg(c->iov, c->nin);
 	vd_sg_write(&sg, msg, len);
-	vd_virtq_push(f->dq[CTRL_RX], c, (uint32_t)len);
+	vd_virtq_push(f->dev.dq[CTRL_RX], c, (uint32_t)len);
 	flush(f, CTRL_RX);
 }
 
@@ -349,7 +197,7 @@ struct said fake_said(struct fake *f)
 	assert_int_equal(c->out_len, sizeof(m));
 	sg = vd_sg(c->iov, c->nout);
 	vd_sg_read(&sg, &m, sizeof(m));
-	vd_virtq_push(f->dq[CTRL_TX], c, 0);
+	vd_virtq_push(f->dev.dq[CTRL_TX], c, 0);
 	flush(f, CTRL_TX);
 	return (struct said){ le32toh(m.id), le16toh(m.event), le16toh(m.value) };
 }
@@ -357,7 +205,7 @@ struct said fake_said(struct fake *f)
 bool fake_says(struct fake *f)
 {
 	fake_dispatch(f);
-	return vd_virtq_pending(f->dq[CTRL_TX]);
+	return vd_virtq_pending(f->dev.dq[CTRL_TX]);
 }
 
 /* ---- its user -------------------------------------------------------------------------------- */
@@ -394,7 +242,7 @@ struct fake *fake_begin_with(uint64_t features, struct vd_virtio_conf conf)
 
 	kept = conf;
 	kept.pty = fake_link;
-	assert_int_equal(vd_virtio_bind(&f->vdev, &kept), 0);
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &kept), 0);
 	return f;
 }
 

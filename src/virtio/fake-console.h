@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * fake-console.h - a console device for tests of the console driver, over a transport for tests
- *
- * As fake-nic.h: the test is the device, and handles its queues by virtq's device end.
- */
+/* fake-console.h - a console device for tests of the console driver */
 #ifndef VD_VIRTIO_FAKE_CONSOLE_H
 #define VD_VIRTIO_FAKE_CONSOLE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "virtio/console.h"
+#include "virtio/fake-dev.h"
 
 #define F(bit) VD_F(bit)
 #define MULTI  F(VIRTIO_CONSOLE_F_MULTIPORT)
@@ -22,16 +12,8 @@
 #define QUEUES (2 * (PORTS + 1))
 
 struct fake {
-	struct vd_virtio_dev vdev;
-	struct vd_loop loop;
+	struct fake_dev dev;
 	struct virtio_console_config config;
-	uint8_t status;
-	uint64_t features;
-	struct vd_mem *mem;
-	struct uvdpa_vq vqs[QUEUES];
-	bool set[QUEUES];
-	struct vd_virtq *dq[QUEUES];
-	unsigned int quiesced, released;
 };
 
 /* What the driver said by the control queue. */
@@ -45,9 +27,6 @@ struct fake *fake_create(uint64_t features);
 
 /* Also takes it away from the driver, if that has not been done. */
 void fake_destroy(struct fake *f);
-
-/* What the gate does with a device before it is taken away. */
-void fake_reset(struct fake *f);
 
 /* Turns of the loop, until there has been nothing for a moment. */
 void fake_dispatch(struct fake *f);

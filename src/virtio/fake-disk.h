@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * fake-disk.h - a block device for tests of the block driver, over a transport for tests
- *
- * No vDPA, no core: the disk is virtq's device end over a table of its own mappings, as a real
- * one's would be. It does what it is told, and lies when told so.
- */
+/* fake-disk.h - a block device for tests of the block driver; it lies when told so */
 #ifndef VD_VIRTIO_FAKE_DISK_H
 #define VD_VIRTIO_FAKE_DISK_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "virtio/blk.h"
+#include "virtio/fake-dev.h"
 
 #define SECTORS 4096u
 #define QUEUES 2u
@@ -27,18 +16,8 @@
 		      F(VIRTIO_BLK_F_MQ))
 
 struct disk {
-	struct vd_virtio_dev vdev;
-	struct vd_loop loop;
+	struct fake_dev dev;
 	struct virtio_blk_config config;
-	uint32_t config_size;
-	uint8_t status;
-	uint64_t features;
-	bool refuses_features;
-	struct vd_mem *mem;
-	struct uvdpa_vq vqs[QUEUES];
-	bool set[QUEUES];
-	struct vd_virtq *dq[QUEUES];
-	unsigned int resets, quiesced;
 	unsigned int flushes;		/* atomic */
 	uint32_t largest;		/* piece of a request seen */
 	unsigned int nranges;		/* requests that had one; the type of the last, and its range */
@@ -54,9 +33,6 @@ struct disk *disk_create(void);
 
 /* Also takes it away from the driver, if that has not been done. */
 void disk_destroy(struct disk *d);
-
-/* What the gate does with a device before it is taken away; no thread may serve it. */
-void disk_reset(struct disk *d);
 
 /* Give it to the driver of its type. */
 int disk_bind(struct disk *d, const struct vd_virtio_conf *conf);

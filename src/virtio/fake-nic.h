@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * fake-nic.h - a network device for tests of the network driver, over a transport for tests
- *
- * No vDPA, no core, as fake-disk.h: the test is the device, and handles its queues by virtq's device end.
- */
+/* fake-nic.h - a network device for tests of the network driver */
 #ifndef VD_VIRTIO_FAKE_NIC_H
 #define VD_VIRTIO_FAKE_NIC_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
+#include "virtio/fake-dev.h"
 #include "virtio/net.h"
 
 #define F(bit) VD_F(bit)
@@ -30,17 +20,8 @@
 	 F(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
 
 struct nic {
-	struct vd_virtio_dev vdev;
-	struct vd_loop loop;
+	struct fake_dev dev;
 	struct virtio_net_config config;
-	uint32_t config_size;
-	uint8_t status;
-	uint64_t features;
-	struct vd_mem *mem;
-	struct uvdpa_vq vqs[QUEUES];
-	bool set[QUEUES];
-	struct vd_virtq *dq[QUEUES];
-	unsigned int quiesced, released;
 };
 
 /* With two pairs, its link up; nobody has it yet. */
@@ -48,8 +29,5 @@ struct nic *nic_create(void);
 
 /* Also takes it away from the driver, if that has not been done. */
 void nic_destroy(struct nic *n);
-
-/* What the gate does with a device before it is taken away. */
-void nic_reset(struct nic *n);
 
 #endif

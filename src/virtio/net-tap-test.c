@@ -55,14 +55,14 @@ static struct nic *begin(void **state, uint64_t without)
 		skip();
 	conf = (struct vd_virtio_conf){ .tap = name, .queues = 1 };
 	n = nic_create();
-	n->vdev.offered &= ~without;
-	assert_int_equal(vd_virtio_bind(&n->vdev, &conf), 0);
+	n->dev.vdev.offered &= ~without;
+	assert_int_equal(vd_virtio_bind(&n->dev.vdev, &conf), 0);
 	return n;
 }
 
 static void dispatch(struct nic *n)
 {
-	while (vd_loop_dispatch(&n->loop, 20) > 0)
+	while (vd_loop_dispatch(&n->dev.loop, 20) > 0)
 		;
 }
 
@@ -103,7 +103,7 @@ static void bring(struct nic *n, struct virtio_net_hdr_v1 h, unsigned int bufs, 
 	uint8_t eth[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, TYPE >> 8, TYPE & 0xff };
 
 	for (unsigned int done = 0; done < bufs;) {
-		int k = vd_virtq_pop(n->dq[0], c, vd_min(bufs - done, VD_VIRTQ_BURST));
+		int k = vd_virtq_pop(n->dev.dq[0], c, vd_min(bufs - done, VD_VIRTQ_BURST));
 
 		assert_true(k > 0);
 		for (int i = 0; i < k; i++, done++) {
@@ -113,11 +113,11 @@ static void bring(struct nic *n, struct virtio_net_hdr_v1 h, unsigned int bufs, 
 				vd_sg_write(&in, &h, sizeof(h));
 				vd_sg_write(&in, eth, sizeof(eth));
 			}
-			vd_virtq_push(n->dq[0], c[i], done + 1 < bufs ? c[i]->in_len : last);
+			vd_virtq_push(n->dev.dq[0], c[i], done + 1 < bufs ? c[i]->in_len : last);
 		}
 	}
-	if (vd_virtq_flush(n->dq[0]))
-		vd_eventfd_signal(n->vqs[0].call);
+	if (vd_virtq_flush(n->dev.dq[0]))
+		vd_eventfd_signal(n->dev.vqs[0].call);
 }
 
 /* Frames that are none, and one that is after each of them. */
@@ -149,15 +149,15 @@ static void test_lies(void **state)
 		bring(n, (struct virtio_net_hdr_v1){ .num_buffers = 1 }, 1, UVDPA_NET_HDR + 60 + i);
 		assert_int_equal(receive(s, buf, sizeof(buf), 10000), 60 + i);
 		/* Its buffers come back to us: they would be used up soon. */
-		while (vd_virtq_inflight(n->dq[0]))
+		while (vd_virtq_inflight(n->dev.dq[0]))
 			usleep(100);
 	}
 	assert_int_equal(receive(s, buf, sizeof(buf), 0), -1);
 	close(s);
-	n->vdev.bound->driver->quiesce(n->vdev.bound);
-	while (!n->quiesced)
-		assert_true(vd_loop_dispatch(&n->loop, 10000) > 0);
-	assert_int_equal(n->quiesced, 1);
+	n->dev.vdev.bound->driver->quiesce(n->dev.vdev.bound);
+	while (!n->dev.quiesced)
+		assert_true(vd_loop_dispatch(&n->dev.loop, 10000) > 0);
+	assert_int_equal(n->dev.quiesced, 1);
 	assert_int_equal(if_nametoindex(NAME), 0);
 	nic_destroy(n);
 	assert_int_equal(open_fds(), before);
@@ -186,7 +186,7 @@ static void test_send(void **state)
 	uint8_t frame[100] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, TYPE >> 8, TYPE & 0xff };
 	struct nic *n = begin(state, 0);
 	struct virtio_net_hdr_v1 zero = { 0 }, h;
-	struct pollfd p = { .fd = n->vqs[1].kick, .events = POLLIN };
+	struct pollfd p = { .fd = n->dev.vqs[1].kick, .events = POLLIN };
 	uint8_t got[100];
 	struct vd_chain *c;
 	int s = packets();
@@ -197,19 +197,19 @@ static void test_send(void **state)
 
 		frame[20] = (uint8_t)i;
 		assert_int_equal(send(s, frame, sizeof(frame), 0), sizeof(frame));
-		while (vd_virtq_kicks_on(n->dq[1]) == 0 && poll(&p, 1, 10000) > 0 &&
-		       !vd_virtq_pending(n->dq[1]))
-			vd_eventfd_drain(n->vqs[1].kick);
-		assert_int_equal(vd_virtq_pop(n->dq[1], &c, 1), 1);
+		while (vd_virtq_kicks_on(n->dev.dq[1]) == 0 && poll(&p, 1, 10000) > 0 &&
+		       !vd_virtq_pending(n->dev.dq[1]))
+			vd_eventfd_drain(n->dev.vqs[1].kick);
+		assert_int_equal(vd_virtq_pop(n->dev.dq[1], &c, 1), 1);
 		assert_int_equal(c->out_len, UVDPA_NET_HDR + sizeof(frame));
 		sg = vd_sg(c->iov, c->nout);
 		vd_sg_read(&sg, &h, sizeof(h));
 		vd_sg_read(&sg, got, sizeof(got));
 		assert_memory_equal(&h, &zero, sizeof(h));
 		assert_memory_equal(got, frame, sizeof(frame));
-		vd_virtq_push(n->dq[1], c, 0);
-		if (vd_virtq_flush(n->dq[1]))
-			vd_eventfd_signal(n->vqs[1].call);
+		vd_virtq_push(n->dev.dq[1], c, 0);
+		if (vd_virtq_flush(n->dev.dq[1]))
+			vd_eventfd_signal(n->dev.vqs[1].call);
 	}
 	close(s);
 	nic_destroy(n);
@@ -225,12 +225,12 @@ static void test_device_hangs(void **state)
 
 	for (unsigned int i = 0; i < 600; i++)	/* more than the ring has, and the kernel keeps */
 		(void)send(s, frame, sizeof(frame), MSG_DONTWAIT);
-	while (!vd_virtq_pending(n->dq[1]))
+	while (!vd_virtq_pending(n->dev.dq[1]))
 		usleep(1000);
 	before_ns = vd_now_ns();
-	n->vdev.bound->driver->quiesce(n->vdev.bound);
-	while (!n->quiesced)
-		assert_true(vd_loop_dispatch(&n->loop, 10000) > 0);
+	n->dev.vdev.bound->driver->quiesce(n->dev.vdev.bound);
+	while (!n->dev.quiesced)
+		assert_true(vd_loop_dispatch(&n->dev.loop, 10000) > 0);
 	assert_true(vd_now_ns() - before_ns < UVDPA_DRAIN_MS * 1000000ull);
 	assert_int_equal(if_nametoindex(NAME), 0);
 	close(s);
@@ -250,24 +250,25 @@ static void test_broken(void **state)
 		assert_true(has(NAME, IFF_RUNNING));
 		if (i < 2) {
 			const struct uvdpa_net *net =
-				container_of(n->vdev.bound, struct vd_netdrv, bound)->net;
-			uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[side].device -
-							      net->dma.iova);
+				container_of(n->dev.vdev.bound, struct vd_netdrv, bound)->net;
+			uint16_t *used =
+				(uint16_t *)(void *)(net->dma.base + n->dev.vqs[side].device -
+						     net->dma.iova);
 
 			/* It looks for what it has sent only. */
 			assert_int_equal(send(s, frame, sizeof(frame), 0), sizeof(frame));
-			while (!vd_virtq_pending(n->dq[1]))
+			while (!vd_virtq_pending(n->dev.dq[1]))
 				usleep(100);
 			__atomic_store_n(&used[1], htole16(999), __ATOMIC_RELEASE);
-			vd_eventfd_signal(n->vqs[0].call);
+			vd_eventfd_signal(n->dev.vqs[0].call);
 		} else {
-			n->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-			n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_STATUS);
+			n->dev.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+			n->dev.vdev.bound->driver->changed(n->dev.vdev.bound, UVDPA_DEV_STATUS);
 		}
 		for (unsigned int k = 0; k < 200 && has(NAME, IFF_RUNNING); k++)
 			dispatch(n);
 		assert_false(has(NAME, IFF_RUNNING));
-		assert_int_equal(n->released, 0);
+		assert_int_equal(n->dev.released, 0);
 		close(s);
 		nic_destroy(n);
 		assert_int_equal(if_nametoindex(NAME), 0);
@@ -288,7 +289,7 @@ static void test_follows(void **state)
 	n->config.status = htole16(VIRTIO_NET_S_ANNOUNCE);
 	n->config.mtu = htole16(3000);
 	n->config.mac[5] = 9;
-	n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_CONFIG);
+	n->dev.vdev.bound->driver->changed(n->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	for (unsigned int k = 0; k < 500 && has(NAME, IFF_RUNNING); k++)	/* the kernel's own time */
 		usleep(10000);
 	assert_false(has(NAME, IFF_RUNNING));
@@ -296,7 +297,7 @@ static void test_follows(void **state)
 	assert_int_equal(ifr.ifr_mtu, 3000);
 	assert_int_equal(ioctl(s, SIOCGIFHWADDR, &ifr), 0);
 	assert_memory_equal(ifr.ifr_hwaddr.sa_data, n->config.mac, 6);
-	assert_int_equal(vd_virtq_pop(n->dq[CTRL_QUEUE], &c, 1), 1);
+	assert_int_equal(vd_virtq_pop(n->dev.dq[CTRL_QUEUE], &c, 1), 1);
 	sg = vd_sg(c->iov, c->nout);
 	vd_sg_read(&sg, got, sizeof(got));
 	assert_memory_equal(got, announced, sizeof(announced));

@@ -15,7 +15,7 @@ static struct nic *create(void)
 	static const struct vd_virtio_conf none;
 	struct nic *n = nic_create();
 
-	assert_int_equal(vd_virtio_bind(&n->vdev, &none), 0);
+	assert_int_equal(vd_virtio_bind(&n->dev.vdev, &none), 0);
 	return n;
 }
 
@@ -25,7 +25,7 @@ static struct uvdpa_net *open_nic(struct nic *n, bool packed)
 				    .offloads = F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4) };
 	struct uvdpa_net *net;
 
-	assert_int_equal(vd_net_open(n->vdev.bound, &o, &net), 0);
+	assert_int_equal(vd_net_open(n->dev.vdev.bound, &o, &net), 0);
 	return net;
 }
 
@@ -55,15 +55,15 @@ static void receive(struct nic *n, const struct lie *l)
 
 	for (k = 0; k < 4 && l->len[k]; k++)
 		;
-	assert_int_equal(vd_virtq_pop(n->dq[0], c, k), k);
+	assert_int_equal(vd_virtq_pop(n->dev.dq[0], c, k), k);
 	for (unsigned int i = 0; i < k; i++) {
 		struct vd_sg in = vd_sg(c[i]->iov, c[i]->nin);
 
 		if (!i)
 			vd_sg_write(&in, &l->h, sizeof(l->h));
-		vd_virtq_push(n->dq[0], c[i], l->len[i]);
+		vd_virtq_push(n->dev.dq[0], c[i], l->len[i]);
 	}
-	vd_virtq_flush(n->dq[0]);
+	vd_virtq_flush(n->dev.dq[0]);
 }
 
 static void test_receive(void **state)
@@ -173,7 +173,8 @@ static void test_ring(void **state)
 		struct uvdpa_netq *q = uvdpa_net_queue(net, 0);
 		uint8_t *mem = uvdpa_net_alloc(net, 4 * BUF), *done[4];
 		struct uvdpa_net_buf b[4] = { { .mem = mem + BUF, .off = 12, .len = 60 } };
-		uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[side].device - net->dma.iova);
+		uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->dev.vqs[side].device -
+						      net->dma.iova);
 
 		post(q, mem, 1);
 		assert_int_equal(uvdpa_netq_tx(q, b, 1), 1);
@@ -215,11 +216,11 @@ static void test_gone(void **state)
 		assert_false(uvdpa_netq_tx_arm(q));
 		assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
 		if (i) {
-			nic_reset(n);
-			vd_virtio_unbind(&n->vdev);
+			fake_dev_reset(&n->dev);
+			vd_virtio_unbind(&n->dev.vdev);
 		} else {
-			n->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-			n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_STATUS);
+			n->dev.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+			n->dev.vdev.bound->driver->changed(n->dev.vdev.bound, UVDPA_DEV_STATUS);
 		}
 		assert_false(w.pending);
 		assert_int_equal(w.err, err);
@@ -256,7 +257,7 @@ static void test_config(void **state)
 		struct uvdpa_net *net = NULL;
 
 		n->config = cases[i].c;
-		assert_int_equal(vd_net_open(n->vdev.bound, NULL, &net), cases[i].err);
+		assert_int_equal(vd_net_open(n->dev.vdev.bound, NULL, &net), cases[i].err);
 		if (cases[i].err)
 			assert_non_null(strstr(vd_err_text(), "n0: "));
 		uvdpa_net_close(net);
@@ -280,10 +281,10 @@ static void test_speed(void **state)
 		struct nic *n = create();
 		struct uvdpa_net *net;
 
-		n->vdev.offered |= F(VIRTIO_NET_F_SPEED_DUPLEX);
+		n->dev.vdev.offered |= F(VIRTIO_NET_F_SPEED_DUPLEX);
 		n->config.speed = htole32(cases[i].said);
 		n->config.duplex = 1;
-		n->config_size = cases[i].size;
+		n->dev.config_size = cases[i].size;
 		net = open_nic(n, false);
 		assert_int_equal(net->info.speed, cases[i].speed);
 		assert_int_equal(net->info.full_duplex, cases[i].size > 12);
@@ -313,9 +314,9 @@ static void test_features(void **state)
 		struct nic *n = create();
 		struct uvdpa_net *net;
 
-		assert_int_equal(vd_net_open(n->vdev.bound, &o, &net), 0);
-		assert_int_equal(n->features, OFFERED & ~cases[i].off & ~cases[i].gone &
-						      ~F(VIRTIO_F_RING_PACKED));
+		assert_int_equal(vd_net_open(n->dev.vdev.bound, &o, &net), 0);
+		assert_int_equal(n->dev.features, OFFERED & ~cases[i].off & ~cases[i].gone &
+							  ~F(VIRTIO_F_RING_PACKED));
 		uvdpa_net_close(net);
 		nic_destroy(n);
 	}
@@ -330,14 +331,14 @@ static void test_changes(void **state)
 	(void)state;
 	n->config.status = htole16(VIRTIO_NET_S_ANNOUNCE);
 	n->config.mtu = htole16(9000);
-	n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_CONFIG);
+	n->dev.vdev.bound->driver->changed(n->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	assert_false(info->link_up);
 	assert_true(info->announce);
 	assert_int_equal(info->mtu, 9000);
 	/* Nonsense changes nothing. */
 	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	n->config.mtu = htole16(1);
-	n->vdev.bound->driver->changed(n->vdev.bound, UVDPA_DEV_CONFIG);
+	n->dev.vdev.bound->driver->changed(n->dev.vdev.bound, UVDPA_DEV_CONFIG);
 	assert_false(info->link_up);
 	assert_int_equal(info->mtu, 9000);
 	uvdpa_net_close(net);
@@ -353,7 +354,7 @@ static void answer(struct nic *n, const void *want, size_t len, uint8_t ack, uin
 	struct vd_sg out, in;
 	uint8_t got[1024];
 
-	assert_int_equal(vd_virtq_pop(n->dq[CTRL_QUEUE], &c, 1), 1);
+	assert_int_equal(vd_virtq_pop(n->dev.dq[CTRL_QUEUE], &c, 1), 1);
 	out = vd_sg(c->iov, c->nout);
 	in = vd_sg(c->iov + c->nout, c->nin);
 	assert_int_equal(c->out_len, len);
@@ -361,9 +362,9 @@ static void answer(struct nic *n, const void *want, size_t len, uint8_t ack, uin
 	vd_sg_read(&out, got, len);
 	assert_memory_equal(got, want, len);
 	vd_sg_write(&in, &ack, 1);
-	vd_virtq_push(n->dq[CTRL_QUEUE], c, used);
-	if (vd_virtq_flush(n->dq[CTRL_QUEUE]))
-		vd_eventfd_signal(n->vqs[CTRL_QUEUE].call);
+	vd_virtq_push(n->dev.dq[CTRL_QUEUE], c, used);
+	if (vd_virtq_flush(n->dev.dq[CTRL_QUEUE]))
+		vd_eventfd_signal(n->dev.vqs[CTRL_QUEUE].call);
 }
 
 static void test_commands(void **state)
@@ -400,7 +401,7 @@ static void test_commands(void **state)
 		answer(n, addr, sizeof(addr), VIRTIO_NET_OK, 1);
 		answer(n, offloads, sizeof(offloads), 77, 1);		/* no answer that exists */
 		answer(n, announce, sizeof(announce), VIRTIO_NET_OK, 0);	/* not written */
-		while (vd_loop_dispatch(&n->loop, 100) > 0)
+		while (vd_loop_dispatch(&n->dev.loop, 100) > 0)
 			;
 		for (unsigned int k = 0; k < 7; k++) {
 			assert_false(w[k].pending);
@@ -420,22 +421,23 @@ static void test_no_answer(void **state)
 	struct nic *n = create();
 	struct uvdpa_net *net = open_nic(n, false);
 	struct uvdpa_wait w = { 0 };
-	uint16_t *used = (uint16_t *)(void *)(net->dma.base + n->vqs[CTRL_QUEUE].device - net->dma.iova);
+	uint16_t *used =
+		(uint16_t *)(void *)(net->dma.base + n->dev.vqs[CTRL_QUEUE].device - net->dma.iova);
 	uint64_t began_ns = vd_now_ns();
 
 	(void)state;
 	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
 	while (w.pending)
-		assert_true(vd_loop_dispatch(&n->loop, 10000) > 0);
+		assert_true(vd_loop_dispatch(&n->dev.loop, 10000) > 0);
 	assert_int_equal(w.err, -ETIMEDOUT);
 	assert_true(vd_now_ns() - began_ns >= UVDPA_DRAIN_MS * 1000000ull);
 	answer(n, pairs, sizeof(pairs), VIRTIO_NET_OK, 1);
-	assert_true(vd_loop_dispatch(&n->loop, 1000) > 0);
+	assert_true(vd_loop_dispatch(&n->dev.loop, 1000) > 0);
 	assert_int_equal(net->info.pairs, 1);
 	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EINPROGRESS);
 	used[1] = htole16(99);
-	vd_eventfd_signal(n->vqs[CTRL_QUEUE].call);
-	assert_true(vd_loop_dispatch(&n->loop, 1000) > 0);
+	vd_eventfd_signal(n->dev.vqs[CTRL_QUEUE].call);
+	assert_true(vd_loop_dispatch(&n->dev.loop, 1000) > 0);
 	assert_false(w.pending);
 	assert_int_equal(w.err, -EIO);
 	assert_int_equal(uvdpa_net_set_pairs(net, 2, &w), -EIO);

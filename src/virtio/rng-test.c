@@ -1,15 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * rng-test.c - the entropy driver over a transport for tests: a device that does as told, and lies
- *
- * No vDPA, no core: the device is virtq's device end over a table of its own mappings.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+/* rng-test.c - the entropy driver, with a device that does as told, and lies */
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -21,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "mem/sg.h"
+#include "virtio/fake-dev.h"
 #include "virtio/rng.h"
 
 #define OFFERED                                                     \
@@ -29,181 +20,36 @@
 #define HONEST -1
 
 struct fake {
-	struct vd_virtio_dev vdev;
-	struct vd_loop loop;
-	uint8_t status;
-	uint64_t features;
-	struct vd_mem *mem;
-	struct uvdpa_vq vq;
-	bool set;
-	struct vd_virtq *dev;
-	unsigned int quiesced;
+	struct fake_dev dev;
 	uint8_t next; /* byte that it gives: it counts */
-};
-
-static struct fake *to_fake(struct vd_virtio_dev *vdev)
-{
-	return container_of(vdev, struct fake, vdev);
-}
-
-static uint8_t op_status(struct vd_virtio_dev *vdev)
-{
-	return to_fake(vdev)->status;
-}
-
-static int op_set_status(struct vd_virtio_dev *vdev, uint8_t status)
-{
-	struct fake *f = to_fake(vdev);
-	struct vd_virtq_conf c = {
-		.features = f->features,
-		.mem = f->mem,
-		.num = f->vq.num,
-		.desc = f->vq.desc,
-		.driver = f->vq.driver,
-		.device = f->vq.device,
-		.state = f->vq.state,
-		.chain_size = sizeof(struct vd_chain),
-		.iov_max = 8,
-	};
-
-	f->status = status;
-	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
-		assert_int_equal(vd_virtq_create(&c, &f->dev), 0);
-	return 0;
-}
-
-static int op_set_features(struct vd_virtio_dev *vdev, uint64_t features)
-{
-	to_fake(vdev)->features = features;
-	return 0;
-}
-
-static uint32_t op_generation(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-	return 0;
-}
-
-static int op_get_config(struct vd_virtio_dev *vdev, uint32_t off, void *buf, uint32_t len)
-{
-	(void)vdev, (void)off, (void)buf, (void)len;
-	return vd_err(-EINVAL, "it has none");
-}
-
-static int op_set_config(struct vd_virtio_dev *vdev, uint32_t off, const void *buf, uint32_t len)
-{
-	(void)vdev, (void)off, (void)buf, (void)len;
-	return vd_err(-EINVAL, "it has none");
-}
-
-static int op_map(struct vd_virtio_dev *vdev, const struct uvdpa_map *m)
-{
-	return vd_mem_map(&to_fake(vdev)->mem, m, true);
-}
-
-static int op_set_vq(struct vd_virtio_dev *vdev, unsigned int idx, const struct uvdpa_vq *vq)
-{
-	struct fake *f = to_fake(vdev);
-
-	assert_int_equal(idx, 0);
-	f->vq = *vq;
-	f->vq.kick = vd_dup(vq->kick);
-	f->vq.call = vd_dup(vq->call);
-	f->set = true;
-	return 0;
-}
-
-static void op_reset(struct vd_virtio_dev *vdev)
-{
-	struct fake *f = to_fake(vdev);
-
-	if (f->set) {
-		vd_virtq_destroy(f->dev);
-		vd_close(&f->vq.kick);
-		vd_close(&f->vq.call);
-	}
-	f->dev = NULL;
-	f->set = false;
-	f->status = 0;
-	vd_mem_destroy(f->mem);
-	f->mem = vd_mem_create();
-}
-
-static void op_quiesced(struct vd_virtio_dev *vdev)
-{
-	to_fake(vdev)->quiesced++;
-}
-
-static void op_release(struct vd_virtio_dev *vdev)
-{
-	(void)vdev;
-	fail();
-}
-
-static void op_wait_begin(struct vd_virtio_dev *vdev, struct uvdpa_wait *w)
-{
-	(void)vdev, (void)w;
-	fail();
-}
-
-static void op_wait_end(struct vd_virtio_dev *vdev, struct uvdpa_wait *w, int err)
-{
-	(void)vdev, (void)w, (void)err;
-	fail();
-}
-
-static const struct vd_virtio_config_ops config_ops = {
-	.status = op_status,
-	.set_status = op_set_status,
-	.set_features = op_set_features,
-	.generation = op_generation,
-	.get_config = op_get_config,
-	.set_config = op_set_config,
-	.map = op_map,
-	.set_vq = op_set_vq,
-	.reset = op_reset,
-	.quiesced = op_quiesced,
-	.release = op_release,
-	.wait_begin = op_wait_begin,
-	.wait_end = op_wait_end,
 };
 
 static void fake_begin(struct fake *f)
 {
 	static const struct vd_virtio_conf none;
-	static struct vd_log log;
 
-	vd_log_init(&log);
-	*f = (struct fake){ .mem = vd_mem_create() };
-	assert_int_equal(vd_loop_init(&f->loop), 0);
-	f->vdev = (struct vd_virtio_dev){
-		.config = &config_ops,
-		.name = "r0",
-		.log = &log,
-		.loop = &f->loop,
-		.device_id = VIRTIO_ID_RNG,
-		.offered = OFFERED,
-		.nvqs = 1,
-		.vq_num_max = 256,
-		.iova_last = UINT64_MAX,
-	};
-	assert_int_equal(vd_virtio_bind(&f->vdev, &none), 0);
+	f->next = 0;
+	fake_dev_init(&f->dev, (struct vd_virtio_dev){ .name = "r0",
+						       .device_id = VIRTIO_ID_RNG,
+						       .offered = OFFERED,
+						       .nvqs = 1 });
+	assert_int_equal(vd_virtio_bind(&f->dev.vdev, &none), 0);
 }
 
 /* Taken away from the driver as the gate does it. */
 static void fake_take(struct fake *f)
 {
-	f->vdev.bound->driver->quiesce(f->vdev.bound);
-	op_reset(&f->vdev);
-	vd_virtio_unbind(&f->vdev);
+	f->dev.vdev.bound->driver->quiesce(f->dev.vdev.bound);
+	fake_dev_reset(&f->dev);
+	vd_virtio_unbind(&f->dev.vdev);
 }
 
 static void fake_end(struct fake *f)
 {
-	if (f->vdev.bound)
+	assert_int_equal(f->dev.released, 0);
+	if (f->dev.vdev.bound)
 		fake_take(f);
-	vd_mem_destroy(f->mem);
-	vd_loop_fini(&f->loop);
+	fake_dev_fini(&f->dev);
 }
 
 static struct uvdpa_rng *open_rng(struct fake *f, bool packed)
@@ -212,7 +58,7 @@ static struct uvdpa_rng *open_rng(struct fake *f, bool packed)
 	struct uvdpa_rng *rng;
 
 	fake_begin(f);
-	assert_int_equal(vd_rng_open(f->vdev.bound, &o, &rng), 0);
+	assert_int_equal(vd_rng_open(f->dev.vdev.bound, &o, &rng), 0);
 	return rng;
 }
 
@@ -223,15 +69,15 @@ static void serve(struct fake *f, unsigned int n, uint32_t len, int says)
 		struct vd_chain *c;
 		uint32_t done;
 
-		assert_int_equal(vd_virtq_pop(f->dev, &c, 1), 1);
+		assert_int_equal(vd_virtq_pop(f->dev.dq[0], &c, 1), 1);
 		assert_int_equal(c->out_len, 0);
 		assert_int_equal(c->nin, 1);
 		for (done = 0; done < vd_min(len, c->in_len); done++)
 			vd_guest_fill(c->iov[0].base + done, f->next++, 1);
-		vd_virtq_push(f->dev, c, says == HONEST ? done : (uint32_t)says);
+		vd_virtq_push(f->dev.dq[0], c, says == HONEST ? done : (uint32_t)says);
 	}
-	if (vd_virtq_flush(f->dev))
-		vd_eventfd_signal(f->vq.call);
+	if (vd_virtq_flush(f->dev.dq[0]))
+		vd_eventfd_signal(f->dev.vqs[0].call);
 }
 
 static void check(const uint8_t *p, size_t len, uint8_t from)
@@ -252,13 +98,13 @@ static void requests(void **state)
 		struct uvdpa_rng *rng = open_rng(&f, packed);
 		uint8_t *mem = uvdpa_rng_alloc(rng, 4096);
 
-		assert_int_equal(f.features >> VIRTIO_F_RING_PACKED & 1, packed);
+		assert_int_equal(f.dev.features >> VIRTIO_F_RING_PACKED & 1, packed);
 		for (unsigned int i = 0; i < 4; i++) {
 			r[i] = (struct uvdpa_rng_req){ .buf = mem + 100 * i, .len = 100 };
 			p[i] = &r[i];
 		}
 		assert_int_equal(uvdpa_rng_submit(rng, p, 4), 4);
-		assert_true(vd_eventfd_drain(f.vq.kick));
+		assert_true(vd_eventfd_drain(f.dev.vqs[0].kick));
 		assert_int_equal(uvdpa_rng_poll(rng, done, 4), 0);
 		assert_int_equal(uvdpa_rng_wait(rng, 0), -ETIMEDOUT);
 		assert_int_equal(uvdpa_rng_read(rng, mem, 1, 0), -EBUSY);
@@ -302,14 +148,14 @@ static void refused(void **state)
 		assert_int_equal(uvdpa_rng_submit(rng, &(struct uvdpa_rng_req *){ &r }, 1),
 				 bad[i].err);
 	}
-	assert_int_equal(vd_rng_open(f.vdev.bound, NULL, &second), -EBUSY);
+	assert_int_equal(vd_rng_open(f.dev.vdev.bound, NULL, &second), -EBUSY);
 	assert_null(uvdpa_rng_alloc(rng, 8 << 20));
 	uvdpa_rng_close(rng);
-	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	assert_int_equal(vd_rng_open(f.dev.vdev.bound, &o, &second), -EINVAL);
 	o.queue_size = 512;
-	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	assert_int_equal(vd_rng_open(f.dev.vdev.bound, &o, &second), -EINVAL);
 	o.size = 3;
-	assert_int_equal(vd_rng_open(f.vdev.bound, &o, &second), -EINVAL);
+	assert_int_equal(vd_rng_open(f.dev.vdev.bound, &o, &second), -EINVAL);
 	fake_end(&f);
 }
 
@@ -373,7 +219,7 @@ static void *serve_slowly(void *arg)
 
 	for (unsigned int left = 5; left;) {
 		usleep(1000);
-		if (!vd_virtq_pending(f->dev))
+		if (!vd_virtq_pending(f->dev.dq[0]))
 			continue;
 		serve(f, 1, 20, HONEST);
 		left--;
@@ -458,7 +304,7 @@ static void taken_away(void **state)
 	assert_int_equal(uvdpa_rng_submit(rng, p, 2), 2);
 	serve(&f, 1, 16, HONEST);
 	fake_take(&f);
-	assert_int_equal(f.quiesced, 1);
+	assert_int_equal(f.dev.quiesced, 1);
 	assert_int_equal(uvdpa_rng_wait(rng, 0), 0);
 	assert_int_equal(uvdpa_rng_submit(rng, p, 1), -ENODEV);
 	assert_int_equal(uvdpa_rng_poll(rng, done, 2), 2);
@@ -501,11 +347,11 @@ static void needs_reset(void **state)
 
 	(void)state;
 	assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -ETIMEDOUT);
-	f.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	f.vdev.bound->driver->changed(f.vdev.bound, UVDPA_DEV_STATUS);
+	f.dev.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	f.dev.vdev.bound->driver->changed(f.dev.vdev.bound, UVDPA_DEV_STATUS);
 	assert_int_equal(uvdpa_rng_read(rng, buf, 4, -1), -EIO);
 	uvdpa_rng_close(rng);
-	assert_int_equal(vd_rng_open(f.vdev.bound, NULL, &rng), 0);
+	assert_int_equal(vd_rng_open(f.dev.vdev.bound, NULL, &rng), 0);
 	serve(&f, 0, 0, HONEST);
 	assert_int_equal(uvdpa_rng_read(rng, buf, 4, 0), -ETIMEDOUT);
 	serve(&f, 1, 4, HONEST);
@@ -526,9 +372,9 @@ static void options_of_others(void **state)
 
 	(void)state;
 	fake_begin(&f);
-	vd_virtio_unbind(&f.vdev);
+	vd_virtio_unbind(&f.dev.vdev);
 	for (size_t i = 0; i < VD_ARRAY_SIZE(confs); i++)
-		assert_int_equal(vd_virtio_bind(&f.vdev, &confs[i]), -EINVAL);
+		assert_int_equal(vd_virtio_bind(&f.dev.vdev, &confs[i]), -EINVAL);
 	fake_end(&f);
 }
 
