@@ -331,7 +331,9 @@ static char *plain(char *value)
 		bool newline = !strncmp(p, "\\012", 4);
 		bool escaped = newline || !strncmp(p, "\\134", 4);
 
-		*to = newline ? '\n' : *p;
+		*to = *p;
+		if (newline)
+			*to = '\n';
 		p += escaped ? 4 : 1;
 	}
 	*to = '\0';

@@ -246,7 +246,7 @@ static const char *name_of(const struct ref *r)
 	case CLASS_NETDEV:
 		return r->seen->interface;
 	default:
-		return r->row->name ? r->row->name : uvdpa_dev_name(r->seen->dev);
+		return r->seen && !r->row->name ? uvdpa_dev_name(r->seen->dev) : r->row->name;
 	}
 }
 
