@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -237,6 +238,20 @@ static int complete(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * Peers bring descriptors, and of those for which there is no number the kernel closes the last by
+ * itself, in the control thread (base/foreign.h). What is low for select() is not what we need.
+ */
+static void raise_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
 int main(int argc, char **argv)
 {
 	/* What could not be drained may have something to say until the very end. */
@@ -259,6 +274,7 @@ int main(int argc, char **argv)
 	vd_log_init(&d.log);
 	logger_init(&d.logger);
 	vd_log_set(&d.log, &d.logger.log, vd_levels_max(&d.logger.levels));
+	raise_limit();
 	r = vd_loop_init(&d.loop);
 	if (r) {
 		fprintf(stderr, "uvdpad: %s\n", vd_err_text());

@@ -40,3 +40,10 @@ limited() {
 
 limited --nofile=40: 'Too many open files'
 [ -z "$file" ] || limited --fsize=4194304: 'File too large'
+
+# Of descriptors there are as many as there may be.
+ulimit -Sn 300
+daemon_start
+read -r _ _ _ soft hard _ < <(grep "Max open files" "/proc/$daemon_pid/limits")
+[ "$soft" = "$hard" ] || fail "limit of descriptors: $soft of $hard"
+daemon_stop
