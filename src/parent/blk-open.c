@@ -209,6 +209,8 @@ void vd_file_close(struct vd_file *f)
 	/* Not left to close: the kernel may hold the file for an io_uring that is ending. */
 	if (f->fd >= 0)
 		fcntl(f->fd, F_OFD_SETLK, &fl);
+	if (f->served)
+		vd_close_aside(&f->fd);
 	vd_close(&f->fd);
 	vd_file_range_fini(f);
 }
@@ -228,6 +230,9 @@ int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
 		r = measure(name, f, bc);
 	if (r)
 		return r;
-	f->in_memory = !fstatfs(f->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	if (fstatfs(f->fd, &fs))
+		return 0;
+	f->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+	f->served = fs.f_type == FUSE_SUPER_MAGIC;
 	return 0;
 }

@@ -24,6 +24,17 @@ take_back() {
 slow=$!
 wait_for 10 test -s "$tmp/run.out"
 
+# ---- nobody uses it
+daemon_start
+uvdpa dev add name d mgmtdev blk image "$tmp/slow.img"
+uvdpa dev add name other mgmtdev sim-blk capacity 1M
+kill -STOP "$slow"
+in_time 2000 uvdpa dev del d
+in_time 500 uvdpa dev show >/dev/null
+kill -CONT "$slow"
+daemon_stop
+
+# ---- a request is on its way there
 # The system may hold the image a little longer than the daemon that had it.
 add() {
 	uvdpa dev add name d mgmtdev blk image "$tmp/slow.img" engine "$1" \
