@@ -244,10 +244,20 @@ static int open_blk(struct disk *d, const struct disk_want *want)
 	return 0;
 }
 
+/* Is there one of this word? What is made by options is another each time. */
+static bool is_open(const struct session *s, const char *word)
+{
+	for (unsigned int i = 0; i < s->ndisks; i++)
+		if (!strcmp(s->disks[i]->word, word))
+			return true;
+	return false;
+}
+
 int disk_open(struct session *s, const char *word, const struct disk_want *want,
 	      struct disk **ret_d)
 {
 	const char *mark = strpbrk(word, ":/");
+	bool made = mark && *mark == ':', twice = !made && is_open(s, word);
 	struct disk *d = calloc(1, sizeof(*d));
 	int r;
 
@@ -258,9 +268,11 @@ int disk_open(struct session *s, const char *word, const struct disk_want *want,
 	d->place = (struct place){ .cmd = s->cmd, .word = word, .type = "block" };
 	d->fd = -1;
 	s->disks[s->ndisks++] = d;
-	if (!mark)
+	if (twice)
+		r = print_error("%s twice is one disk, not two", word);
+	else if (!mark)
 		r = place_of_name(&d->place);
-	else if (*mark == ':')
+	else if (made)
 		r = place_of_options(&d->place);
 	else
 		r = make_of_path(d, want);

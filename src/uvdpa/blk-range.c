@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blk-range.c - ranges of a disk; tell it that one is zero, or not needed */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/loop.h"
 #include "uvdpa/disk.h"
@@ -19,13 +20,18 @@ struct range {
 
 int blk_range(const struct disk *d, uint64_t off, uint64_t *len)
 {
-	if (off % d->info->block_size || *len % d->info->block_size)
-		return print_error("%s: offset %" PRIu64 " and length %" PRIu64
-				   " are not multiples of its block size, %u", d->word, off, *len,
-				   d->info->block_size);
+	const unsigned int block = d->info->block_size;
+	char text[64];
+
+	if (*len)
+		snprintf(text, sizeof(text), "offset %" PRIu64 " and length %" PRIu64, off, *len);
+	else
+		snprintf(text, sizeof(text), "offset %" PRIu64, off);
+	if (off % block || *len % block)
+		return print_error("%s: %s: not multiples of its block size, %u", d->word, text,
+				   block);
 	if (off > d->size || *len > d->size - off)
-		return print_error("%s: offset %" PRIu64 " and length %" PRIu64
-				   " are beyond its end, %" PRIu64, d->word, off, *len, d->size);
+		return print_error("%s: %s: beyond its end, %" PRIu64, d->word, text, d->size);
 	if (!*len)
 		*len = d->size - off;
 	return 0;

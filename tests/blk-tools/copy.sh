@@ -56,7 +56,7 @@ md5=$(md5 b.img)
 truncate -s 32M small.img
 refused './a.img has 67108864 bytes, ./small.img only 33554432' blk copy ./a.img ./small.img
 [ "$(kib small.img)" = 0 ] || fail "something was written"
-refused 'in use by another' blk copy ./b.img ./b.img
+refused 'b.img twice is one disk' blk copy ./b.img ./b.img
 refused 'read-only' blk copy ./a.img blk:image=b.img,readonly=on
 same "$md5" "$(md5 b.img)" "a target that was refused"
 if [ "$(id -u)" != 0 ]; then

@@ -34,6 +34,12 @@ same d0 "$(blk info d0 | awk '$1 == "serial" { print $2 }')"
 nothing_left
 
 # ---- with errors, and signals
+refused 'd0 twice is one disk, not two' blk copy d0 d0
+rc=0
+blk compare ./a.img ./a.img >out 2>err || rc=$?
+same 2 $rc 'status'
+grep -q 'twice is one disk' err || fail "compare: $(cat err)"
+nothing_left
 refused 'not multiples' blk fill d0 zeroes offset 1
 nothing_left
 truncate -s 65M big.img

@@ -55,6 +55,7 @@ refused 'not multiples of its block size, 512' blk fill ./a.img zeroes offset 1
 refused 'not multiples of its block size, 4096' blk fill blk:image=a.img,logical_block_size=4096 zeroes length 512
 refused 'beyond its end, 8388608' blk fill ./a.img zeroes offset 8M length 512
 refused 'beyond its end' blk fill ./a.img zeroes offset 8388607T
+refused './a.img: offset 16777216: beyond its end, 8388608' blk fill ./a.img zeroes offset 16M
 refused 'read-only' blk fill blk:image=a.img,readonly=on zeroes
 refused 'No such file' blk fill ./none.img zeroes
 same "$md5" "$(md5 a.img)" "what was refused"
