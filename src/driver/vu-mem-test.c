@@ -153,7 +153,9 @@ static void fuse_answer(struct fuse_file *ff, const struct fuse_in_header *in)
 		out.h.error = -ENOSYS;
 	}
 	out.h.len = (uint32_t)sizeof(out.h) + len;
-	assert_int_equal(write(ff->dev, &out, out.h.len), out.h.len);
+	/* Nobody may wait for it any more, at the end. */
+	if (write(ff->dev, &out, out.h.len) != out.h.len)
+		assert_true(errno == ENOENT || errno == ENODEV);
 }
 
 static void *fuse_serve(void *arg)
