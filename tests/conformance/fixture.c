@@ -75,11 +75,13 @@ static void image(struct cf_fixture *f)
 	cf_attr(f, "image", f->path);
 }
 
+#if HAVE_LIBURING
 static void image_uring(struct cf_fixture *f)
 {
 	image(f);
 	cf_attr(f, "engine", "io_uring");
 }
+#endif
 
 static void image_threads(struct cf_fixture *f)
 {
@@ -516,7 +518,9 @@ const struct cf_variant cf_variants[] = {
 	{ "sim-blk", "polling", .open = sim_blk_polling },
 	{ "sim-blk", "4 KiB blocks", .open = sim_blk_4k },
 	{ "sim-blk", "readonly", .open = sim_blk_readonly, .readonly = true },
+#if HAVE_LIBURING
 	{ "blk", "io_uring", .open = image_uring },
+#endif
 	{ "blk", "threads", .open = image_threads },
 	{ "blk", "writethrough", .open = image_through },
 	{ "blk", "direct", .open = image_direct },
