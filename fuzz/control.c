@@ -7,6 +7,7 @@
  * simulated parents and no bus driver, so that what is said makes no file, socket or connection.
  */
 #include <json-c/json.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/utf8.h"
 #include "core/context.h"
 #include "fuzz.h"
 #include "uvdpad/server.h"
@@ -82,6 +84,11 @@ static void look(struct bench *b, const char *line, size_t len)
 	struct json_tokener *tok = json_tokener_new();
 	struct json_object *o = json_tokener_parse_ex(tok, line, (int)len), *v;
 
+	/* What json-c takes for JSON, and others do not. */
+	for (size_t i = 0, n; i < len; i += n)
+		must((n = vd_utf8_len(line + i, len - i)));
+	must(!json_object_object_get_ex(o, "id", &v) ||
+	     !json_object_is_type(v, json_type_double) || isfinite(json_object_get_double(v)));
 	must(json_tokener_get_error(tok) == json_tokener_success);
 	must(json_tokener_get_parse_end(tok) == len);
 	must(json_object_object_get_ex(o, "jsonrpc", &v));
