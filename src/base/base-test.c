@@ -153,7 +153,7 @@ static void foreign_descriptors_in_a_queue(void **state)
 {
 	struct vd_foreign *f = vd_foreign_create();
 	char path[] = "/tmp/uvdpa-base-XXXXXX";
-	int sv[2], reader;
+	int sv[2], reader = -1;
 	struct vd_unix u;
 
 	(void)state;
