@@ -72,6 +72,9 @@ touch "$root/var/lib/uvdpa/devices"
 in_root dpkg --remove "${debs[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; fail "dpkg --remove"; }
 [ -e "$root/var/lib/uvdpa/devices" ] || fail "removal took the state"
 [ -e "$root/etc/uvdpa/uvdpad.conf" ] || fail "removal took the configuration"
+in_root sh -c 'mkdir -p /run/uvdpa/d && mount -t tmpfs none /run/uvdpa/d && touch /run/uvdpa/d/data &&
+	sh /var/lib/dpkg/info/uvdpad.postrm purge && [ -e /run/uvdpa/d/data ]' >"$tmp/log" 2>&1 ||
+	{ cat "$tmp/log" >&2; fail "a purge with a mount"; }
 in_root dpkg --purge "${debs[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log" >&2; fail "dpkg --purge"; }
 rm -rf "$root/debs"
 files_of >"$tmp/after"
