@@ -7,7 +7,7 @@ need socat
 
 background socat -u "UNIX-LISTEN:$tmp/silent.sock,fork" OPEN:/dev/null
 wait_for 5 test -S "$tmp/silent.sock"
-daemon_start --log-level info
+daemon_start
 
 # add NAME - in the background; its pid is in $!
 add() {

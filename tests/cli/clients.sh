@@ -7,7 +7,7 @@ need python3
 
 # What is freed shall count as free also with the sanitizer.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
-daemon_start --log-level info
+daemon_start
 fds() {
 	find "/proc/$daemon_pid/fd" -mindepth 1 | wc -l
 }

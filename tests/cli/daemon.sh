@@ -31,11 +31,11 @@ daemon_stop
 [ -z "$(ls -A "$tmp/run")" ] || fail "something was left in the folder"
 
 # ---- a stale one is replaced, anything else is not
-daemon_start --log-level info
+daemon_start
 daemon_kill
 [ -S "$ctl" ]
 refused 'Connection refused; is it running' uvdpa dev show
-daemon_start --log-level info
+daemon_start
 same '{"dev":{}}' "$(uvdpa -j dev show)"
 daemon_stop
 echo precious >"$ctl"
@@ -49,7 +49,7 @@ refused 'exists and is not a socket' daemon
 rm "$ctl"
 
 # Of several that begin at once over a stale socket, one stays.
-daemon_start --log-level info
+daemon_start
 daemon_kill
 for i in 1 2 3 4 5; do
 	"$UVDPAD" --socket "$ctl" >"$tmp/out.$i" 2>&1 &
@@ -71,7 +71,7 @@ done
 background socat -u "UNIX-RECV:$tmp/notify" "OPEN:$tmp/notified,creat,append"
 wait_for 5 test -S "$tmp/notify"
 export NOTIFY_SOCKET=$tmp/notify
-daemon_start --log-level info
+daemon_start
 wait_for 5 grep -q READY=1 "$tmp/notified"
 unset NOTIFY_SOCKET
 
@@ -92,7 +92,7 @@ for i in 1 2 3; do
 done
 
 # A daemon begins with nothing, whatever the one before had.
-daemon_start --log-level info
+daemon_start
 same '{"dev":{}}' "$(uvdpa -j dev show)"
 kill -INT "$daemon_pid"
 wait "$daemon_pid" || fail "SIGINT: status $?"

@@ -3,7 +3,7 @@
 # Devices come, are shown and go; the JSON has iproute2's shapes.
 . "$(dirname "$0")/cli.sh"
 
-daemon_start --log-level info
+daemon_start
 
 # ---- what there is to make devices of, and to give them to
 json '.mgmtdev["sim-blk"] | [.supported_classes, (.max_supported_vqs|type), (.dev_features|type)]' \

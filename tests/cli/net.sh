@@ -3,7 +3,7 @@
 # Network devices by iproute2's words: what is refused, shown and counted.
 . "$(dirname "$0")/cli.sh"
 
-daemon_start --log-level info
+daemon_start
 
 # ---- add
 add() { # OPTION...

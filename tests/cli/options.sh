@@ -3,7 +3,7 @@
 # Every option of every parent and bus driver, with right and wrong values, as its table has it.
 . "$(dirname "$0")/cli.sh"
 
-daemon_start --log-level info
+daemon_start
 truncate -s 1M "$tmp/file"
 
 # A value that is right where something is required.

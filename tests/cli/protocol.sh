@@ -3,7 +3,7 @@
 # The control socket's protocol: each error, each limit, and bytes in any pieces.
 . "$(dirname "$0")/cli.sh"
 
-daemon_start --log-level info
+daemon_start
 
 # answers FILTER WANTED LINE - what jq's FILTER finds in the one answer to LINE
 answers() {

@@ -38,7 +38,7 @@ uvdpa driver help vhost-user | grep -Eq '^  socket path '
 refused 'Fail to find the specified mgmt device: "nothing"' uvdpa mgmtdev help nothing
 refused 'bus driver "nothing" not found' uvdpa driver help nothing
 
-daemon_start --log-level info
+daemon_start
 same '{"dev":{}}' "$(uvdpa -j dev show)"
 same '' "$(uvdpa dev show)"
 
