@@ -264,6 +264,7 @@ unsigned int vd_tap_receive(struct vd_net *net, struct vd_net_pair *pair)
 		r = -ENOSPC;
 	} else if (vd_unlikely(leaving)) {
 		n = read_leaving(tap, pair, q, leaving);
+		r = q->kept ? -ENOSPC : 0; /* only one can wait */
 	}
 	for (; r >= 0 && n < VD_SOFTQ_BURST && bytes < BURST_BYTES; n += r >= 0) {
 		r = read_frame(net, pair, q, q->fd);

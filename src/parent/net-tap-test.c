@@ -359,6 +359,40 @@ static void test_fewer_pairs_without_buffers(void **state)
 	close(host);
 }
 
+/* One that waits for buffers is not put aside by what has come to the pair that brings it. */
+static void test_fewer_pairs_with_small_buffers(void **state)
+{
+	static const char *const attrs[] = { "max_vqp", "2", NULL };
+	struct bed_conf c = { .queues = 5 };
+	struct virtio_net_hdr_v1 hdr;
+	struct bed b;
+	int host;
+
+	(void)state;
+	tf_add(&b, attrs);
+	host = tf_open("d0");
+	start(&b, &c);
+	tf_fill(frame, 1400, 1);
+	assert_true(tf_give(host, NULL, frame, 1400));
+	use_pairs(&b, 2);
+	tf_until(&b, "queues", "2");
+	tf_fill(frame, 300, 2);
+	nb_send(&b, 3, NULL, frame, 300, 0);
+	is_frame(tf_take(host, &(struct vd_net_hdr){ 0 }, got, TF_SOON_MS), 300, 2);
+	use_pairs(&b, 1);
+	tf_fill(frame, 1400, 3);
+	assert_true(tf_give(host, NULL, frame, 1400));
+	tf_dispatch(&b, 100);
+	assert_string_equal(bed_shown(&b, "queues"), "2");
+	tf_post(&b, 0, 2, 400);
+	tf_dispatch(&b, 50);
+	tf_post(&b, 0, 10, 400);
+	is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 1400, 3);
+	is_frame(tf_receive(&b, 0, &hdr, got, TF_SOON_MS), 1400, 1);
+	bed_end(&b);
+	close(host);
+}
+
 /* A driver that wants fewer, and at once more again, has them all. */
 static void test_fewer_and_more_pairs(void **state)
 {
@@ -465,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_no_buffers),
 		cmocka_unit_test(test_fewer_pairs),
 		cmocka_unit_test(test_fewer_pairs_without_buffers),
+		cmocka_unit_test(test_fewer_pairs_with_small_buffers),
 		cmocka_unit_test(test_fewer_and_more_pairs),
 		cmocka_unit_test(test_too_few_buffers),
 		cmocka_unit_test(test_too_large),
