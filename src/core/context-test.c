@@ -226,6 +226,8 @@ static void *from_another_thread(void *arg)
 	assert_int_equal(uvdpa_dev_add(m->u, &o, &added, NULL), -EPERM);
 	assert_string_equal(uvdpa_error(), why);
 	assert_int_equal(uvdpa_dev_check(m->u, &o), -EPERM);
+	assert_int_equal(uvdpa_parent_register(m->u, &fake_parent), -EPERM);
+	assert_int_equal(uvdpa_driver_register(m->u, &fake_a), -EPERM);
 	assert_int_equal(uvdpa_dev_del(dev, NULL), -EPERM);
 	assert_int_equal(uvdpa_dev_bind(dev, "b", NULL, 0, NULL), -EPERM);
 	assert_int_equal(uvdpa_dev_unbind(dev, NULL), -EPERM);

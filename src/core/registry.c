@@ -56,8 +56,10 @@ int vd_driver_unknown(const struct uvdpa *u, const char *name)
 int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p)
 {
 	const struct uvdpa_parent **more;
-	int r;
+	int r = vd_ctx_mine(u);
 
+	if (r)
+		return r;
 	if (!p->name || !p->help || !p->device_ids || !p->opts || !p->add)
 		return vd_err(-EINVAL, "parent %s: its table is incomplete",
 			      p->name ? p->name : "without a name");
@@ -77,8 +79,10 @@ int uvdpa_parent_register(struct uvdpa *u, const struct uvdpa_parent *p)
 int uvdpa_driver_register(struct uvdpa *u, const struct uvdpa_driver *d)
 {
 	const struct uvdpa_driver **more;
-	int r;
+	int r = vd_ctx_mine(u);
 
+	if (r)
+		return r;
 	if (!d->name || !d->help || !d->opts || !d->probe || !d->quiesce || !d->remove ||
 	    !d->changed || !d->describe)
 		return vd_err(-EINVAL, "driver %s: its table is incomplete",
