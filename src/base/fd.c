@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/thread.h"
 
 void vd_close(int *fd)
 {
@@ -26,23 +25,6 @@ void vd_close(int *fd)
 
 void vd_closep(int *fd)
 {
-	vd_close(fd);
-}
-
-static void *closer(void *arg)
-{
-	close((int)(intptr_t)arg);
-	return NULL;
-}
-
-void vd_close_aside(int *fd)
-{
-	pthread_t t;
-
-	if (*fd >= 0 && !vd_thread_start(&t, closer, (void *)(intptr_t)*fd, "close")) {
-		pthread_detach(t);
-		*fd = -1;
-	}
 	vd_close(fd);
 }
 

@@ -14,9 +14,6 @@ void vd_closep(int *fd);
 /* Close *@fd unless it is -1, and set it to -1. errno is kept. */
 void vd_close(int *fd);
 
-/* The same in a thread of its own, as the kernel may wait for a server that does not answer. */
-void vd_close_aside(int *fd);
-
 /**
  * vd_std_fds() - Give a program that was started without them its first three descriptors
  *

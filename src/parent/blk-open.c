@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/foreign.h"
 
 /* Regular file or block device; nothing else is opened, which alone can have effects. */
 static int check_type(const char *name, const char *path, mode_t mode)
@@ -210,8 +211,10 @@ void vd_file_close(struct vd_file *f)
 	if (f->fd >= 0)
 		fcntl(f->fd, F_OFD_SETLK, &fl);
 	if (f->served)
-		vd_close_aside(&f->fd);
-	vd_close(&f->fd);
+		vd_foreign_close(NULL, f->fd);
+	else
+		vd_close(&f->fd);
+	f->fd = -1;
 	vd_file_range_fini(f);
 }
 
