@@ -17,7 +17,7 @@
 
 /**
  * vd_foreign_ok() - Can it be used and closed without waiting for anybody?
- * @fd: from a peer, who may change its flags at any time
+ * @fd: from a peer, who may change its flags at any time; or an image of ours, wherever it is
  *
  * Return: true for an eventfd and its like, an unnamed pipe, a connected unix stream socket, a file
  * in memory, and what is on a local file system that is mounted here. Does not wait to find it out.

@@ -90,8 +90,10 @@ int uvdpa_driver_register(struct uvdpa *u, const struct uvdpa_driver *d)
 	r = vd_opts_check(d->name, d->opts, d->conf_size);
 	if (r)
 		return r;
-	if (uvdpa_driver_find(u, d->name) || (d->alias && uvdpa_driver_find(u, d->alias)))
+	if (uvdpa_driver_find(u, d->name))
 		return vd_err(-EEXIST, "driver %s is registered already", d->name);
+	if (d->alias && uvdpa_driver_find(u, d->alias))
+		return vd_err(-EEXIST, "driver %s: %s is registered already", d->name, d->alias);
 	more = reallocarray(u->drivers, u->ndrivers + 1, sizeof(*more));
 	if (!more)
 		return vd_err(-ENOMEM, "driver %s: out of memory", d->name);

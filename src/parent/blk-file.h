@@ -43,7 +43,7 @@ struct vd_file {
 	enum vd_file_now read_now, write_now;	/* atomic */
 	bool is_block;
 	bool in_memory;		/* tmpfs, and the like */
-	bool served;		/* by a process, which is told when it is closed, and waited for */
+	bool served;		/* by somebody who is told when it is closed, and waited for */
 	bool punch, zero_range; /* atomic: what fallocate() can do, as far as is known */
 	unsigned int block_size; /* of a block device: what its ioctls want multiples of */
 	uint64_t size; /* bytes that the image had when it was last looked at; control's */

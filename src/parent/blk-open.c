@@ -233,9 +233,9 @@ int vd_file_open(struct vd_file *f, struct vd_blk_conf *bc)
 		r = measure(name, f, bc);
 	if (r)
 		return r;
+	f->served = !vd_foreign_ok(f->fd);
 	if (fstatfs(f->fd, &fs))
 		return 0;
 	f->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
-	f->served = fs.f_type == FUSE_SUPER_MAGIC;
 	return 0;
 }

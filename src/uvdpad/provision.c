@@ -510,8 +510,12 @@ void provision_stop(struct provision *p)
 
 void provision_fini(struct provision *p)
 {
-	/* One that hangs ends with the process. */
-	if (p->step == PROVISION_READ && !pthread_tryjoin_np(p->thread, NULL)) {
+	struct timespec soon;
+
+	/* One that has read is at its end; one that hangs ends with the process. */
+	clock_gettime(CLOCK_REALTIME, &soon);
+	soon.tv_sec++;
+	if (p->step == PROVISION_READ && !pthread_timedjoin_np(p->thread, NULL, &soon)) {
 		vd_post_del(p->loop, &p->read);
 		free(p->text);
 	}
