@@ -181,19 +181,18 @@ void top_fit(const struct top_rows *rows, int width, struct top_layout *ret_layo
 /* Names and paths differ at their ends: of what is too long "<" and the end are shown. */
 static int cut(char plain[TOP_CELL], const char *text, int width)
 {
-	char rest[TOP_CELL];
-	int n;
+	char rest[TOP_CELL] = "";
+	int n = top_plain(plain, TOP_CELL, text, TOP_CELL);
 
-	n = top_plain(plain, TOP_CELL, text, TOP_CELL);
 	if (n <= width)
 		return n;
-	do {
+	while (*text && n > width - 1) {
 		mbstate_t state = { 0 };
 		size_t len = mbrtowc(NULL, text, strlen(text), &state);
 
 		text += len == (size_t)-1 || len == (size_t)-2 ? 1 : len;
 		n = top_plain(rest, sizeof(rest), text, TOP_CELL);
-	} while (n > width - 1);
+	}
 	snprintf(plain, TOP_CELL, "<%.*s", TOP_CELL - 2, rest);
 	return n + 1;
 }
