@@ -20,6 +20,8 @@
 #include "control/words.h"
 #include "uvdpad/plan.h"
 
+#define SOON_NS 50000000 /* the daemon's end has two seconds for all */
+
 static void run_next(struct provision *p);
 
 /* ---- calls ---------------------------------------------------------------------------------- */
@@ -514,7 +516,11 @@ void provision_fini(struct provision *p)
 
 	/* One that has read is at its end; one that hangs ends with the process. */
 	clock_gettime(CLOCK_REALTIME, &soon);
-	soon.tv_sec++;
+	soon.tv_nsec += SOON_NS;
+	if (soon.tv_nsec >= 1000000000) {
+		soon.tv_sec++;
+		soon.tv_nsec -= 1000000000;
+	}
 	if (p->step == PROVISION_READ && !pthread_timedjoin_np(p->thread, NULL, &soon)) {
 		vd_post_del(p->loop, &p->read);
 		free(p->text);
