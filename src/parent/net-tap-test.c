@@ -22,6 +22,19 @@ static void start(struct bed *b, struct bed_conf *c)
 	bed_start(b, c);
 }
 
+/* With two pairs, of which it uses one. Return: the host's end. */
+static int start_with_pairs(struct bed *b)
+{
+	static const char *const attrs[] = { "max_vqp", "2", NULL };
+	struct bed_conf c = { .queues = 5 };
+	int host;
+
+	tf_add(b, attrs);
+	host = tf_open("d0");
+	start(b, &c);
+	return host;
+}
+
 static void is_frame(size_t len, size_t want, unsigned int tag)
 {
 	assert_int_equal(len, want);
@@ -288,16 +301,12 @@ static void give_and_receive(struct bed *b, int host, unsigned int q, unsigned i
  */
 static void test_fewer_pairs(void **state)
 {
-	static const char *const attrs[] = { "max_vqp", "2", NULL };
-	struct bed_conf c = { .queues = 5 };
 	struct vd_net_hdr hdr;
 	struct bed b;
 	int host;
 
 	(void)state;
-	tf_add(&b, attrs);
-	host = tf_open("d0");
-	start(&b, &c);
+	host = start_with_pairs(&b);
 	tf_post(&b, 0, 64, 2048);
 	tf_post(&b, 2, 64, 2048);
 	for (unsigned int round = 0; round < 5; round++) {
@@ -318,16 +327,12 @@ static void test_fewer_pairs(void **state)
 /* They wait until the pair by which they come has buffers. */
 static void test_fewer_pairs_without_buffers(void **state)
 {
-	static const char *const attrs[] = { "max_vqp", "2", NULL };
-	struct bed_conf c = { .queues = 5 };
 	struct virtio_net_hdr_v1 hdr;
 	struct bed b;
 	int host;
 
 	(void)state;
-	tf_add(&b, attrs);
-	host = tf_open("d0");
-	start(&b, &c);
+	host = start_with_pairs(&b);
 	tf_post(&b, 2, 8, 2048);
 	use_pairs(&b, 2);
 	tf_until(&b, "queues", "2");
@@ -362,16 +367,12 @@ static void test_fewer_pairs_without_buffers(void **state)
 /* One that waits for buffers is not put aside by what has come to the pair that brings it. */
 static void test_fewer_pairs_with_small_buffers(void **state)
 {
-	static const char *const attrs[] = { "max_vqp", "2", NULL };
-	struct bed_conf c = { .queues = 5 };
 	struct virtio_net_hdr_v1 hdr;
 	struct bed b;
 	int host;
 
 	(void)state;
-	tf_add(&b, attrs);
-	host = tf_open("d0");
-	start(&b, &c);
+	host = start_with_pairs(&b);
 	tf_fill(frame, 1400, 1);
 	assert_true(tf_give(host, NULL, frame, 1400));
 	use_pairs(&b, 2);
@@ -396,16 +397,12 @@ static void test_fewer_pairs_with_small_buffers(void **state)
 /* A driver that wants fewer, and at once more again, has them all. */
 static void test_fewer_and_more_pairs(void **state)
 {
-	static const char *const attrs[] = { "max_vqp", "2", NULL };
-	struct bed_conf c = { .queues = 5 };
 	struct vd_net_hdr hdr;
 	struct bed b;
 	int host;
 
 	(void)state;
-	tf_add(&b, attrs);
-	host = tf_open("d0");
-	start(&b, &c);
+	host = start_with_pairs(&b);
 	tf_post(&b, 0, 64, 2048);
 	for (unsigned int ms = 10; ms <= 50; ms += 5) {
 		tf_post(&b, 2, 8, 2048);
