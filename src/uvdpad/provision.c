@@ -510,18 +510,23 @@ void provision_stop(struct provision *p)
 	uvdpa_watch_del(&p->watch);
 }
 
-void provision_fini(struct provision *p)
+/* One that has read is at its end; one that hangs ends with the process. */
+static bool reader_ends(struct provision *p)
 {
 	struct timespec soon;
 
-	/* One that has read is at its end; one that hangs ends with the process. */
 	clock_gettime(CLOCK_REALTIME, &soon);
 	soon.tv_nsec += SOON_NS;
 	if (soon.tv_nsec >= 1000000000) {
 		soon.tv_sec++;
 		soon.tv_nsec -= 1000000000;
 	}
-	if (p->step == PROVISION_READ && !pthread_timedjoin_np(p->thread, NULL, &soon)) {
+	return !pthread_timedjoin_np(p->thread, NULL, &soon);
+}
+
+void provision_fini(struct provision *p)
+{
+	if (p->step == PROVISION_READ && reader_ends(p)) {
 		vd_post_del(p->loop, &p->read);
 		free(p->text);
 	}
